@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP/1.1 client on a loop: one connection, one call at a time, both halves independent.
+ *
+ * The mirror of http/server.h. Calls never block; the answer's body is delivered with backpressure;
+ * a connection is reusable when both halves of the last call ended cleanly. Pools belong to the
+ * caller (edge keys them by sandbox and port). */
+#ifndef HTTP_CLIENT_H
+#define HTTP_CLIENT_H
+
+#include "http/head.h"
+#include "io/loop.h"
+
+struct http_conn;
+
+struct call_request {
+    struct str method, target;
+    const struct http_field *fields; /* Host included; framing and connection fields are ours */
+    size_t field_count;
+    int64_t length;  /* body bytes that will follow, REPLY_CHUNKED (-1), or 0 for none */
+    bool is_upgrade; /* send "Connection: upgrade" and `upgrade` as Upgrade */
+    struct str upgrade;
+};
+
+struct call_events {
+    /* Head of the answer (1xx other than 101 are swallowed). Valid during the callback. */
+    void (*on_head)(void *ctx, const struct http_head *h);
+    /* As body_fn: returns bytes consumed; fewer pauses until http_conn_resume(). */
+    size_t (*on_body)(void *ctx, struct str data, bool is_last);
+    /* Request body: unsent bytes fell under the low mark. */
+    void (*on_drain)(void *ctx);
+    /* Connection failed, malformed answer, or peer closed too early. No further callback. The
+     * connection must be freed. `is_fresh`: not one byte of an answer was seen. */
+    void (*on_fail)(void *ctx, const struct err *err, bool is_fresh);
+};
+
+/* Takes the descriptor, connected or connecting. */
+must_check int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn **out,
+                             struct err *err);
+void http_conn_free(struct http_conn *c); /* closes; no callback; callable from any callback */
+
+void http_conn_call(struct http_conn *c, const struct call_request *r,
+                    const struct call_events *events, void *ctx);
+bool http_conn_write(struct http_conn *c, struct str data); /* false: wait for on_drain */
+void http_conn_end(struct http_conn *c);                    /* request body complete */
+void http_conn_resume(struct http_conn *c);
+/* Both halves ended and the peer keeps the connection. An idle connection that the peer closes
+ * calls on_idle_close (if set), after which it must be freed. */
+bool http_conn_is_idle(const struct http_conn *c);
+void http_conn_on_idle_close(struct http_conn *c, void (*fn)(void *ctx), void *ctx);
+/* After a 101: the socket and the bytes behind the head. The connection object is freed. */
+int http_conn_detach(struct http_conn *c, struct buf *out_rest);
+
+/* Blocking convenience for command-line tools: one request, whole answer, over TCP "host:port" or a
+ * unix socket path. */
+struct http_answer {
+    unsigned status;
+    struct buf body;
+};
+
+must_check int http_fetch(const char *address, const struct call_request *r, struct str body,
+                          uint32_t timeout_ms, struct http_answer *out, struct err *err);
+
+#endif

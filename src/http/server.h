@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP/1.1 server: connections on a loop, exchanges handed to a handler.
+ *
+ * An exchange is one request and its answer; both halves flow independently (full duplex): the
+ * answer may start before the request body ends and the other way round. Backpressure is part of
+ * the interface: a body callback that consumes less stops the peer; exchange_write() says when to
+ * stop producing.
+ *
+ * Life: on_request is called when the head is complete. The handler must eventually end the answer
+ * (exchange_reply, exchange_end, exchange_detach) or exchange_abort(). If the peer vanishes first,
+ * on_gone is called (set it if you keep the pointer across a turn) and the exchange is invalid
+ * afterwards. After the answer has ended the exchange must not be touched; what is left of the
+ * request body is drained (bounded) or the connection closed. Pipelined requests wait their turn. */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include "base/arena.h"
+#include "http/head.h"
+#include "io/loop.h"
+
+struct http_server;
+struct exchange;
+
+struct http_limits {
+    uint32_t head_ms;         /* from the first byte to the complete head; default 10 s */
+    uint32_t idle_ms;         /* keep-alive without a request; default 640 s */
+    uint32_t stall_ms;        /* body or answer without progress; 0 = none (streams) */
+    uint32_t connections_max; /* further ones are closed at once; default 4096 */
+    uint64_t drain_max;       /* unread body bytes skipped to keep a connection; default 256 KiB */
+};
+
+typedef void request_fn(void *ctx, struct exchange *x);
+typedef void exchange_fn(void *ctx, struct exchange *x);
+/* Bytes of the request body. Returns how many were consumed; less than data.len pauses delivery
+ * until exchange_resume(). is_last is true once, with the last (maybe empty) bytes. */
+typedef size_t body_fn(void *ctx, struct exchange *x, struct str data, bool is_last);
+
+/* limits may be NULL for the defaults. */
+must_check int http_server_new(struct loop *l, const struct http_limits *limits,
+                               request_fn *on_request, void *ctx, struct http_server **out,
+                               struct err *err);
+/* Serve a connected descriptor (takes it). `tag` is the caller's number for where it came from
+ * (listener, control socket); see exchange_tag(). */
+void http_server_adopt(struct http_server *s, int fd, unsigned tag);
+/* Close idle connections, let running exchanges end, then call on_done. */
+void http_server_drain(struct http_server *s, loop_fn *on_done, void *ctx);
+void http_server_free(struct http_server *s); /* closes everything; on_gone is called */
+size_t http_server_connections(const struct http_server *s);
+
+/* Request side. The head is valid until the exchange ends. */
+const struct http_head *exchange_head(const struct exchange *x);
+struct arena *exchange_arena(struct exchange *x); /* freed with the exchange; 1 MiB at most */
+unsigned exchange_tag(const struct exchange *x);
+void exchange_on_body(struct exchange *x, body_fn *fn, void *ctx);
+void exchange_resume(struct exchange *x);
+/* Gather the whole body (at most max bytes), then call `fn` with exchange_body() set. A larger body
+ * is answered 413 by `too_large` if given, else with the plain default, and fn is not called. */
+void exchange_collect(struct exchange *x, size_t max, exchange_fn *fn, exchange_fn *too_large,
+                      void *ctx);
+struct str exchange_body(const struct exchange *x);
+void exchange_on_gone(struct exchange *x, exchange_fn *fn, void *ctx);
+/* The 100 Continue that the peer asked for is sent when the body is first wanted. */
+
+/* Answer side. */
+enum {
+    REPLY_CHUNKED = -1, /* length not known: chunked (HTTP/1.0 peers: until close) */
+};
+
+struct reply {
+    unsigned status;
+    const struct http_field *fields; /* without framing and connection fields: those are ours */
+    size_t field_count;
+    int64_t length; /* body bytes, or REPLY_CHUNKED; ignored for 1xx, 204, 304 and HEAD */
+    bool close;     /* close the connection after this answer */
+};
+
+/* Head and whole body at once. content_type may be NULL (none). */
+void exchange_reply(struct exchange *x, unsigned status, const char *content_type, struct str body);
+/* Head now, body by exchange_write(), then exchange_end(). */
+void exchange_start(struct exchange *x, const struct reply *r);
+/* False: more than STREAM_HIGH unsent, wait for on_drain. Never fails otherwise; a dead peer is
+ * told by on_gone. */
+bool exchange_write(struct exchange *x, struct str data);
+void exchange_on_drain(struct exchange *x, exchange_fn *fn, void *ctx);
+void exchange_end(struct exchange *x);
+bool exchange_is_started(const struct exchange *x);
+/* Cut the connection without ending the answer: the peer sees a truncated body. */
+void exchange_abort(struct exchange *x);
+/* After exchange_start() with 101: give the socket away with the bytes that were read beyond the
+ * head (`out_rest`, caller's). The exchange is over. */
+int exchange_detach(struct exchange *x, struct buf *out_rest);
+
+#endif

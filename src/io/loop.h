@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The event loop: level-triggered epoll, timers, work for the end of the turn, letters from other
+ * threads. One loop per thread; nothing here may be called from another thread except post().
+ *
+ * watches, timers, tasks and letters are embedded in their owner's struct: the loop allocates
+ * nothing per event. A stop call is final: after it returns the callback is not called any more, not
+ * even for an event that was already fetched, and the memory may be reused at once. */
+#ifndef IO_LOOP_H
+#define IO_LOOP_H
+
+#include "base/err.h"
+#include "base/heap.h"
+#include "base/list.h"
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+struct loop;
+
+typedef void loop_fn(void *ctx);
+typedef void watch_fn(void *ctx, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR … */
+
+struct watch {
+    struct loop *loop; /* NULL while stopped */
+    int fd;
+    uint32_t events;
+    watch_fn *fn;
+    void *ctx;
+};
+
+struct timer {
+    struct heap_node node;
+    struct loop *loop; /* NULL while stopped */
+    loop_fn *fn;
+    void *ctx;
+};
+
+struct task {
+    struct list_node node;
+    loop_fn *fn;
+    void *ctx;
+};
+
+must_check int loop_new(struct loop **out, struct err *err);
+void loop_free(struct loop *l);
+
+/* Runs until loop_stop(). Phases of a turn: wait, events, due timers, letters, deferred tasks. */
+must_check int loop_run(struct loop *l, struct err *err);
+void loop_stop(struct loop *l);
+/* Monotonic milliseconds, read once per turn. */
+uint64_t loop_now_ms(const struct loop *l);
+
+must_check int watch_start(struct loop *l, struct watch *w, int fd, uint32_t events, watch_fn *fn,
+                           void *ctx, struct err *err);
+void watch_set(struct watch *w, uint32_t events); /* change the mask; 0 keeps it registered */
+void watch_stop(struct watch *w);                 /* before close(fd); harmless when stopped */
+
+/* One-shot. Starting a running timer moves it. A timer may restart itself in its callback. */
+void timer_start(struct loop *l, struct timer *t, uint64_t delay_ms, loop_fn *fn, void *ctx);
+void timer_stop(struct timer *t);
+bool timer_running(const struct timer *t);
+
+/* Run at the end of this turn, after all events: the place to commit, then to flush. Deferring a
+ * task that waits already does nothing. Tasks deferred by tasks run in the same turn's end. */
+void task_defer(struct loop *l, struct task *t, loop_fn *fn, void *ctx);
+void task_cancel(struct task *t);
+
+/* A letter is handed to the loop's thread by any other thread; it is delivered once, in order. The
+ * memory is the sender's to give: the callback owns it. */
+struct letter {
+    struct letter *next;
+    loop_fn *fn;
+    void *ctx;
+};
+
+void loop_post(struct loop *l, struct letter *letter, loop_fn *fn, void *ctx);
+
+/* SIGTERM, SIGINT, SIGCHLD … as callbacks on the loop (signalfd; blocks the signals in the calling
+ * thread, so call it before starting threads). One handler per signal. */
+must_check int loop_on_signal(struct loop *l, int signal, loop_fn *fn, void *ctx, struct err *err);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A non-blocking byte stream over a descriptor (socket, pipe, pty) with bounded boxes both ways.
+ *
+ * In: bytes gather in `in` up to in_max; then reading stops by itself until stream_consume() makes
+ * room: a slow consumer costs the peer time, never us memory. Out: stream_write() appends to `out`
+ * and writes at once if nothing waits; it always accepts (up to the hard maximum out_max) and
+ * returns false above STREAM_HIGH bytes: stop producing until on_drain. Empty boxes hold no memory.
+ *
+ * Callbacks run from the loop, never from inside a stream_… call. Any of them may call
+ * stream_close() and free the memory the stream is embedded in. */
+#ifndef IO_STREAM_H
+#define IO_STREAM_H
+
+#include "base/buf.h"
+#include "io/loop.h"
+
+enum {
+    STREAM_HIGH = 64 << 10, /* unsent bytes above which writers should pause */
+    STREAM_LOW = 16 << 10,  /* on_drain fires when unsent bytes fall to this */
+    STREAM_READ = 32 << 10, /* most bytes read in one go */
+};
+
+struct stream_events {
+    loop_fn *on_data;  /* new bytes in `in`, or the peer ended (eof is set) */
+    loop_fn *on_drain; /* was above STREAM_HIGH, is at or below STREAM_LOW; may be NULL */
+    loop_fn *on_fail;  /* read or write error (sys is set); the stream is dead, close it */
+};
+
+struct stream {
+    int fd; /* -1 when closed */
+    struct buf in, out;
+    bool eof;           /* peer sent its end; bytes in `in` are still to be consumed */
+    bool connecting;    /* a connect is in progress; writes wait in `out` */
+    int sys;            /* errno of the failure */
+    const struct stream_events *events;
+    void *ctx;
+    struct watch watch;     /* private from here on */
+    struct task wake;
+    uint8_t flags;
+};
+
+/* Takes the descriptor (non-blocking is set here). With is_connecting the first writability ends
+ * the connect: success is silent, failure is on_fail. Reading is on. */
+must_check int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting,
+                           size_t in_max, size_t out_max, const struct stream_events *events,
+                           void *ctx, struct err *err);
+/* Close the descriptor and drop both boxes. Harmless on a closed or zeroed stream. */
+void stream_close(struct stream *s);
+/* Give the descriptor away (upgrade, adoption): stops watching, returns it, leaves `in` to the
+ * caller (take its bytes before stream_close()). Unsent output must be empty. */
+int stream_detach(struct stream *s);
+
+/* Append and try to send now. False: above STREAM_HIGH (the bytes are taken all the same), or dead.
+ * More than out_max in the box kills the stream with ENOBUFS: a caller that ignores false. */
+bool stream_write(struct stream *s, struct str data);
+/* As above for several parts in one writev(2): a head and its body leave in one packet. */
+bool stream_writev(struct stream *s, const struct str *parts, size_t count);
+size_t stream_unsent(const struct stream *s);
+/* Half-close: after what is in `out` the peer sees the end. */
+void stream_end(struct stream *s);
+
+/* Drop bytes from the front of `in`; reading resumes if it had stopped. */
+void stream_consume(struct stream *s, size_t len);
+/* Stop and start reading by hand (backpressure from further on). Starting with bytes in `in`
+ * schedules on_data once. */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+
+#endif

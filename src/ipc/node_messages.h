@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is said on node's sockets.
+ *
+ * node.sock (api -> node): commands, each answered by NODE_DONE with the same seq; NODE_EXITED comes
+ * unasked. dial.sock (edge -> node): NODE_DIAL, answered by NODE_DIALED that carries a descriptor.
+ * The two sockets have different owners, so edge cannot command. */
+#ifndef IPC_NODE_MESSAGES_H
+#define IPC_NODE_MESSAGES_H
+
+#include "ipc/channel.h"
+
+enum node_message {
+    NODE_START = 1,  /* struct node_start */
+    NODE_STOP,       /* struct node_stop */
+    NODE_LIST,       /* struct node_list: NODE_ITEM per sandbox, then NODE_DONE */
+    NODE_STATS,      /* struct node_stop: NODE_USAGE, or NODE_DONE with an error */
+    NODE_DONE,       /* struct node_done */
+    NODE_ITEM,       /* struct node_item */
+    NODE_USAGE,      /* struct node_usage */
+    NODE_EXITED,     /* struct node_exited */
+    NODE_DIAL,       /* struct node_dial */
+    NODE_DIALED,     /* struct node_done; fd attached when kind is 0 */
+    NODE_MESSAGE_COUNT,
+};
+
+struct node_start {
+    uint64_t seq;
+    struct str id;
+    struct str rootfs; /* name of a template tree below node's template directory, no path */
+    struct str hostname;
+    uint64_t memory_bytes, disk_bytes;
+    uint32_t cpu_percent, pids_max;
+    struct str init; /* JSON for envd's POST /init */
+};
+
+struct node_stop {
+    uint64_t seq;
+    struct str id;
+};
+
+struct node_list {
+    uint64_t seq;
+};
+
+struct node_done {
+    uint64_t seq;
+    uint32_t kind; /* enum err_kind; 0 = success */
+    struct str text;
+    uint64_t took_us; /* NODE_START: launch to envd ready */
+};
+
+struct node_item {
+    uint64_t seq;
+    struct str id;
+};
+
+struct node_usage {
+    uint64_t seq;
+    struct str id;
+    uint64_t cpu_us, memory_bytes, memory_cache_bytes, disk_bytes;
+    uint32_t pids;
+};
+
+struct node_exited {
+    struct str id;
+    uint32_t reason; /* enum exit_reason */
+};
+
+struct node_dial {
+    uint64_t seq;
+    struct str id;
+    uint32_t port;
+};
+
+extern const struct channel_protocol node_protocol;
+
+#endif

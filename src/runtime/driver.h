@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a way of running sandboxes must supply. Semantics of every member: runtime.h; runtime.c
+ * checks the contract on both sides, so a driver need not check ids or NULLs. One contract suite
+ * (tests/contract/runtime_contract.c) runs against each. */
+#ifndef RUNTIME_DRIVER_H
+#define RUNTIME_DRIVER_H
+
+#include "runtime/runtime.h"
+
+struct runtime_driver {
+    const char *name;
+    /* *out is the driver's own state, handed back as `self`. Adopts what an earlier process left. */
+    int (*open)(struct loop *l, const struct runtime_config *config, runtime_exit_fn *on_exit,
+                void *ctx, void **out, struct err *err);
+    void (*close)(void *self);
+    void (*start)(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx);
+    void (*stop)(void *self, const char *id, runtime_stopped_fn *fn, void *ctx);
+    int (*connect)(void *self, const char *id, uint16_t port, int *out_fd, struct err *err);
+    int (*stats)(void *self, const char *id, struct sandbox_stats *out, struct err *err);
+    void (*each)(void *self, runtime_each_fn *fn, void *ctx);
+    size_t (*count)(const void *self);
+    size_t (*features)(void *self, const struct runtime_feature **out);
+    const char *const *(*step_names)(const void *self);
+    void (*fail_step)(void *self, const char *step);
+};
+
+extern const struct runtime_driver runtime_linux_driver;
+extern const struct runtime_driver runtime_fake_driver;
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Running sandboxes, whatever runs them. Users of the runtime (node/) see this; those who implement
+ * a way of running (linux/, fake) see driver.h.
+ *
+ * All calls are made on the loop's thread and return at once; results arrive on the loop. A sandbox
+ * is named by its id. Stopping is final and complete: after on_stopped no process, mount, cgroup,
+ * network namespace, descriptor or file of it is reachable any more (what needs time to free is
+ * freed by a reaper, bounded). The runtime knows nothing of tenants, templates' names or time. */
+#ifndef RUNTIME_RUNTIME_H
+#define RUNTIME_RUNTIME_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "io/loop.h"
+
+struct runtime;
+
+struct sandbox_limits {
+    uint64_t memory_bytes; /* 0 = no limit, for each of them */
+    uint32_t cpu_percent;  /* 100 = one core */
+    uint32_t pids_max;
+    uint64_t disk_bytes; /* of files the sandbox adds to its template */
+};
+
+struct sandbox_spec {
+    const char *id;     /* [a-z0-9]+, at most 63 */
+    const char *rootfs; /* absolute path of the template's tree, never written to */
+    const char *hostname;
+    struct sandbox_limits limits;
+    struct str init; /* JSON body of envd's POST /init, queued on its control socket at birth */
+};
+
+enum exit_reason {
+    EXIT_STOPPED, /* runtime_stop() */
+    EXIT_EXITED,  /* its first process ended by itself */
+    EXIT_OOM,     /* memory limit */
+    EXIT_DISK,    /* disk limit */
+};
+
+struct sandbox_stats {
+    uint64_t cpu_us; /* used since the start */
+    uint64_t memory_bytes, memory_cache_bytes;
+    uint64_t disk_bytes;
+    uint32_t pids;
+};
+
+/* How a needed kernel feature is provided on this host: rows of `sandlot doctor`. */
+struct runtime_feature {
+    const char *name; /* "overlay layers by descriptor" */
+    const char *path; /* what is in use: "fd", "path (forced)", "absent" */
+    const char *note; /* what that means, and what to do about it; "" when all is well */
+    bool is_ok;
+};
+
+/* err is NULL on success. took_us: from the call to envd's first answer. */
+typedef void runtime_started_fn(void *ctx, const char *id, uint64_t took_us,
+                                const struct err *err);
+typedef void runtime_stopped_fn(void *ctx, const char *id, const struct err *err);
+typedef void runtime_exit_fn(void *ctx, const char *id, enum exit_reason reason);
+typedef void runtime_each_fn(void *ctx, const char *id);
+
+struct runtime_config {
+    const char *driver;    /* "linux" or "fake" */
+    const char *data_dir;  /* sandboxes' files live below; must be on a real disk */
+    const char *run_dir;   /* state files; gone after a reboot */
+    const char *envd_path; /* the static guest daemon on the host */
+    const char *cgroup;    /* auto|v1|v2|none */
+    const char *userns;    /* auto|off */
+    const char *idmap;     /* auto|off */
+    const char *overlay;   /* auto|path : layers by descriptor, or by path */
+    const char *seccomp;   /* auto|off */
+    uint64_t pool_size;    /* prepared network namespaces and cgroups */
+    uint64_t uid_base;     /* first host uid given to sandboxes; 65536 each */
+    uint64_t sandboxes_max;
+    uint64_t disk_reserve_bytes; /* starts are refused when the disk has less free */
+};
+
+/* on_exit: a sandbox ended that nobody stopped; its remains are being freed already. */
+must_check int runtime_new(struct loop *l, const struct runtime_config *config,
+                           runtime_exit_fn *on_exit, void *ctx, struct runtime **out,
+                           struct err *err);
+/* Leaves sandboxes running for the next process to adopt; joins the threads. */
+void runtime_free(struct runtime *r);
+
+/* The spec is copied. Fails through `fn` only: ERR_EXISTS, ERR_NO_SPACE, ERR_LIMIT, ERR_SYSTEM … and
+ * then nothing is left behind. A step's name is in the error's text. */
+void runtime_start(struct runtime *r, const struct sandbox_spec *spec, runtime_started_fn *fn,
+                   void *ctx);
+/* Unknown id: fn gets ERR_NOT_FOUND. While starting: waits for the start, then stops. */
+void runtime_stop(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx);
+/* A non-blocking TCP socket made inside the sandbox's network namespace, connected (or connecting)
+ * to 127.0.0.1:port, else to [::1]:port when the first refuses. ERR_NOT_FOUND: no such sandbox;
+ * ERR_UNAVAILABLE: nobody listens. */
+must_check int runtime_connect(struct runtime *r, const char *id, uint16_t port, int *out_fd,
+                               struct err *err);
+must_check int runtime_stats(struct runtime *r, const char *id, struct sandbox_stats *out,
+                             struct err *err);
+void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx);
+size_t runtime_count(const struct runtime *r);
+
+/* Probed once at runtime_new(). Returns the number of rows; *out is the runtime's. */
+size_t runtime_features(struct runtime *r, const struct runtime_feature **out);
+/* Tests: make the named launch step fail from now on ("" = none). The names, in order, NULL ends. */
+const char *const *runtime_step_names(const struct runtime *r);
+void runtime_fail_step(struct runtime *r, const char *step);
+
+#endif
