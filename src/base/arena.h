@@ -17,7 +17,7 @@ struct arena {
 void arena_init(struct arena *a, size_t max);
 void arena_done(struct arena *a); /* frees all; the arena is empty and usable again */
 
-void *arena_alloc(struct arena *a, size_t size); /* aligned for any type */
+void *arena_alloc(struct arena *a, size_t size);               /* aligned for any type */
 void *arena_array(struct arena *a, size_t count, size_t size); /* overflow checked */
 /* A copy with a terminating NUL behind it. .at is NULL on failure (also for len 0 on success it is
  * a valid ""). */

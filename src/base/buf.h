@@ -7,12 +7,12 @@
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
-#include "base/str.h"
-
 #include <stdarg.h>
 
+#include "base/str.h"
+
 struct buf {
-    char *at;   /* first byte not yet consumed; NULL while nothing is held */
+    char *at;   /* first byte not yet consumed; NULL while no memory is held */
     size_t len; /* bytes held */
     size_t max; /* most bytes it will ever hold */
     char *base; /* private: start and size of the allocation */

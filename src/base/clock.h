@@ -6,9 +6,7 @@
 
 #include "base/str.h"
 
-enum {
-    RFC3339_MAX = 40
-};
+enum { RFC3339_MAX = 40 };
 
 uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);

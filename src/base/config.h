@@ -2,8 +2,9 @@
 /* Configuration from one table: file, then environment, then flags; the last one wins.
  *
  * A program describes its keys once; parsing, --help, the sample file and the manual come from the
- * same rows. File syntax: "key = value" lines, '#' comments, blank lines. Environment: SANDLOT_ and
- * the key in capitals with '.' as '_'. Flags: --key=value or --key value. */
+ * same rows. File syntax: "key = value" lines, blank lines, and lines that begin with '#' (a '#'
+ * further on belongs to the value). Environment: SANDLOT_ and the key in capitals with '.' as '_'.
+ * Flags: --key=value or --key value; a bool may stand alone and is then true; "--" ends them. */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
@@ -20,7 +21,7 @@ enum config_type {
 struct config_key {
     const char *name; /* "runtime.overlay" */
     enum config_type type;
-    size_t offset; /* of the field in the program's config struct */
+    size_t offset;        /* of the field in the program's config struct */
     const char *fallback; /* default, as text */
     uint64_t min, max;    /* CONFIG_NUMBER */
     const char *choices;  /* CONFIG_CHOICE: "auto|v1|v2" */
@@ -30,6 +31,10 @@ struct config_key {
 struct config_table {
     const struct config_key *keys;
     size_t count;
+};
+
+enum {
+    CONFIG_FILE_MAX = 65536, /* bytes */
 };
 
 /* Fill `into` with defaults. Texts live until the process ends. */

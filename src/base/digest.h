@@ -6,9 +6,7 @@
 
 #include "base/buf.h"
 
-enum {
-    SHA256_SIZE = 32
-};
+enum { SHA256_SIZE = 32 };
 
 struct sha256 {
     uint32_t state[8];
@@ -32,5 +30,7 @@ size_t base64_decoded_max(size_t len);
 
 /* Is it well-formed UTF-8 (no surrogates, no overlong forms)? */
 bool utf8_valid(struct str text);
+/* Bytes of the well-formed character at the front; 0 when there is none. */
+size_t utf8_first(struct str text);
 
 #endif

@@ -14,7 +14,7 @@ struct map {
     size_t count, room, tombs;
 };
 
-void map_done(struct map *m); /* frees the table, not the values */
+void map_done(struct map *m);                       /* frees the table, not the values */
 void *map_get(const struct map *m, struct str key); /* or NULL */
 /* Returns the value that was there before (its key is no longer referenced), or NULL. */
 void *map_put(struct map *m, struct str key, void *value);

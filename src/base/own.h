@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define must_check __attribute__((warn_unused_result))
+#define must_check                    __attribute__((warn_unused_result))
 #define printf_like(text_at, args_at) __attribute__((format(printf, text_at, args_at)))
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define COUNT_OF(array)               (sizeof(array) / sizeof((array)[0]))
+#define container_of(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-#define auto_fd __attribute__((cleanup(own_close_fd)))
+#define auto_fd   __attribute__((cleanup(own_close_fd)))
 #define auto_free __attribute__((cleanup(own_free)))
 
 /* Close *fd unless it is negative. Keeps errno. */

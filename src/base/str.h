@@ -4,11 +4,11 @@
 #ifndef BASE_STR_H
 #define BASE_STR_H
 
-#include "base/own.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/own.h"
 
 struct str {
     const char *at; /* may be NULL when len is 0 */
@@ -16,7 +16,7 @@ struct str {
 };
 
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_ARG(s) (int)(s).len, (s).at == NULL ? "" : (s).at /* for "%.*s" */
+#define STR_ARG(s)   (int)(s).len, (s).at == NULL ? "" : (s).at /* for "%.*s" */
 
 static inline struct str str_of(const char *text)
 {
