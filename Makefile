@@ -1,0 +1,47 @@
+# A thin front over Meson; the two commands a newcomer needs are `make run` and `make test`.
+#
+#   make run     packages, build, base template, server on 127.0.0.1:3000, first sandbox; keeps serving
+#   make test    packages, build, every suite; ends with "N passed, N failed, N skipped"
+#   make bench   measurements as JSON        make fuzz    every fuzz target at length
+#   make build   only build                  make format  clang-format in place
+#   make install                             make clean
+DATA ?= /var/lib/sandlot
+BUILD ?= build/release
+FUZZ_SECONDS ?= 600
+
+.PHONY: run build test bench fuzz format tidy install clean
+
+run:
+	tools/deps run
+	tools/build $(BUILD)
+	tools/users
+	tools/make-template base $(DATA)
+	tools/run $(BUILD) $(DATA) $(RUN_FLAGS)
+
+build:
+	tools/build $(BUILD)
+
+test:
+	tools/deps test
+	tools/test $(TEST_FLAGS)
+
+bench:
+	tools/deps test
+	tools/build $(BUILD)
+	tools/bench $(BENCH_FLAGS)
+
+fuzz:
+	tools/deps test
+	tools/fuzz $(FUZZ_SECONDS)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+tidy:
+	tools/tidy
+
+install: build
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf build
