@@ -4,10 +4,10 @@
 #ifndef IO_CHILD_H
 #define IO_CHILD_H
 
+#include <sys/types.h>
+
 #include "base/err.h"
 #include "io/loop.h"
-
-#include <sys/types.h>
 
 struct child_fd {
     int parent; /* our descriptor */
@@ -17,7 +17,7 @@ struct child_fd {
 struct child_spec {
     const char *path;
     char *const *argv;
-    char *const *envp; /* NULL: ours */
+    char *const *envp;          /* NULL: ours */
     const struct child_fd *fds; /* 0, 1, 2 not named here are inherited; all others closed */
     size_t fd_count;
     uid_t uid; /* 0: keep */

@@ -3,17 +3,17 @@
  * threads. One loop per thread; nothing here may be called from another thread except post().
  *
  * watches, timers, tasks and letters are embedded in their owner's struct: the loop allocates
- * nothing per event. A stop call is final: after it returns the callback is not called any more, not
- * even for an event that was already fetched, and the memory may be reused at once. */
+ * nothing per event. A stop call is final: after it returns the callback is not called any more,
+ * not even for an event that was already fetched, and the memory may be reused at once. */
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
+
+#include <stdint.h>
+#include <sys/epoll.h>
 
 #include "base/err.h"
 #include "base/heap.h"
 #include "base/list.h"
-
-#include <stdint.h>
-#include <sys/epoll.h>
 
 struct loop;
 
@@ -30,7 +30,8 @@ struct watch {
 
 struct timer {
     struct heap_node node;
-    struct loop *loop; /* NULL while stopped */
+    struct list_node ready; /* due in this turn, waiting for its call */
+    struct loop *loop;      /* NULL while stopped */
     loop_fn *fn;
     void *ctx;
 };
@@ -42,14 +43,18 @@ struct task {
 };
 
 must_check int loop_new(struct loop **out, struct err *err);
+/* Stop what is watched and join the threads that post before this. NULL is fine. */
 void loop_free(struct loop *l);
 
-/* Runs until loop_stop(). Phases of a turn: wait, events, due timers, letters, deferred tasks. */
+/* Runs until loop_stop(); the turn it was called in is completed. Phases of a turn: wait, events,
+ * due timers, letters, deferred tasks. */
 must_check int loop_run(struct loop *l, struct err *err);
 void loop_stop(struct loop *l);
 /* Monotonic milliseconds, read once per turn. */
 uint64_t loop_now_ms(const struct loop *l);
 
+/* Only bits of the mask, EPOLLHUP and EPOLLERR are delivered. The last two come whether asked for
+ * or not, again each turn: stop a watch that has no answer to them. */
 must_check int watch_start(struct loop *l, struct watch *w, int fd, uint32_t events, watch_fn *fn,
                            void *ctx, struct err *err);
 void watch_set(struct watch *w, uint32_t events); /* change the mask; 0 keeps it registered */

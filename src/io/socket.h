@@ -3,11 +3,11 @@
 #ifndef IO_SOCKET_H
 #define IO_SOCKET_H
 
+#include <sys/types.h>
+
 #include "base/err.h"
 #include "base/str.h"
 #include "io/loop.h"
-
-#include <sys/types.h>
 
 /* "127.0.0.1:3000", "[::1]:3000", "0.0.0.0:3000". Literals only: names are never resolved on a
  * loop. SO_REUSEADDR; with is_shared also SO_REUSEPORT. Port 0 takes a free one (socket_port). */
@@ -30,10 +30,12 @@ struct listener {
     int fd;
     struct watch watch;
     struct timer pause;
-    void (*on_accept)(void *ctx, int fd); /* takes the descriptor */
+    void (*on_accept)(void *ctx, int fd); /* takes the descriptor; may stop and free the listener */
     void *ctx;
+    bool *is_gone; /* private: set while accepting */
 };
 
+/* Takes the descriptor, also when it fails. */
 must_check int listener_start(struct listener *s, struct loop *l, int fd,
                               void (*on_accept)(void *ctx, int fd), void *ctx, struct err *err);
 void listener_stop(struct listener *s); /* closes the descriptor */

@@ -23,24 +23,27 @@ enum {
 struct stream_events {
     loop_fn *on_data;  /* new bytes in `in`, or the peer ended (eof is set) */
     loop_fn *on_drain; /* was above STREAM_HIGH, is at or below STREAM_LOW; may be NULL */
-    loop_fn *on_fail;  /* read or write error (sys is set); the stream is dead, close it */
+    /* Read or write error (sys is set); the stream is dead, close it. What the peer sent before
+     * that is delivered first, as far as `in` has room. */
+    loop_fn *on_fail;
 };
 
 struct stream {
     int fd; /* -1 when closed */
     struct buf in, out;
-    bool eof;           /* peer sent its end; bytes in `in` are still to be consumed */
-    bool connecting;    /* a connect is in progress; writes wait in `out` */
-    int sys;            /* errno of the failure */
+    bool eof;        /* peer sent its end; bytes in `in` are still to be consumed */
+    bool connecting; /* a connect is in progress; writes wait in `out` */
+    int sys;         /* errno of the failure */
     const struct stream_events *events;
     void *ctx;
-    struct watch watch;     /* private from here on */
+    struct loop *loop; /* private from here on */
+    struct watch watch;
     struct task wake;
-    uint8_t flags;
+    uint16_t flags;
 };
 
-/* Takes the descriptor (non-blocking is set here). With is_connecting the first writability ends
- * the connect: success is silent, failure is on_fail. Reading is on. */
+/* Takes the descriptor, also when it fails (non-blocking is set here). With is_connecting the first
+ * writability ends the connect: success is silent, failure is on_fail. Reading is on. */
 must_check int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting,
                            size_t in_max, size_t out_max, const struct stream_events *events,
                            void *ctx, struct err *err);
@@ -56,7 +59,8 @@ bool stream_write(struct stream *s, struct str data);
 /* As above for several parts in one writev(2): a head and its body leave in one packet. */
 bool stream_writev(struct stream *s, const struct str *parts, size_t count);
 size_t stream_unsent(const struct stream *s);
-/* Half-close: after what is in `out` the peer sees the end. */
+/* Half-close: after what is in `out` the peer sees the end. A pipe is closed for that; a terminal
+ * has no such thing (write its end-of-file character). Later writes return false. */
 void stream_end(struct stream *s);
 
 /* Drop bytes from the front of `in`; reading resumes if it had stopped. */
