@@ -18,15 +18,20 @@
  *   CODEC_NUMBER                 int64_t               (JSON only: a plain number both ways)
  *   CODEC_DOUBLE                 double
  *   CODEC_ENUM                   int32_t               (sub: struct codec_enum)
- *   CODEC_MESSAGE                pointer to the struct, NULL when absent (sub: struct codec_message)
- *   CODEC_TIMESTAMP              struct codec_time     (google.protobuf.Timestamp; RFC 3339 in JSON)
+ *   CODEC_MESSAGE                struct pointer, NULL when absent (sub: struct codec_message)
+ *   CODEC_TIMESTAMP              struct codec_time     (protobuf's Timestamp; RFC 3339 in JSON)
  *   CODEC_MAP                    struct codec_list of struct codec_pair (string to string)
  *   CODEC_RAW                    struct str            (JSON only: any value, its source text)
  *
+ * A decoded string is UTF-8 but may hold NUL bytes: where C text is needed use str_to_c().
+ *
  * CODEC_REPEATED: a struct codec_list of the above (for messages: of the structs themselves).
- * CODEC_OPTIONAL: `presence` is the offset of a bool that says whether the member was there.
+ * CODEC_OPTIONAL: `presence` is the offset of a bool that says whether the member was there. For a
+ *   message the pointer alone says it too.
  * CODEC_ONEOF: `presence` is the offset of a uint32_t that holds the number of the member set, 0
- * for none; members of one oneof share it. */
+ *   for none; members of one oneof share it. A message that is set but NULL is an empty one.
+ * CODEC_ALWAYS: an absent message, timestamp or optional member is null, others their default. It
+ *   says nothing about members of a oneof. */
 #ifndef CODEC_CODEC_H
 #define CODEC_CODEC_H
 
@@ -63,6 +68,7 @@ enum codec_flag {
 enum {
     CODEC_DEPTH_MAX = 32,
     CODEC_ITEMS_MAX = 100000, /* elements of one list or map */
+    CODEC_FIELDS_MAX = 256,   /* rows of one table */
 };
 
 struct codec_field {
@@ -71,8 +77,8 @@ struct codec_field {
     enum codec_type type;
     uint32_t flags;
     size_t offset;
-    size_t presence;    /* CODEC_OPTIONAL, CODEC_ONEOF */
-    const void *sub;    /* CODEC_MESSAGE, CODEC_ENUM */
+    size_t presence;       /* CODEC_OPTIONAL, CODEC_ONEOF */
+    const void *sub;       /* CODEC_MESSAGE, CODEC_ENUM */
     const char *json_name; /* exact JSON name when it is not `name` (allow_internet_access); on
                               input `name` and its snake_case are accepted as well */
 };
@@ -108,11 +114,21 @@ struct codec_time {
     uint32_t nanos;
 };
 
-/* Decode `in` into the zeroed struct `out`. Memory is the arena's; nothing points into `in`.
+/* Decode `in` into the zeroed struct `out`. Memory is the arena's; nothing points into `in`. Always
+ * all of `in`. When it fails, `out` is to be thrown away.
+ *
  * ERR_INVALID with a text such as "timeout: expected an integer" or "unexpected end of input at
- * byte 17"; ERR_LIMIT when depth, items or the arena are exceeded. json_decode wants exactly one
- * value with only white space around it, rejects duplicate known members, lone surrogates, invalid
- * UTF-8, NUL-terminated tricks and numbers out of range. */
+ * byte 17"; ERR_LIMIT when depth, items or the arena are exceeded.
+ *
+ * json_decode wants exactly one object with only white space around it. It rejects: a known member
+ * or a map key given twice (in whichever spelling, null or not), two members of one oneof, null
+ * within a list or map, lone surrogates, invalid UTF-8, and numbers out of range. Unknown members
+ * are skipped but have to be JSON.
+ *
+ * proto_decode rejects groups, a known field with another wire type, strings that are not UTF-8
+ * and timestamps outside the years 1 to 9999. Unknown fields are skipped. The last value of a
+ * scalar or map key counts; submessages are merged. CODEC_NUMBER and CODEC_RAW do not exist in
+ * protobuf: their numbers are unknown fields. */
 must_check int json_decode(const struct codec_message *m, struct str in, struct arena *a, void *out,
                            struct err *err);
 must_check int proto_decode(const struct codec_message *m, struct str in, struct arena *a,
@@ -125,7 +141,7 @@ void proto_encode(const struct codec_message *m, const void *in, struct buf *out
 
 /* A JSON string with its quotes: for bodies that are written by hand. */
 void json_quote(struct buf *out, struct str text);
-/* Is this exactly one well-formed JSON value? For CODEC_RAW members that are stored as they came. */
+/* Exactly one well-formed JSON value? For CODEC_RAW members that are stored as they came. */
 bool json_valid(struct str text);
 
 #endif
