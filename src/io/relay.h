@@ -9,9 +9,9 @@
 
 struct relay;
 
-/* Takes both descriptors. `to_a` and `to_b` are bytes already read from the other side (copied).
- * on_end is called once, after both are closed: the relay frees itself after it returns. idle_ms
- * without a byte in either direction ends it; 0 = never. */
+/* Takes both descriptors, also when it fails. `to_a` and `to_b` are bytes already read from the
+ * other side (copied). on_end is called once, after both are closed: the relay frees itself after
+ * it returns. idle_ms without a byte in either direction ends it; 0 = never. */
 must_check int relay_start(struct loop *l, int a, int b, struct str to_a, struct str to_b,
                            uint64_t idle_ms, loop_fn *on_end, void *ctx, struct relay **out,
                            struct err *err);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tunnel behind an Upgrade: two descriptors, two ways. A way reads only when it holds nothing,
+ * so that it never keeps more than one read and an idle tunnel keeps no memory at all. */
+#include "io/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+
+enum {
+    RELAY_READ_FIRST = 4 << 10,
+    RELAY_READ = 64 << 10,
+    RELAY_ROUNDS = 8, /* reads of one way in one event */
+};
+
+/* Bytes on their way from side i to side 1 - i. */
+struct way {
+    struct buf held;
+    bool is_bulk;  /* the last read filled its room */
+    bool has_eof;  /* nothing more will be read */
+    bool is_ended; /* and the other side has been told */
+};
+
+struct side {
+    struct relay *relay;
+    int fd;
+    struct watch watch;
+};
+
+struct relay {
+    struct loop *loop;
+    struct side sides[2];
+    struct way ways[2]; /* ways[i] leaves side i */
+    struct timer idle;
+    uint64_t idle_ms;
+    uint64_t active_ms; /* when a byte moved last */
+    bool is_broken;     /* a side was reset: no use in going on */
+    bool is_over;
+    loop_fn *on_end;
+    void *ctx;
+};
+
+static void on_side(void *ctx, uint32_t events);
+
+static void close_all(struct relay *r)
+{
+    timer_stop(&r->idle);
+    for (int i = 0; i < 2; i++) {
+        watch_stop(&r->sides[i].watch);
+        own_close_fd(&r->sides[i].fd);
+        r->sides[i].fd = -1;
+        buf_done(&r->ways[i].held);
+    }
+}
+
+static void finish(struct relay *r)
+{
+    close_all(r);
+    r->is_over = true;
+    if (r->on_end != NULL)
+        r->on_end(r->ctx);
+    free(r);
+}
+
+static void kill_way(struct way *w)
+{
+    buf_done(&w->held);
+    w->has_eof = w->is_ended = true;
+}
+
+/* True: something was read. */
+static bool read_way(struct relay *r, int from)
+{
+    struct way *w = &r->ways[from];
+    size_t want = w->is_bulk ? RELAY_READ : RELAY_READ_FIRST;
+    char *room = buf_room(&w->held, want);
+    ssize_t n;
+
+    if (room == NULL) {
+        r->is_broken = true; /* no memory */
+        return false;
+    }
+    n = read(r->sides[from].fd, room, want);
+    if (n > 0) {
+        buf_fill(&w->held, (size_t)n);
+        w->is_bulk = (size_t)n == want || (w->is_bulk && n >= RELAY_READ_FIRST);
+        return true;
+    }
+    buf_done(&w->held);
+    if (n == 0 || errno == EIO) /* EIO: a terminal whose other side is closed */
+        w->has_eof = true;
+    else if (errno != EAGAIN && errno != EINTR)
+        r->is_broken = true;
+    return false;
+}
+
+/* True: nothing is held any more. */
+static bool write_way(struct relay *r, int from)
+{
+    struct way *w = &r->ways[from];
+    int fd = r->sides[1 - from].fd;
+
+    while (w->held.len > 0) {
+        ssize_t n = send(fd, w->held.at, w->held.len, MSG_NOSIGNAL);
+
+        if (n < 0 && errno == ENOTSOCK)
+            n = write(fd, w->held.at, w->held.len);
+        if (n < 0) {
+            if (errno != EAGAIN && errno != EINTR)
+                kill_way(w); /* what comes the other way may still be delivered */
+            return false;
+        }
+        r->active_ms = loop_now_ms(r->loop);
+        buf_consume(&w->held, (size_t)n);
+    }
+    buf_done(&w->held);
+    return true;
+}
+
+static void pump(struct relay *r, int from)
+{
+    struct way *w = &r->ways[from];
+
+    if (!write_way(r, from))
+        return;
+    for (int i = 0; i < RELAY_ROUNDS && !w->has_eof && read_way(r, from); i++) {
+        bool was_short = w->held.len < RELAY_READ_FIRST; /* nothing is left to be read */
+
+        if (!write_way(r, from) || was_short)
+            break;
+    }
+    if (w->has_eof && !w->is_ended && write_way(r, from)) {
+        w->is_ended = true;
+        ignore(shutdown(r->sides[1 - from].fd, SHUT_WR)); /* not a socket, or gone: it knows */
+    }
+}
+
+static uint32_t wanted(const struct relay *r, int i)
+{
+    uint32_t events = 0;
+
+    if (!r->ways[i].has_eof && r->ways[i].held.len == 0)
+        events |= EPOLLIN;
+    if (r->ways[1 - i].held.len > 0)
+        events |= EPOLLOUT;
+    return events;
+}
+
+static int arm(struct relay *r, int i, bool is_hung, struct err *err)
+{
+    struct side *s = &r->sides[i];
+    uint32_t events = wanted(r, i);
+
+    if (s->watch.loop == NULL)
+        return events == 0 ? 0 : watch_start(r->loop, &s->watch, s->fd, events, on_side, s, err);
+    if (events == 0 && is_hung)
+        watch_stop(&s->watch); /* a hang-up would be reported for ever */
+    else
+        watch_set(&s->watch, events);
+    return 0;
+}
+
+static void on_side(void *ctx, uint32_t events)
+{
+    struct side *s = ctx;
+    struct relay *r = s->relay;
+    int i = s == &r->sides[1];
+    bool is_hung = (events & (EPOLLHUP | EPOLLERR)) != 0;
+
+    if ((events & EPOLLIN) != 0 || (is_hung && r->ways[i].held.len == 0))
+        pump(r, i);
+    if ((events & EPOLLOUT) != 0)
+        pump(r, 1 - i);
+    /* Hung up and read to its end: nobody is left to write to. */
+    if ((events & EPOLLHUP) != 0 && r->ways[i].has_eof)
+        kill_way(&r->ways[1 - i]);
+    if (r->is_broken || (r->ways[0].is_ended && r->ways[1].is_ended) ||
+        arm(r, i, is_hung, NULL) != 0 || arm(r, 1 - i, false, NULL) != 0)
+        finish(r);
+}
+
+static void on_idle(void *ctx)
+{
+    struct relay *r = ctx;
+    uint64_t quiet_ms = loop_now_ms(r->loop) - r->active_ms;
+
+    if (quiet_ms < r->idle_ms)
+        timer_start(r->loop, &r->idle, r->idle_ms - quiet_ms, on_idle, r);
+    else
+        finish(r);
+}
+
+static int set_non_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+static int set_up(struct relay *r, struct str to_a, struct str to_b, struct err *err)
+{
+    const struct str first[2] = {to_b, to_a}; /* ways[0] leaves a */
+
+    for (int i = 0; i < 2; i++) {
+        size_t max = first[i].len < RELAY_READ ? RELAY_READ : first[i].len;
+
+        r->sides[i].relay = r;
+        buf_init(&r->ways[i].held, max);
+        buf_add_str(&r->ways[i].held, first[i]);
+        if (!buf_ok(&r->ways[i].held))
+            return err_sys(err, ENOMEM, "start relay");
+        if (set_non_blocking(r->sides[i].fd) != 0)
+            return err_sys(err, errno, "start relay");
+    }
+    return arm(r, 0, false, err) != 0 || arm(r, 1, false, err) != 0 ? -1 : 0;
+}
+
+int relay_start(struct loop *l, int a, int b, struct str to_a, struct str to_b, uint64_t idle_ms,
+                loop_fn *on_end, void *ctx, struct relay **out, struct err *err)
+{
+    struct relay *r = calloc(1, sizeof(*r));
+
+    if (r == NULL) {
+        own_close_fd(&a);
+        own_close_fd(&b);
+        return err_sys(err, ENOMEM, "start relay");
+    }
+    *r = (struct relay){
+        .loop = l,
+        .sides = {{.fd = a}, {.fd = b}},
+        .idle_ms = idle_ms,
+        .active_ms = loop_now_ms(l),
+        .on_end = on_end,
+        .ctx = ctx
+    };
+    if (set_up(r, to_a, to_b, err) != 0) {
+        close_all(r);
+        free(r);
+        return -1;
+    }
+    if (idle_ms > 0)
+        timer_start(l, &r->idle, idle_ms, on_idle, r);
+    *out = r;
+    return 0;
+}
+
+void relay_abort(struct relay *r)
+{
+    if (r == NULL || r->is_over)
+        return;
+    close_all(r);
+    free(r);
+}
