@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said on node's sockets.
  *
- * node.sock (api -> node): commands, each answered by NODE_DONE with the same seq; NODE_EXITED comes
- * unasked. dial.sock (edge -> node): NODE_DIAL, answered by NODE_DIALED that carries a descriptor.
- * The two sockets have different owners, so edge cannot command. */
+ * node.sock (api -> node): commands, each answered by NODE_DONE with the same seq; NODE_EXITED
+ * comes unasked. dial.sock (edge -> node): NODE_DIAL, answered by NODE_DIALED that carries a
+ * descriptor. The two sockets have different owners, so edge cannot command. */
 #ifndef IPC_NODE_MESSAGES_H
 #define IPC_NODE_MESSAGES_H
 
 #include "ipc/channel.h"
 
 enum node_message {
-    NODE_START = 1,  /* struct node_start */
-    NODE_STOP,       /* struct node_stop */
-    NODE_LIST,       /* struct node_list: NODE_ITEM per sandbox, then NODE_DONE */
-    NODE_STATS,      /* struct node_stop: NODE_USAGE, or NODE_DONE with an error */
-    NODE_DONE,       /* struct node_done */
-    NODE_ITEM,       /* struct node_item */
-    NODE_USAGE,      /* struct node_usage */
-    NODE_EXITED,     /* struct node_exited */
-    NODE_DIAL,       /* struct node_dial */
-    NODE_DIALED,     /* struct node_done; fd attached when kind is 0 */
+    NODE_START = 1, /* struct node_start */
+    NODE_STOP,      /* struct node_stop */
+    NODE_LIST,      /* struct node_list: NODE_ITEM per sandbox, then NODE_DONE */
+    NODE_STATS,     /* struct node_stop: NODE_USAGE, or NODE_DONE with an error */
+    NODE_DONE,      /* struct node_done */
+    NODE_ITEM,      /* struct node_item */
+    NODE_USAGE,     /* struct node_usage */
+    NODE_EXITED,    /* struct node_exited */
+    NODE_DIAL,      /* struct node_dial */
+    NODE_DIALED,    /* struct node_done; fd attached when kind is 0 */
     NODE_MESSAGE_COUNT,
 };
 

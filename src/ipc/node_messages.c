@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The message tables of node's sockets. Numbers are on the wire between roles of different
+ * versions: append, never change. */
+#include "ipc/node_messages.h"
+
+static const struct codec_field start_fields[] = {
+    {1, "seq",         CODEC_UINT64, 0, offsetof(struct node_start, seq)         },
+    {2, "id",          CODEC_STRING, 0, offsetof(struct node_start, id)          },
+    {3, "rootfs",      CODEC_STRING, 0, offsetof(struct node_start, rootfs)      },
+    {4, "hostname",    CODEC_STRING, 0, offsetof(struct node_start, hostname)    },
+    {5, "memoryBytes", CODEC_UINT64, 0, offsetof(struct node_start, memory_bytes)},
+    {6, "diskBytes",   CODEC_UINT64, 0, offsetof(struct node_start, disk_bytes)  },
+    {7, "cpuPercent",  CODEC_UINT32, 0, offsetof(struct node_start, cpu_percent) },
+    {8, "pidsMax",     CODEC_UINT32, 0, offsetof(struct node_start, pids_max)    },
+    {9, "init",        CODEC_STRING, 0, offsetof(struct node_start, init)        },
+};
+static const struct codec_message start_message = {"NodeStart", sizeof(struct node_start),
+                                                   start_fields, COUNT_OF(start_fields)};
+
+static const struct codec_field stop_fields[] = {
+    {1, "seq", CODEC_UINT64, 0, offsetof(struct node_stop, seq)},
+    {2, "id",  CODEC_STRING, 0, offsetof(struct node_stop, id) },
+};
+static const struct codec_message stop_message = {"NodeStop", sizeof(struct node_stop), stop_fields,
+                                                  COUNT_OF(stop_fields)};
+
+static const struct codec_field list_fields[] = {
+    {1, "seq", CODEC_UINT64, 0, offsetof(struct node_list, seq)},
+};
+static const struct codec_message list_message = {"NodeList", sizeof(struct node_list), list_fields,
+                                                  COUNT_OF(list_fields)};
+
+static const struct codec_field done_fields[] = {
+    {1, "seq",    CODEC_UINT64, 0, offsetof(struct node_done, seq)    },
+    {2, "kind",   CODEC_UINT32, 0, offsetof(struct node_done, kind)   },
+    {3, "text",   CODEC_STRING, 0, offsetof(struct node_done, text)   },
+    {4, "tookUs", CODEC_UINT64, 0, offsetof(struct node_done, took_us)},
+};
+static const struct codec_message done_message = {"NodeDone", sizeof(struct node_done), done_fields,
+                                                  COUNT_OF(done_fields)};
+
+static const struct codec_field item_fields[] = {
+    {1, "seq", CODEC_UINT64, 0, offsetof(struct node_item, seq)},
+    {2, "id",  CODEC_STRING, 0, offsetof(struct node_item, id) },
+};
+static const struct codec_message item_message = {"NodeItem", sizeof(struct node_item), item_fields,
+                                                  COUNT_OF(item_fields)};
+
+static const struct codec_field usage_fields[] = {
+    {1, "seq",              CODEC_UINT64, 0, offsetof(struct node_usage, seq)               },
+    {2, "id",               CODEC_STRING, 0, offsetof(struct node_usage, id)                },
+    {3, "cpuUs",            CODEC_UINT64, 0, offsetof(struct node_usage, cpu_us)            },
+    {4, "memoryBytes",      CODEC_UINT64, 0, offsetof(struct node_usage, memory_bytes)      },
+    {5, "memoryCacheBytes", CODEC_UINT64, 0, offsetof(struct node_usage, memory_cache_bytes)},
+    {6, "diskBytes",        CODEC_UINT64, 0, offsetof(struct node_usage, disk_bytes)        },
+    {7, "pids",             CODEC_UINT32, 0, offsetof(struct node_usage, pids)              },
+};
+static const struct codec_message usage_message = {"NodeUsage", sizeof(struct node_usage),
+                                                   usage_fields, COUNT_OF(usage_fields)};
+
+static const struct codec_field exited_fields[] = {
+    {1, "id",     CODEC_STRING, 0, offsetof(struct node_exited, id)    },
+    {2, "reason", CODEC_UINT32, 0, offsetof(struct node_exited, reason)},
+};
+static const struct codec_message exited_message = {"NodeExited", sizeof(struct node_exited),
+                                                    exited_fields, COUNT_OF(exited_fields)};
+
+static const struct codec_field dial_fields[] = {
+    {1, "seq",  CODEC_UINT64, 0, offsetof(struct node_dial, seq) },
+    {2, "id",   CODEC_STRING, 0, offsetof(struct node_dial, id)  },
+    {3, "port", CODEC_UINT32, 0, offsetof(struct node_dial, port)},
+};
+static const struct codec_message dial_message = {"NodeDial", sizeof(struct node_dial), dial_fields,
+                                                  COUNT_OF(dial_fields)};
+
+static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
+    [NODE_START] = &start_message, [NODE_STOP] = &stop_message,     [NODE_LIST] = &list_message,
+    [NODE_STATS] = &stop_message,  [NODE_DONE] = &done_message,     [NODE_ITEM] = &item_message,
+    [NODE_USAGE] = &usage_message, [NODE_EXITED] = &exited_message, [NODE_DIAL] = &dial_message,
+    [NODE_DIALED] = &done_message,
+};
+
+const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};
