@@ -14,7 +14,8 @@ struct http_conn;
 
 struct call_request {
     struct str method, target;
-    const struct http_field *fields; /* Host included; framing and connection fields are ours */
+    const struct http_field *fields; /* Host included; framing and connection fields are ours and
+                                      * left out */
     size_t field_count;
     int64_t length;  /* body bytes that will follow, REPLY_CHUNKED (-1), or 0 for none */
     bool is_upgrade; /* send "Connection: upgrade" and `upgrade` as Upgrade */
@@ -22,9 +23,12 @@ struct call_request {
 };
 
 struct call_events {
-    /* Head of the answer (1xx other than 101 are swallowed). Valid during the callback. */
+    /* Head of the answer (1xx other than 101 are swallowed). Valid during the callback, and only
+     * until http_conn_detach(). */
     void (*on_head)(void *ctx, const struct http_head *h);
-    /* As body_fn: returns bytes consumed; fewer pauses until http_conn_resume(). */
+    /* As body_fn: returns bytes consumed; fewer pauses until http_conn_resume(). is_last comes
+     * once, with no bytes; an answer without body has it too, a 101 has not. In that call the
+     * connection is free for the next http_conn_call(), if http_conn_is_idle() says so. */
     size_t (*on_body)(void *ctx, struct str data, bool is_last);
     /* Request body: unsent bytes fell under the low mark. */
     void (*on_drain)(void *ctx);
@@ -38,20 +42,27 @@ must_check int http_conn_new(struct loop *l, int fd, bool is_connecting, struct 
                              struct err *err);
 void http_conn_free(struct http_conn *c); /* closes; no callback; callable from any callback */
 
+/* Only on an idle connection. A field or target that would break the head is told by on_fail. */
 void http_conn_call(struct http_conn *c, const struct call_request *r,
                     const struct call_events *events, void *ctx);
 bool http_conn_write(struct http_conn *c, struct str data); /* false: wait for on_drain */
-void http_conn_end(struct http_conn *c);                    /* request body complete */
+/* Request body complete. Harmless without a body. With fewer bytes than announced the connection
+ * is spent. */
+void http_conn_end(struct http_conn *c);
 void http_conn_resume(struct http_conn *c);
 /* Both halves ended and the peer keeps the connection. An idle connection that the peer closes
  * calls on_idle_close (if set), after which it must be freed. */
 bool http_conn_is_idle(const struct http_conn *c);
 void http_conn_on_idle_close(struct http_conn *c, void (*fn)(void *ctx), void *ctx);
-/* After a 101: the socket and the bytes behind the head. The connection object is freed. */
+/* After a 101, from on_head or later: the socket and the bytes behind the head (caller's). The
+ * connection object is freed. -1 when the connection has failed. */
 int http_conn_detach(struct http_conn *c, struct buf *out_rest);
 
-/* Blocking convenience for command-line tools: one request, whole answer, over TCP "host:port" or a
- * unix socket path. */
+/* Blocking convenience for command-line tools: one request, whole answer (at most HTTP_FETCH_MAX
+ * bytes), over TCP "host:port" (an address or localhost) or a unix socket path. r->length is
+ * ignored: it is that of `body`. out->body is the caller's. */
+enum { HTTP_FETCH_MAX = 64 << 20 };
+
 struct http_answer {
     unsigned status;
     struct buf body;

@@ -49,8 +49,8 @@ enum {
     ENVELOPE_MAX = 4 << 20, /* largest message accepted from a peer */
 };
 
-/* One envelope at the front of `in`. >0: bytes used, *payload inside `in`; 0: more needed; -1: longer
- * than `max` or compressed. */
+/* One envelope at the front of `in`. >0: bytes used, *payload inside `in`; 0: more needed; -1:
+ * longer than `max` or compressed. */
 ssize_t envelope_parse(struct str in, size_t max, uint8_t *out_flags, struct str *payload);
 /* Five bytes to put in front of `len` bytes. */
 void envelope_head(uint8_t flags, uint32_t len, uint8_t out[ENVELOPE_HEAD]);

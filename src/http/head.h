@@ -2,12 +2,14 @@
 /* The HTTP/1.1 message head: parse, inspect, serialise. Pure functions on bytes, no I/O.
  *
  * Reject by default (RFC 9112): the parser is a security boundary, it must be at least as strict as
- * any server behind the proxy. Refused with 400: bare LF or CR, NUL, obs-fold, blanks around a field
- * name, Transfer-Encoding with Content-Length, anything but exactly "chunked" as coding, repeated or
- * non-digit Content-Length, missing, repeated or malformed Host, absolute-form authority that
- * differs from Host, bad characters in method or target, HTTP versions other than 1.0 and 1.1 (505),
- * chunked with HTTP/1.0. 431 when the head exceeds HTTP_HEAD_MAX or HTTP_FIELDS_MAX; 501 for an
- * unknown transfer coding. */
+ * any server behind the proxy. Refused with 400: bare LF or CR, NUL, obs-fold, blanks around a
+ * field name, Transfer-Encoding with Content-Length, anything but exactly "chunked" as coding,
+ * repeated or non-digit Content-Length, missing, repeated or malformed Host, absolute-form
+ * authority that differs from Host, bad characters in method or target, HTTP versions other
+ * than 1.0 and 1.1 (505), chunked with HTTP/1.0. 431 when the head exceeds HTTP_HEAD_MAX or
+ * HTTP_FIELDS_MAX; 501 for an unknown transfer coding and CONNECT; 417 for an unknown expectation.
+ * Forgiven: one empty line in front of a request, a missing blank before an empty reason, no Host
+ * with HTTP/1.0. */
 #ifndef HTTP_HEAD_H
 #define HTTP_HEAD_H
 
@@ -17,11 +19,13 @@
 enum {
     HTTP_HEAD_MAX = 32 << 10,
     HTTP_FIELDS_MAX = 100,
+    HTTP_OUT_MAX = 16 << 20, /* most unsent bytes of a connection: also the largest body of
+                              * exchange_reply(); past it the connection is cut */
 };
 
 enum http_framing {
     HTTP_NO_BODY,
-    HTTP_LENGTH,      /* exactly body_length bytes */
+    HTTP_LENGTH, /* exactly body_length bytes */
     HTTP_CHUNKED,
     HTTP_UNTIL_CLOSE, /* responses only */
 };
@@ -33,10 +37,10 @@ struct http_field {
 struct http_head {
     /* request */
     struct str method;
-    struct str target; /* as sent; origin-form ("/a?b"), or "*" */
-    struct str path;   /* target up to '?', still percent-encoded */
-    struct str query;  /* behind '?', or empty */
-    struct str host;   /* Host value without port, lower/upper case as sent; "[::1]" keeps []s */
+    struct str target;  /* as sent; origin-form ("/a?b"), or "*" */
+    struct str path;    /* target up to '?', still percent-encoded */
+    struct str query;   /* behind '?', or empty */
+    struct str host;    /* Host value without port, lower/upper case as sent; "[::1]" keeps []s */
     uint16_t host_port; /* 0 when absent */
     /* response */
     uint16_t status;
@@ -44,17 +48,18 @@ struct http_head {
     /* both */
     uint8_t minor; /* HTTP/1.minor */
     enum http_framing framing;
-    uint64_t body_length;
+    uint64_t body_length; /* HTTP_LENGTH; also what an answer without body (HEAD) announces */
     bool keep_alive;      /* by version and Connection */
     bool expects_continue;
-    bool is_upgrade;      /* Connection: upgrade and an Upgrade field */
+    bool is_upgrade; /* Connection: upgrade and an Upgrade field */
     size_t field_count;
     struct http_field fields[HTTP_FIELDS_MAX];
 };
 
 /* >0: length of the head, empty line included; `out` points into `in`.
  *  0: more bytes needed.
- * <0: minus the status to answer with (400, 431, 501, 505); *why is a static text for the body. */
+ * <0: minus the status to answer with (400, 417, 431, 501, 505); *why is a static text for the
+ * body. */
 int http_parse_request(struct str in, struct http_head *out, const char **why);
 /* The same for a response to a request of method `method` (HEAD and 1xx/204/304 have no body).
  * <0: -502. A 101 has HTTP_NO_BODY and is_upgrade set. */
@@ -62,7 +67,8 @@ int http_parse_response(struct str in, struct str method, struct http_head *out,
 
 /* Value of the first field of that name (case-insensitive); .at NULL when there is none. */
 struct str http_field(const struct http_head *h, const char *name);
-/* Does a comma-separated list field hold this token (case-insensitive)? Looks at all of its lines. */
+/* Does a comma-separated list field hold this token (case-insensitive)? Looks at all of its lines.
+ */
 bool http_has_token(const struct http_head *h, const char *name, const char *token);
 /* Fields of this connection only: Connection, Keep-Alive, Proxy-*, TE, Trailer,
  * Transfer-Encoding, Upgrade, and those that Connection names. Never forwarded (RFC 9110 7.6.1). */
@@ -71,10 +77,10 @@ bool http_is_hop_field(const struct http_head *h, struct str name);
 /* Chunked decoding, one step. Strict: hex size of at most 15 digits, CRLF everywhere, extensions
  * skipped up to 1 KiB, trailers up to 8 KiB and ignored. */
 struct http_chunks {
-    uint64_t left;  /* bytes of the current chunk still to come */
+    uint64_t left; /* bytes of the current chunk still to come */
     uint32_t skipped;
     uint8_t state;
-    bool is_done;   /* last chunk and trailers were read */
+    bool is_done; /* last chunk and trailers were read */
 };
 
 /* Looks at `in`; sets *data to a run of payload inside it (may be empty) and returns how many bytes

@@ -10,7 +10,8 @@
  * (exchange_reply, exchange_end, exchange_detach) or exchange_abort(). If the peer vanishes first,
  * on_gone is called (set it if you keep the pointer across a turn) and the exchange is invalid
  * afterwards. After the answer has ended the exchange must not be touched; what is left of the
- * request body is drained (bounded) or the connection closed. Pipelined requests wait their turn. */
+ * request body is drained (bounded) or the connection closed. Pipelined requests wait their turn.
+ */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
@@ -21,6 +22,7 @@
 struct http_server;
 struct exchange;
 
+/* Zero in any field but stall_ms means the default. */
 struct http_limits {
     uint32_t head_ms;         /* from the first byte to the complete head; default 10 s */
     uint32_t idle_ms;         /* keep-alive without a request; default 640 s */
@@ -32,7 +34,7 @@ struct http_limits {
 typedef void request_fn(void *ctx, struct exchange *x);
 typedef void exchange_fn(void *ctx, struct exchange *x);
 /* Bytes of the request body. Returns how many were consumed; less than data.len pauses delivery
- * until exchange_resume(). is_last is true once, with the last (maybe empty) bytes. */
+ * until exchange_resume(). is_last is true once, with no bytes, after all of them were consumed. */
 typedef size_t body_fn(void *ctx, struct exchange *x, struct str data, bool is_last);
 
 /* limits may be NULL for the defaults. */
@@ -40,7 +42,8 @@ must_check int http_server_new(struct loop *l, const struct http_limits *limits,
                                request_fn *on_request, void *ctx, struct http_server **out,
                                struct err *err);
 /* Serve a connected descriptor (takes it). `tag` is the caller's number for where it came from
- * (listener, control socket); see exchange_tag(). */
+ * (listener, control socket); see exchange_tag(). A connection whose peer sends its end is closed
+ * like one that vanished: with on_gone, if its request is not yet answered. */
 void http_server_adopt(struct http_server *s, int fd, unsigned tag);
 /* Close idle connections, let running exchanges end, then call on_done. */
 void http_server_drain(struct http_server *s, loop_fn *on_done, void *ctx);
@@ -54,7 +57,8 @@ unsigned exchange_tag(const struct exchange *x);
 void exchange_on_body(struct exchange *x, body_fn *fn, void *ctx);
 void exchange_resume(struct exchange *x);
 /* Gather the whole body (at most max bytes), then call `fn` with exchange_body() set. A larger body
- * is answered 413 by `too_large` if given, else with the plain default, and fn is not called. */
+ * is answered 413 by `too_large` if given, else with the plain default, and fn is not called.
+ * Like body_fn, both are called from the loop, never from inside this call. */
 void exchange_collect(struct exchange *x, size_t max, exchange_fn *fn, exchange_fn *too_large,
                       void *ctx);
 struct str exchange_body(const struct exchange *x);
@@ -68,9 +72,11 @@ enum {
 
 struct reply {
     unsigned status;
-    const struct http_field *fields; /* without framing and connection fields: those are ours */
+    const struct http_field *fields; /* framing and connection fields in it are left out: those are
+                                      * ours. 101: Upgrade must be among them */
     size_t field_count;
-    int64_t length; /* body bytes, or REPLY_CHUNKED; ignored for 1xx, 204, 304 and HEAD */
+    int64_t length; /* body bytes, or REPLY_CHUNKED; ignored for 1xx, 204 and 304; to HEAD it is
+                     * told, but no body is sent */
     bool close;     /* close the connection after this answer */
 };
 
@@ -79,15 +85,18 @@ void exchange_reply(struct exchange *x, unsigned status, const char *content_typ
 /* Head now, body by exchange_write(), then exchange_end(). */
 void exchange_start(struct exchange *x, const struct reply *r);
 /* False: more than STREAM_HIGH unsent, wait for on_drain. Never fails otherwise; a dead peer is
- * told by on_gone. */
+ * told by on_gone. Small writes leave together at the end of the turn; bytes beyond the announced
+ * length are dropped. */
 bool exchange_write(struct exchange *x, struct str data);
 void exchange_on_drain(struct exchange *x, exchange_fn *fn, void *ctx);
+/* Fewer bytes than announced: as exchange_abort(). */
 void exchange_end(struct exchange *x);
 bool exchange_is_started(const struct exchange *x);
 /* Cut the connection without ending the answer: the peer sees a truncated body. */
 void exchange_abort(struct exchange *x);
 /* After exchange_start() with 101: give the socket away with the bytes that were read beyond the
- * head (`out_rest`, caller's). The exchange is over. */
+ * head (`out_rest`, caller's). The exchange is over. -1 when the peer does not take even the head:
+ * the connection is closed then. */
 int exchange_detach(struct exchange *x, struct buf *out_rest);
 
 #endif
