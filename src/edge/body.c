@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two half-streams of a proxied request, and the tunnel behind a 101. Each half stops its
+ * source while its sink is slow, so a stalled peer holds a bounded number of bytes. Part of
+ * proxy.h.
+ */
+#include "base/log.h"
+#include "edge/forward.h"
+#include "edge/proxy.h"
+
+enum {
+    TUNNEL_IDLE_MS = 0 /* WebSockets may be silent for ever; the sandbox's end ends them */
+};
+
+/* Client -> upstream. */
+
+static size_t on_request_body(void *ctx, struct exchange *x, struct str data, bool is_last)
+{
+    struct proxy *p = ctx;
+
+    ignore(x == p->x);
+    if (data.len > 0) {
+        if (p->conn == NULL || p->is_upload_stopped)
+            return 0;
+        p->has_sent_body = true;
+        p->is_upload_stopped = !http_conn_write(p->conn, data);
+    }
+    if (is_last && !p->has_request_end) {
+        p->has_request_end = true;
+        if (p->conn != NULL)
+            http_conn_end(p->conn);
+    }
+    return data.len;
+}
+
+static void on_upload_drain(void *ctx)
+{
+    struct proxy *p = ctx;
+
+    p->is_upload_stopped = false;
+    exchange_resume(p->x);
+}
+
+/* Upstream -> client. */
+
+static void on_answer_drain(void *ctx, struct exchange *x)
+{
+    struct proxy *p = ctx;
+
+    ignore(x == p->x);
+    p->is_answer_stopped = false;
+    http_conn_resume(p->conn);
+}
+
+static size_t on_answer_body(void *ctx, struct str data, bool is_last)
+{
+    struct proxy *p = ctx;
+    struct exchange *x = p->x;
+
+    if (data.len > 0) {
+        if (p->is_answer_stopped)
+            return 0;
+        p->is_answer_stopped = !exchange_write(x, data);
+    }
+    if (is_last) {
+        exchange_on_gone(x, NULL, NULL);
+        exchange_end(x);
+        upstream_release(p);
+        proxy_end(p);
+    }
+    return data.len;
+}
+
+static void on_tunnel_end(void *ctx)
+{
+    struct proxy *p = ctx;
+
+    p->tunnel = NULL;
+    proxy_end(p);
+}
+
+static void start_tunnel(struct proxy *p, const struct reply *r)
+{
+    struct exchange *x = p->x;
+    struct http_conn *conn = take_ptr(&p->conn);
+    struct buf from_client, from_upstream;
+    struct err err;
+    int client, upstream;
+
+    p->x = NULL;
+    exchange_on_gone(x, NULL, NULL);
+    exchange_start(x, r);
+    buf_init(&from_client, 0);
+    buf_init(&from_upstream, 0);
+    client = exchange_detach(x, &from_client);
+    upstream = http_conn_detach(conn, &from_upstream);
+    if (client < 0 || upstream < 0) { /* one of them left just now */
+        own_close_fd(&client);
+        own_close_fd(&upstream);
+        proxy_end(p);
+    } else if (relay_start(p->worker->loop, client, upstream, buf_str(&from_upstream),
+                           buf_str(&from_client), TUNNEL_IDLE_MS, on_tunnel_end, p, &p->tunnel,
+                           &err) != 0) {
+        log_warn("edge.tunnel_failed", "error=\"%s\"", err.text);
+        proxy_end(p);
+    }
+    buf_done(&from_client);
+    buf_done(&from_upstream);
+}
+
+static void on_head(void *ctx, const struct http_head *h)
+{
+    struct proxy *p = ctx;
+    struct forward_fields fields;
+    struct reply r = {.status = h->status, .length = REPLY_CHUNKED};
+
+    if (h->status == 101 && !exchange_head(p->x)->is_upgrade) {
+        upstream_failed(p, false);
+        return;
+    }
+    forward_answer(h, &fields);
+    r.fields = fields.at;
+    r.field_count = fields.count;
+    p->has_head = true;
+    if (h->status == 101) {
+        start_tunnel(p, &r);
+        return;
+    }
+    if (h->framing == HTTP_LENGTH || http_field(h, "Content-Length").at != NULL)
+        r.length = (int64_t)h->body_length; /* also of an answer to HEAD */
+    exchange_on_drain(p->x, on_answer_drain, p);
+    exchange_start(p->x, &r);
+}
+
+static void on_fail(void *ctx, const struct err *err, bool is_fresh)
+{
+    ignore(err->kind); /* told to the client by status; what it was does not change the answer */
+    upstream_failed(ctx, is_fresh);
+}
+
+const struct call_events body_events = {
+    .on_head = on_head,
+    .on_body = on_answer_body,
+    .on_drain = on_upload_drain,
+    .on_fail = on_fail,
+};
+
+void body_begin(struct proxy *p)
+{
+    p->is_upload_stopped = false;
+    if (p->has_request_end)
+        return;
+    if (p->wants_body) {
+        exchange_resume(p->x);
+        return;
+    }
+    p->wants_body = true; /* not before: a 100 Continue promises that somebody reads */
+    exchange_on_body(p->x, on_request_body, p);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The edge role: the only listener. Decides control plane or data plane from the request head and
+ * relays bytes both ways with bounded memory. N threads with a loop each that share nothing: the
+ * first runs on the caller's loop, the others on their own. Used by src/main/role_edge.c. */
+#ifndef EDGE_EDGE_H
+#define EDGE_EDGE_H
+
+#include "base/err.h"
+#include "http/server.h"
+#include "io/loop.h"
+
+enum { EDGE_LOOPS_MAX = 8 };
+
+struct edge_config {
+    const int *listen_fds; /* bound with SO_REUSEPORT, one per loop if possible; taken */
+    size_t listen_count;
+    unsigned loops; /* 0: one per core, at most EDGE_LOOPS_MAX */
+    const char *api_socket, *routes_socket, *dial_socket; /* paths, borrowed */
+    const char *domain;                                   /* "" = none */
+    struct http_limits limits;                            /* of each loop */
+};
+
+struct edge;
+
+unsigned edge_loops(unsigned configured); /* what `loops` means on this machine */
+
+/* Blocks SIGPIPE-like surprises in no way: signals are the caller's business, and must be blocked
+ * before, so that the threads inherit it. */
+must_check int edge_new(struct loop *l, const struct edge_config *config, struct edge **out,
+                        struct err *err);
+/* Stop accepting, let running requests end, then call on_done on the caller's loop. */
+void edge_drain(struct edge *e, loop_fn *on_done, void *ctx);
+/* Cuts what is left and joins the threads. */
+void edge_free(struct edge *e);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Field filters of the proxy; see forward.h. Called by proxy.c for each head. */
+#include "edge/forward.h"
+
+/* Framing is ours on each hop; Expect was answered here; the last is how envd knows the server
+ * itself, so it must never come from outside. */
+static const char *const never_in_requests[] = {
+    "Content-Length", "Transfer-Encoding", "Expect", "Forwarded", "X-Forwarded-For",
+    "X-Real-Ip",      "X-Sandlot-Control",
+};
+
+static bool is_dropped(struct str name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_ieq(name, str_of(names[i])))
+            return true;
+    }
+    return false;
+}
+
+static bool is_forwarded_field(struct str name)
+{
+    static const struct str prefix = STR("X-Forwarded-");
+
+    return name.len > prefix.len && str_ieq(str_upto(name, prefix.len), prefix);
+}
+
+static void put(struct forward_fields *out, struct str name, struct str value)
+{
+    out->at[out->count++] = (struct http_field){name, value};
+}
+
+void forward_request(const struct http_head *h, const struct forward_rule *rule,
+                     struct forward_fields *out)
+{
+    out->count = 0;
+    for (size_t i = 0; i < h->field_count; i++) {
+        struct str name = h->fields[i].name;
+        bool is_masked = rule->mask_host.len > 0 && str_ieq(name, STR("Host"));
+
+        if (is_masked) {
+            put(out, STR("Host"), rule->mask_host);
+            put(out, STR("X-Forwarded-Host"), h->fields[i].value);
+            continue;
+        }
+        if (http_is_hop_field(h, name) ||
+            is_dropped(name, never_in_requests, COUNT_OF(never_in_requests)))
+            continue;
+        if (rule->is_data_plane && is_forwarded_field(name))
+            continue;
+        put(out, name, h->fields[i].value);
+    }
+}
+
+void forward_answer(const struct http_head *h, struct forward_fields *out)
+{
+    static const char *const framing[] = {"Content-Length", "Transfer-Encoding"};
+
+    out->count = 0;
+    for (size_t i = 0; i < h->field_count; i++) {
+        struct str name = h->fields[i].name;
+
+        if (!http_is_hop_field(h, name) && !is_dropped(name, framing, COUNT_OF(framing)))
+            put(out, name, h->fields[i].value);
+    }
+    if (h->status == 101) /* a promise on both hops */
+        put(out, STR("Upgrade"), http_field(h, "Upgrade"));
+}
+
+struct str forward_mask(struct arena *a, struct str mask, uint16_t port)
+{
+    static const struct str hole = STR("${PORT}");
+
+    for (size_t i = 0; mask.len >= hole.len && i <= mask.len - hole.len; i++) {
+        struct str rest = str_from(mask, i + hole.len);
+        char *text;
+
+        if (!str_eq(str_upto(str_from(mask, i), hole.len), hole))
+            continue;
+        text = arena_printf(a, "%.*s%u%.*s", (int)i, mask.at, port, STR_ARG(rest));
+        return str_of(text);
+    }
+    return arena_str(a, mask);
+}

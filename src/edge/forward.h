@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which fields of a message travel on, and which do not. Pure. */
+#ifndef EDGE_FORWARD_H
+#define EDGE_FORWARD_H
+
+#include "http/client.h"
+#include "http/server.h"
+
+struct forward_rule {
+    bool is_data_plane;   /* X-Forwarded-* of clients are removed: the guest sees what it would see
+                           * without a proxy */
+    struct str mask_host; /* replaces Host, which moves to X-Forwarded-Host; empty: Host is kept */
+};
+
+struct forward_fields {
+    struct http_field at[HTTP_FIELDS_MAX + 2];
+    size_t count;
+};
+
+void forward_request(const struct http_head *h, const struct forward_rule *rule,
+                     struct forward_fields *out);
+void forward_answer(const struct http_head *h, struct forward_fields *out);
+
+/* "${PORT}" in a mask expanded, in the arena. */
+struct str forward_mask(struct arena *a, struct str mask, uint16_t port);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What edge itself answers on the data plane: exact JSON bodies for programs, a small page for
+ * people. Pure text; proxy.c sends it. */
+#ifndef EDGE_PAGES_H
+#define EDGE_PAGES_H
+
+#include "http/head.h"
+
+enum page_kind {
+    PAGE_NOT_FOUND,     /* 502: no such sandbox, or it has ended */
+    PAGE_PORT_CLOSED,   /* 502 */
+    PAGE_TOKEN_MISSING, /* 403 */
+    PAGE_TOKEN_WRONG,   /* 403 */
+    PAGE_TRANSITION,    /* 409 */
+    PAGE_PRIVATE,       /* 404: a route of envd that is not for clients */
+    PAGE_BUSY,          /* 503: a part of the server is restarting */
+    PAGE_SIGNED,        /* 501: signed URL that does not name its sandbox */
+    PAGE_COUNT,
+};
+
+struct page_facts {
+    struct str sandbox_id;
+    uint16_t port;
+    struct str path;
+};
+
+enum { PAGE_MAX = 8 << 10 };
+
+unsigned page_status(enum page_kind kind);
+/* Whole seconds for Retry-After; 0 when trying again does not help. */
+unsigned page_retry_s(enum page_kind kind);
+/* JSON for programs, HTML for a browser's address bar. */
+bool page_wants_html(const struct http_head *h);
+/* Appends the body. */
+void page_json(enum page_kind kind, const struct page_facts *f, struct buf *out);
+void page_html(enum page_kind kind, const struct page_facts *f, struct buf *out);
+
+extern const char page_json_type[]; /* application/json; charset=utf-8 */
+extern const char page_html_type[]; /* text/html; charset=utf-8 */
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life of a proxied request up to its upstream connection, and its end; see proxy.h. */
+#include "edge/proxy.h"
+
+#include <stdio.h>
+
+#include "edge/forward.h"
+
+static struct proxy *proxy_new(struct worker *w)
+{
+    struct list_node *spare = list_pop(&w->spare);
+    struct proxy *p;
+
+    if (spare == NULL) {
+        p = mem_zero(sizeof *p);
+    } else {
+        p = container_of(spare, struct proxy, node);
+        *p = (struct proxy){0};
+        w->spare_count--;
+    }
+    p->worker = w;
+    p->started_ms = loop_now_ms(w->loop);
+    list_push(&w->active, &p->node);
+    return p;
+}
+
+void proxy_end(struct proxy *p)
+{
+    struct worker *w = p->worker;
+
+    routes_forget(&p->route_wait);
+    dial_forget(&p->dial);
+    timer_stop(&p->pause);
+    if (p->conn != NULL)
+        http_conn_free(p->conn);
+    list_remove(&p->node);
+    if (w->spare_count >= PROXY_SPARE_MAX) {
+        free(p);
+        return;
+    }
+    list_push(&w->spare, &p->node);
+    w->spare_count++;
+}
+
+void answer_page(struct exchange *x, enum page_kind kind, const struct page_facts *f)
+{
+    bool is_html = page_wants_html(exchange_head(x));
+    struct http_field fields[3] = {
+        {STR("Content-Type"),  str_of(is_html ? page_html_type : page_json_type)},
+        {STR("Cache-Control"), STR("no-store")                                  },
+    };
+    struct reply r = {.status = page_status(kind), .fields = fields, .field_count = 2};
+    struct buf body;
+    char seconds[12];
+
+    buf_init(&body, PAGE_MAX);
+    if (is_html)
+        page_html(kind, f, &body);
+    else
+        page_json(kind, f, &body);
+    if (!buf_ok(&body))
+        buf_clear(&body); /* a path of monstrous length: the status says enough */
+    if (page_retry_s(kind) > 0) {
+        ignore(snprintf(seconds, sizeof seconds, "%u", page_retry_s(kind)));
+        fields[r.field_count++] = (struct http_field){STR("Retry-After"), str_of(seconds)};
+    }
+    r.length = (int64_t)body.len;
+    exchange_start(x, &r);
+    ignore(exchange_write(x, buf_str(&body)));
+    exchange_end(x);
+    buf_done(&body);
+}
+
+void proxy_page(struct proxy *p, enum page_kind kind)
+{
+    struct exchange *x = p->x;
+    struct page_facts f = {
+        .sandbox_id = {p->target.id, p->target.id_len},
+        .port = p->target.port,
+        .path = exchange_head(x)->path,
+    };
+
+    exchange_on_gone(x, NULL, NULL);
+    answer_page(x, kind, &f);
+    proxy_end(p);
+}
+
+void proxy_api_error(struct proxy *p, unsigned status, const char *message)
+{
+    struct exchange *x = p->x;
+    struct http_field fields[] = {
+        {STR("Content-Type"), STR("application/json")},
+        {STR("Retry-After"),  STR("1")               },
+    };
+    struct reply r = {.status = status, .fields = fields, .field_count = COUNT_OF(fields)};
+    char *text =
+        arena_printf(exchange_arena(x), "{\"code\":%u,\"message\":\"%s\"}", status, message);
+
+    exchange_on_gone(x, NULL, NULL);
+    r.length = (int64_t)str_of(text).len;
+    exchange_start(x, &r);
+    ignore(exchange_write(x, str_of(text)));
+    exchange_end(x);
+    proxy_end(p);
+}
+
+/* The client left: whatever runs for it stops. */
+static void on_gone(void *ctx, struct exchange *x)
+{
+    struct proxy *p = ctx;
+
+    ignore(x == p->x);
+    p->x = NULL;
+    proxy_end(p);
+}
+
+/* Every port but envd's asks for the token of a private sandbox; envd has its own. */
+static bool check_token(struct proxy *p, const struct route_entry *route)
+{
+    struct str given = http_field(exchange_head(p->x), "E2B-Traffic-Access-Token");
+
+    if (route->traffic_token.len == 0 || p->target.port == ENVD_PORT)
+        return true;
+    if (given.len == 0) {
+        proxy_page(p, PAGE_TOKEN_MISSING);
+        return false;
+    }
+    if (!str_eq_secret(given, route->traffic_token)) {
+        proxy_page(p, PAGE_TOKEN_WRONG);
+        return false;
+    }
+    return true;
+}
+
+static void with_route(struct proxy *p, const struct route_entry *route)
+{
+    if (!check_token(p, route))
+        return;
+    if (route->state == ROUTE_TRANSITION) {
+        proxy_page(p, PAGE_TRANSITION);
+        return;
+    }
+    if (route->state != ROUTE_RUNNING) {
+        proxy_page(p, PAGE_NOT_FOUND); /* paused, and nothing resumes it from here yet */
+        return;
+    }
+    if (route->mask_host.len > 0 && p->target.port != ENVD_PORT)
+        p->mask_host = forward_mask(exchange_arena(p->x), route->mask_host, p->target.port);
+    upstream_connect(p);
+}
+
+static void on_route(void *ctx, enum route_outcome outcome, const struct route_entry *route)
+{
+    struct proxy *p = ctx;
+
+    if (outcome == ROUTE_IS_THERE)
+        with_route(p, route);
+    else
+        proxy_page(p, outcome == ROUTE_IS_MISSING ? PAGE_NOT_FOUND : PAGE_BUSY);
+}
+
+void proxy_start(struct worker *w, struct exchange *x, const struct target *t)
+{
+    struct proxy *p = proxy_new(w);
+    const struct route_entry *route;
+
+    p->x = x;
+    p->target = *t;
+    exchange_on_gone(x, on_gone, p);
+    if (t->kind == TARGET_CONTROL) {
+        upstream_connect(p);
+        return;
+    }
+    route = routes_get(&w->routes, p->target.id);
+    if (route != NULL)
+        with_route(p, route);
+    else
+        routes_ask(&w->routes, &p->route_wait, p->target.id, on_route, p);
+}
+
+void proxy_cut_all(struct worker *w)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&w->active)) != NULL) {
+        struct proxy *p = container_of(n, struct proxy, node);
+
+        if (p->tunnel != NULL)
+            relay_abort(p->tunnel);
+        if (p->x != NULL) {
+            exchange_on_gone(p->x, NULL, NULL);
+            exchange_abort(p->x);
+        }
+        proxy_end(p);
+    }
+    while ((n = list_pop(&w->spare)) != NULL)
+        free(container_of(n, struct proxy, node));
+    w->spare_count = 0;
+}

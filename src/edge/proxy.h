@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request on its way through edge: find the route, get a connection, relay both halves.
+ * Internal to src/edge: edge.c starts proxies, relay.c moves their bytes. */
+#ifndef EDGE_PROXY_H
+#define EDGE_PROXY_H
+
+#include "edge/pages.h"
+#include "edge/worker.h"
+#include "io/relay.h"
+
+enum {
+    PROXY_DIALS_MAX = 5,      /* a server in the sandbox may be about to listen */
+    PROXY_DIAL_STEP_MS = 100, /* pauses of 100, 200, 300, 400 ms */
+    PROXY_API_STEP_MS = 50,   /* api's backlog is full or its socket is not there yet */
+    PROXY_API_WAIT_MS = 3000,
+    PROXY_SPARE_MAX = 256,
+};
+
+/* From target to end; the names are what is being waited for. */
+struct proxy {
+    struct list_node node; /* in worker's active or spare */
+    struct worker *worker;
+    struct exchange *x;     /* NULL for a tunnel, and when the client is gone */
+    struct http_conn *conn; /* NULL while there is none */
+    struct relay *tunnel;
+    struct target target;
+    struct str mask_host; /* in the exchange's arena */
+    struct route_wait route_wait;
+    struct dial dial;
+    struct timer pause;
+    uint64_t started_ms;
+    unsigned dials;
+    bool is_pooled;         /* conn has served before: its peer may have closed it meanwhile */
+    bool has_retried;       /* on a fresh connection after such a one failed */
+    bool has_head;          /* of the answer */
+    bool has_sent_body;     /* bytes of the request body are gone: no second try */
+    bool wants_body;        /* the client's half was asked for */
+    bool has_request_end;   /* request body complete */
+    bool is_upload_stopped; /* upstream is slow */
+    bool is_answer_stopped; /* client is slow */
+};
+
+void proxy_start(struct worker *w, struct exchange *x, const struct target *t);
+/* The server ends: cut everything. */
+void proxy_cut_all(struct worker *w);
+
+/* For upstream.c and body.c. */
+void proxy_page(struct proxy *p, enum page_kind kind); /* answers and ends */
+void proxy_api_error(struct proxy *p, unsigned status, const char *message);
+void proxy_end(struct proxy *p); /* releases all it holds */
+
+/* upstream.c: get a connection and send the request on it. */
+void upstream_connect(struct proxy *p);
+void upstream_failed(struct proxy *p, bool is_fresh); /* second try, error answer or cut */
+void upstream_release(struct proxy *p);               /* the call is over: pool or close */
+
+/* body.c: the two half-streams. */
+extern const struct call_events body_events;
+void body_begin(struct proxy *p); /* after the call went out: let the client's half flow */
+
+/* Answer from edge itself, without a proxy. */
+void answer_page(struct exchange *x, enum page_kind kind, const struct page_facts *f);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gets a connection for a proxied request - from the pool, from api's socket, or from node - and
+ * sends the request on it. Part of proxy.h. */
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "edge/forward.h"
+#include "edge/proxy.h"
+
+static struct str site_id(const struct proxy *p)
+{
+    return (struct str){p->target.id, p->target.id_len}; /* empty for the control plane */
+}
+
+static void send_request(struct proxy *p, struct http_conn *conn)
+{
+    const struct http_head *h = exchange_head(p->x);
+    struct forward_rule rule = {p->target.kind == TARGET_SANDBOX, p->mask_host};
+    struct forward_fields fields;
+    struct call_request r = {
+        .method = h->method,
+        .target = h->target,
+        .is_upgrade = h->is_upgrade,
+        .upgrade = h->is_upgrade ? http_field(h, "Upgrade") : (struct str){0},
+    };
+
+    forward_request(h, &rule, &fields);
+    r.fields = fields.at;
+    r.field_count = fields.count;
+    if (h->framing == HTTP_CHUNKED)
+        r.length = REPLY_CHUNKED;
+    else if (h->framing == HTTP_LENGTH)
+        r.length = (int64_t)h->body_length;
+    p->has_request_end = r.length == 0;
+    p->conn = conn;
+    http_conn_call(conn, &r, &body_events, p);
+    body_begin(p);
+}
+
+static void on_fd(struct proxy *p, int fd, bool is_connecting)
+{
+    struct http_conn *conn;
+    struct err err;
+
+    if (http_conn_new(p->worker->loop, fd, is_connecting, &conn, &err) == 0)
+        send_request(p, conn);
+    else if (p->target.kind == TARGET_SANDBOX)
+        proxy_page(p, PAGE_BUSY);
+    else
+        proxy_api_error(p, 503, "The server is short of resources");
+}
+
+static void dial(void *ctx);
+
+static void port_closed(struct proxy *p)
+{
+    if (p->target.port == ENVD_PORT || p->dials >= PROXY_DIALS_MAX) {
+        proxy_page(p, PAGE_PORT_CLOSED);
+        return;
+    }
+    timer_start(p->worker->loop, &p->pause, (uint64_t)p->dials * PROXY_DIAL_STEP_MS, dial, p);
+}
+
+static void on_dialed(void *ctx, enum err_kind kind, int fd)
+{
+    struct proxy *p = ctx;
+    struct sockaddr_in6 peer;
+    socklen_t peer_len = sizeof peer;
+
+    switch ((int)kind) {
+    case ERR_NONE: on_fd(p, fd, getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0); break;
+    case ERR_UNAVAILABLE: port_closed(p); break;
+    case ERR_NOT_FOUND:
+        routes_drop(&p->worker->routes, p->target.id);
+        proxy_page(p, PAGE_NOT_FOUND);
+        break;
+    default: proxy_page(p, PAGE_BUSY);
+    }
+}
+
+static void dial(void *ctx)
+{
+    struct proxy *p = ctx;
+    struct dial_to to = {p->target.id, p->target.port};
+
+    p->dials++;
+    dial_start(&p->worker->dialer, &p->dial, &to, on_dialed, p);
+}
+
+static void connect_api(void *ctx)
+{
+    struct proxy *p = ctx;
+    struct worker *w = p->worker;
+    struct err err;
+    int fd;
+
+    if (socket_connect_unix(w->config->api_socket, SOCK_STREAM, &fd, &err) == 0)
+        on_fd(p, fd, false);
+    else if (loop_now_ms(w->loop) - p->started_ms < PROXY_API_WAIT_MS)
+        timer_start(w->loop, &p->pause, PROXY_API_STEP_MS, connect_api, p);
+    else
+        proxy_api_error(p, 503, "The control plane is not available. Try again in a moment");
+}
+
+void upstream_connect(struct proxy *p)
+{
+    struct http_conn *conn = NULL;
+
+    if (!p->has_retried)
+        conn = pool_take(&p->worker->pool, site_id(p), p->target.port);
+    p->is_pooled = conn != NULL;
+    if (conn != NULL)
+        send_request(p, conn);
+    else if (p->target.kind == TARGET_SANDBOX)
+        dial(p);
+    else
+        connect_api(p);
+}
+
+void upstream_failed(struct proxy *p, bool is_fresh)
+{
+    bool may_retry = is_fresh && !p->has_sent_body;
+
+    http_conn_free(p->conn);
+    p->conn = NULL;
+    if (p->has_head) {
+        struct exchange *x = p->x;
+
+        exchange_on_gone(x, NULL, NULL);
+        exchange_abort(x);
+        proxy_end(p);
+    } else if (may_retry && p->is_pooled && !p->has_retried) {
+        p->has_retried = true;
+        upstream_connect(p);
+    } else if (p->target.kind == TARGET_SANDBOX) {
+        proxy_page(p, PAGE_PORT_CLOSED);
+    } else {
+        proxy_api_error(p, 502, "The control plane closed the connection. Try again");
+    }
+}
+
+void upstream_release(struct proxy *p)
+{
+    struct http_conn *conn = take_ptr(&p->conn);
+
+    if (p->has_request_end)
+        pool_give(&p->worker->pool, site_id(p), p->target.port, conn);
+    else
+        http_conn_free(conn);
+}
