@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of configuration keys; see config.h. */
+#include "main/config.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "edge/edge.h"
+
+const char config_file_default[] = "/etc/sandlot/sandlot.conf";
+
+enum {
+    DATA_DIR_MAX = 1024,
+    RUN_DIR_MAX = 80, /* the path of a unix socket has 107 */
+};
+
+/* clang-format off */
+static const struct config_key keys[] = {
+    {"data_dir", CONFIG_TEXT, offsetof(struct config, data_dir),
+     "/var/lib/sandlot", 0, 0, NULL,
+     "directory of everything that must survive a restart; on a real disk"},
+    {"run_dir", CONFIG_TEXT, offsetof(struct config, run_dir),
+     "/run/sandlot", 0, 0, NULL,
+     "directory of sockets and state that a reboot may lose"},
+    {"listen", CONFIG_TEXT, offsetof(struct config, listen),
+     "127.0.0.1:3000", 0, 0, NULL,
+     "address and port of the one listener, control and data plane"},
+    {"domain", CONFIG_TEXT, offsetof(struct config, domain),
+     "", 0, 0, NULL,
+     "domain that clients were given; empty: any host name is served"},
+    {"api_user", CONFIG_TEXT, offsetof(struct config, api_user),
+     "sandlot-api", 0, 0, NULL,
+     "user (name or number) of the api role; root is allowed and unwise"},
+    {"edge_user", CONFIG_TEXT, offsetof(struct config, edge_user),
+     "sandlot-edge", 0, 0, NULL,
+     "user (name or number) of the edge role; root is allowed and unwise"},
+    {"on_exit", CONFIG_CHOICE, offsetof(struct config, on_exit),
+     "keep", 0, 0, "keep|kill",
+     "what happens to sandboxes when serve ends: the next one adopts them, or none is left"},
+    {"log.level", CONFIG_CHOICE, offsetof(struct config, log_level),
+     "info", 0, 0, "debug|info|warn|error",
+     "least severe event that is logged"},
+    {"log.format", CONFIG_CHOICE, offsetof(struct config, log_format),
+     "human", 0, 0, "human|json",
+     "one line per event on standard error, for people or for machines"},
+    {"store.engine", CONFIG_CHOICE, offsetof(struct config, store_engine),
+     "sqlite", 0, 0, "sqlite|memory",
+     "where records are kept; memory forgets everything at a restart"},
+    {"edge.loops", CONFIG_NUMBER, offsetof(struct config, edge_loops),
+     "0", 0, EDGE_LOOPS_MAX, NULL,
+     "event loops of edge; 0: one per core, at most 8"},
+    {"edge.connections_max", CONFIG_NUMBER, offsetof(struct config, edge_connections_max),
+     "16384", 16, 1000000, NULL,
+     "client connections of all loops together"},
+    {"sandbox.timeout_default", CONFIG_NUMBER, offsetof(struct config, timeout_default_s),
+     "300", 1, 31536000, NULL,
+     "seconds a sandbox lives when the client does not say"},
+    {"sandbox.timeout_max", CONFIG_NUMBER, offsetof(struct config, timeout_max_s),
+     "86400", 1, 31536000, NULL,
+     "seconds a sandbox may ask for"},
+    {"team.sandboxes_max", CONFIG_NUMBER, offsetof(struct config, team_sandboxes_max),
+     "1000", 1, 1000000, NULL,
+     "sandboxes a team may have at once"},
+    {"runtime.driver", CONFIG_CHOICE, offsetof(struct config, runtime.driver),
+     "linux", 0, 0, "linux|fake",
+     "how sandboxes run; fake only remembers them"},
+    {"runtime.envd_path", CONFIG_TEXT, offsetof(struct config, runtime.envd_path),
+     "", 0, 0, NULL,
+     "the guest daemon; empty: found beside this program"},
+    {"runtime.cgroup", CONFIG_CHOICE, offsetof(struct config, runtime.cgroup),
+     "auto", 0, 0, "auto|v1|v2|none",
+     "cgroup version that carries the limits"},
+    {"runtime.userns", CONFIG_CHOICE, offsetof(struct config, runtime.userns),
+     "auto", 0, 0, "auto|off",
+     "user namespaces; off: root inside is root outside"},
+    {"runtime.idmap", CONFIG_CHOICE, offsetof(struct config, runtime.idmap),
+     "auto", 0, 0, "auto|off",
+     "idmapped mounts"},
+    {"runtime.overlay", CONFIG_CHOICE, offsetof(struct config, runtime.overlay),
+     "auto", 0, 0, "auto|path",
+     "overlay layers by descriptor, or by path"},
+    {"runtime.seccomp", CONFIG_CHOICE, offsetof(struct config, runtime.seccomp),
+     "auto", 0, 0, "auto|off",
+     "system call filter"},
+    {"runtime.pool_size", CONFIG_NUMBER, offsetof(struct config, runtime.pool_size),
+     "32", 0, 4096, NULL,
+     "prepared network namespaces and cgroups"},
+    {"runtime.uid_base", CONFIG_NUMBER, offsetof(struct config, runtime.uid_base),
+     "1879048192", 65536, 4026531840, NULL,
+     "first host uid given to sandboxes, 65536 each"},
+    {"runtime.sandboxes_max", CONFIG_NUMBER, offsetof(struct config, runtime.sandboxes_max),
+     "10000", 1, 100000, NULL,
+     "sandboxes on this machine"},
+    {"runtime.disk_reserve_mb", CONFIG_NUMBER, offsetof(struct config, disk_reserve_mb),
+     "1024", 0, 1073741824, NULL,
+     "no sandbox starts when the disk has less free"},
+};
+/* clang-format on */
+
+const struct config_table config_table = {keys, COUNT_OF(keys)};
+
+/* Takes "--config FILE" or "--config=FILE" out of argv; NULL when it is not there. */
+static int take_file_flag(int *argc, char **argv, const char **out, struct err *err)
+{
+    static const char flag[] = "--config";
+    int kept = 1;
+
+    *out = NULL;
+    for (int i = 1; i < *argc; i++) {
+        struct str word = str_of(argv[i]);
+
+        if (str_is(word, flag)) {
+            if (i + 1 >= *argc)
+                return err_set(err, ERR_INVALID, "--config needs a file");
+            *out = argv[++i];
+        } else if (str_has_prefix(word, "--config=")) {
+            *out = argv[i] + sizeof flag;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    if (*argc > kept)
+        argv[kept] = NULL;
+    *argc = kept;
+    return 0;
+}
+
+int config_load(struct config *c, int *argc, char **argv, struct err *err)
+{
+    const char *file;
+
+    if (config_defaults(&config_table, c, err) != 0 || take_file_flag(argc, argv, &file, err) != 0)
+        return -1;
+    if (file == NULL && access(config_file_default, R_OK) == 0)
+        file = config_file_default;
+    if (file != NULL && config_file(&config_table, c, file, err) != 0)
+        return -1;
+    if (config_env(&config_table, c, err) != 0 ||
+        config_flags(&config_table, c, argc, argv, err) != 0)
+        return -1;
+    if (c->data_dir[0] != '/' || c->run_dir[0] != '/')
+        return err_set(err, ERR_INVALID, "data_dir and run_dir must be absolute paths");
+    if (strlen(c->data_dir) > DATA_DIR_MAX || strlen(c->run_dir) > RUN_DIR_MAX)
+        return err_set(err, ERR_INVALID, "data_dir may have %d characters, run_dir %d",
+                       DATA_DIR_MAX, RUN_DIR_MAX);
+    if (c->timeout_default_s > c->timeout_max_s)
+        return err_set(err, ERR_INVALID, "sandbox.timeout_default is above sandbox.timeout_max");
+    c->runtime.data_dir = c->data_dir;
+    c->runtime.run_dir = c->run_dir;
+    c->runtime.disk_reserve_bytes = c->disk_reserve_mb << 20;
+    return 0;
+}
+
+static void add_value(const struct config_key *k, const void *field, struct buf *out)
+{
+    switch (k->type) {
+    case CONFIG_TEXT:
+    case CONFIG_CHOICE: buf_add_text(out, *(const char *const *)field); break;
+    case CONFIG_BOOL: buf_add_text(out, *(const bool *)field ? "true" : "false"); break;
+    case CONFIG_NUMBER: buf_add_u64(out, *(const uint64_t *)field); break;
+    }
+}
+
+static void add_name(const char *key, struct buf *out)
+{
+    buf_add_text(out, "SANDLOT_");
+    for (const char *c = key; *c != '\0'; c++) {
+        char upper = *c == '.' ? '_' : *c;
+
+        buf_add_byte(out, upper >= 'a' && upper <= 'z' ? (char)(upper - 'a' + 'A') : upper);
+    }
+}
+
+char **config_environment(const struct config *c, struct buf *text)
+{
+    char **vars = mem_array(COUNT_OF(keys) + 1, sizeof *vars);
+    size_t offsets[COUNT_OF(keys)];
+
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        offsets[i] = text->len;
+        add_name(keys[i].name, text);
+        buf_add_byte(text, '=');
+        add_value(&keys[i], (const char *)c + keys[i].offset, text);
+        buf_add_byte(text, '\0');
+    }
+    assert(buf_ok(text)); /* its maximum is ours to choose */
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        vars[i] = text->at + offsets[i];
+    return vars;
+}
+
+void config_path(char *out, size_t size, const char *dir, const char *name)
+{
+    int len = snprintf(out, size, "%s/%s", dir, name);
+
+    assert(len > 0 && (size_t)len < size);
+}
+
+void config_log(const struct config *c, const char *role)
+{
+    static const char *const levels[] = {
+        [LOG_LEVEL_DEBUG] = "debug",
+        [LOG_LEVEL_INFO] = "info",
+        [LOG_LEVEL_WARN] = "warn",
+        [LOG_LEVEL_ERROR] = "error",
+    };
+    enum log_level level = LOG_LEVEL_INFO;
+
+    for (size_t i = 0; i < COUNT_OF(levels); i++) {
+        if (strcmp(levels[i], c->log_level) == 0)
+            level = (enum log_level)i;
+    }
+    log_setup(role, level, strcmp(c->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_HUMAN);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configuration of all roles: one struct, one table. The table is also --help, the sample file and
+ * the manual; a test checks it. */
+#ifndef MAIN_CONFIG_H
+#define MAIN_CONFIG_H
+
+#include "base/config.h"
+#include "runtime/runtime.h"
+
+struct config {
+    const char *data_dir, *run_dir;
+    const char *listen, *domain;
+    const char *log_level, *log_format;
+    const char *api_user, *edge_user;
+    const char *on_exit;
+    const char *store_engine;
+    uint64_t edge_loops, edge_connections_max;
+    uint64_t timeout_default_s, timeout_max_s, team_sandboxes_max;
+    uint64_t disk_reserve_mb;
+    struct runtime_config runtime; /* its data_dir and run_dir are ours */
+};
+
+extern const struct config_table config_table;
+extern const char config_file_default[]; /* read when it exists */
+
+/* Defaults, file, environment, flags; takes --config and the flags it knows out of argv. */
+must_check int config_load(struct config *c, int *argc, char **argv, struct err *err);
+/* "SANDLOT_DATA_DIR=/x" for every key: how the supervisor hands the configuration to the roles.
+ * A NULL-ended array in one allocation plus its texts in `text`. */
+char **config_environment(const struct config *c, struct buf *text);
+/* Where a socket or file of ours is; aborts when the path is longer than any path may be. */
+void config_path(char *out, size_t size, const char *dir, const char *name);
+void config_log(const struct config *c, const char *role);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of the host: kernel, limits, disk, users, programs; see doctor.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+#include "io/child.h"
+#include "io/socket.h"
+#include "main/doctor.h"
+#include "main/layout.h"
+
+enum {
+    KERNEL_MAJOR_MIN = 5,
+    KERNEL_MINOR_MIN = 12,
+    KERNEL_MAJOR_GOOD = 6,
+    INOTIFY_INSTANCES_MIN = 1024,
+    FILES_MIN = 16384,
+    CRIU_CHECK_MS = 10000,
+};
+
+static const uint64_t disk_free_min = 2ULL << 30;
+
+/* The first number in a file of /proc; 0 when there is none. */
+static uint64_t read_number(const char *path)
+{
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char text[32] = "";
+    struct str rest;
+    uint64_t number = 0;
+
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
+        return 0;
+    return str_to_u64(str_cut(str_of(text), '\n', &rest), &number) ? number : 0;
+}
+
+static void check_kernel(const struct config *c, struct doctor_row *row)
+{
+    struct utsname name;
+    unsigned major = 0, minor = 0;
+
+    ignore(c->runtime.uid_base != 0);
+    if (uname(&name) != 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2) {
+        doctor_advise(row, DOCTOR_FAIL, "the kernel does not tell its version");
+        return;
+    }
+    doctor_found(row, "%s", name.release);
+    if (major < KERNEL_MAJOR_MIN || (major == KERNEL_MAJOR_MIN && minor < KERNEL_MINOR_MIN))
+        doctor_advise(row, DOCTOR_FAIL, "Linux %d.%d or newer is needed", KERNEL_MAJOR_MIN,
+                      KERNEL_MINOR_MIN);
+    else if (major < KERNEL_MAJOR_GOOD)
+        doctor_advise(row, DOCTOR_WARN, "works with fallbacks; Linux %d.1 or newer is better",
+                      KERNEL_MAJOR_GOOD);
+}
+
+static void check_user(const char *name, struct doctor_row *row)
+{
+    struct user user;
+    struct err err;
+
+    if (user_find(name, &user, &err) != 0) {
+        doctor_found(row, "missing");
+        doctor_advise(row, DOCTOR_FAIL, "%s", err.text);
+        return;
+    }
+    doctor_found(row, "%s, uid %u", name, user.uid);
+    if (user.uid == 0)
+        doctor_advise(row, DOCTOR_WARN, "a role that parses what strangers send runs as root");
+}
+
+static void check_api_user(const struct config *c, struct doctor_row *row)
+{
+    check_user(c->api_user, row);
+}
+
+static void check_edge_user(const struct config *c, struct doctor_row *row)
+{
+    check_user(c->edge_user, row);
+}
+
+static void check_disk(const struct config *c, struct doctor_row *row)
+{
+    char path[PATH_MAX];
+    struct statfs st;
+    uint64_t free_bytes;
+
+    if (!str_to_c(str_of(c->data_dir), path, sizeof path))
+        return;
+    while (statfs(path, &st) != 0) { /* data_dir is made by serve: look at what it will be in */
+        char *slash = strrchr(path, '/');
+
+        if (errno != ENOENT || slash == NULL || slash == path) {
+            doctor_found(row, "%s: %s", path, strerror(errno));
+            doctor_advise(row, DOCTOR_FAIL, "data_dir must be on a disk");
+            return;
+        }
+        *slash = '\0';
+    }
+    free_bytes = (uint64_t)st.f_bavail * (uint64_t)st.f_bsize;
+    doctor_found(row, "%llu MiB free at %s, type 0x%lx", (unsigned long long)(free_bytes >> 20),
+                 path, (unsigned long)st.f_type);
+    if (st.f_type == OVERLAYFS_SUPER_MAGIC)
+        doctor_advise(row, DOCTOR_FAIL,
+                      "data_dir is on overlayfs, which cannot carry another one; choose a disk");
+    else if (st.f_type == TMPFS_MAGIC)
+        doctor_advise(row, DOCTOR_WARN, "data_dir is in memory: it is gone after a reboot");
+    else if (free_bytes < c->runtime.disk_reserve_bytes)
+        doctor_advise(row, DOCTOR_FAIL,
+                      "less than runtime.disk_reserve_mb is free: no sandbox would start");
+    else if (free_bytes < disk_free_min)
+        doctor_advise(row, DOCTOR_WARN, "sandboxes and templates need space");
+}
+
+static void check_inotify(const struct config *c, struct doctor_row *row)
+{
+    uint64_t instances = read_number("/proc/sys/fs/inotify/max_user_instances");
+    uint64_t watches = read_number("/proc/sys/fs/inotify/max_user_watches");
+
+    ignore(c->runtime.uid_base != 0);
+    doctor_found(row, "%llu instances, %llu watches for each user", (unsigned long long)instances,
+                 (unsigned long long)watches);
+    if (instances < INOTIFY_INSTANCES_MIN)
+        doctor_advise(row, DOCTOR_WARN,
+                      "many file watchers will fail; sysctl fs.inotify.max_user_instances=%d",
+                      8 * INOTIFY_INSTANCES_MIN);
+}
+
+static void check_files(const struct config *c, struct doctor_row *row)
+{
+    uint64_t most = read_number("/proc/sys/fs/nr_open");
+
+    ignore(c->runtime.uid_base != 0);
+    doctor_found(row, "%llu descriptors for a process", (unsigned long long)most);
+    if (most < FILES_MIN)
+        doctor_advise(row, DOCTOR_WARN, "few clients fit; sysctl fs.nr_open=1048576");
+}
+
+static void check_port(const struct config *c, struct doctor_row *row)
+{
+    struct err err;
+    int fd;
+
+    if (socket_listen_tcp(c->listen, false, &fd, &err) == 0) {
+        close(fd);
+        doctor_found(row, "%s is free", c->listen);
+        return;
+    }
+    doctor_found(row, "%s: %s", c->listen, err.sys == 0 ? err.text : strerror(err.sys));
+    if (err.sys == EADDRINUSE)
+        doctor_advise(row, DOCTOR_WARN,
+                      "in use: fine when this is the running server, else choose another 'listen'");
+    else
+        doctor_advise(row, DOCTOR_FAIL, "choose another address for 'listen'");
+}
+
+static bool is_record(const struct dirent *e)
+{
+    return str_has_suffix(str_of(e->d_name), ".json");
+}
+
+static void check_templates(const struct config *c, struct doctor_row *row)
+{
+    char path[PATH_MAX];
+    const struct dirent *e;
+    size_t count = 0;
+    DIR *dir;
+
+    config_path(path, sizeof path, c->data_dir, "templates");
+    dir = opendir(path);
+    while (dir != NULL && (e = readdir(dir)) != NULL)
+        count += is_record(e);
+    if (dir != NULL)
+        ignore(closedir(dir)); /* only read */
+    config_path(path, sizeof path, c->data_dir, "templates/base.json");
+    doctor_found(row, "%zu templates", count);
+    if (access(path, R_OK) != 0)
+        doctor_advise(row, DOCTOR_WARN,
+                      "there is no template 'base', the one clients ask for by default; "
+                      "tools/make-template base %s makes it",
+                      c->data_dir);
+}
+
+struct criu {
+    struct loop *loop;
+    struct child child;
+    struct timer deadline;
+};
+
+static void on_criu_exit(void *ctx)
+{
+    struct criu *k = ctx;
+
+    loop_stop(k->loop);
+}
+
+static void on_criu_deadline(void *ctx)
+{
+    struct criu *k = ctx;
+
+    child_signal(&k->child, SIGKILL);
+}
+
+/* -1: could not be asked. */
+static int ask_criu(const char *path)
+{
+    char name[] = "criu", check[] = "check";
+    char *argv[] = {name, check, NULL};
+    auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const struct child_fd fds[] = {
+        {null, 0},
+        {null, 1},
+        {null, 2}
+    };
+    struct child_spec spec = {.path = path, .argv = argv, .fds = fds, .fd_count = 3};
+    struct criu k = {0};
+    struct err err;
+    int result = -1;
+
+    if (null < 0 || loop_new(&k.loop, &err) != 0)
+        return -1;
+    if (child_start(&k.child, k.loop, &spec, on_criu_exit, &k, &err) == 0) {
+        timer_start(k.loop, &k.deadline, CRIU_CHECK_MS, on_criu_deadline, &k);
+        if (loop_run(k.loop, &err) == 0)
+            result = WIFEXITED(k.child.status) ? WEXITSTATUS(k.child.status) : -1;
+        timer_stop(&k.deadline);
+    }
+    loop_free(k.loop);
+    return result;
+}
+
+static void check_criu(const struct config *c, struct doctor_row *row)
+{
+    static const char *const paths[] = {"/usr/sbin/criu", "/usr/local/sbin/criu", "/usr/bin/criu"};
+    const char *path = NULL;
+
+    ignore(c->runtime.uid_base != 0);
+    for (size_t i = 0; i < COUNT_OF(paths) && path == NULL; i++)
+        path = access(paths[i], X_OK) == 0 ? paths[i] : NULL;
+    if (path == NULL) {
+        doctor_found(row, "not installed");
+        doctor_advise(row, DOCTOR_WARN, "pausing to disk needs CRIU 4 or newer");
+        return;
+    }
+    doctor_found(row, "%s", path);
+    if (geteuid() == 0 && ask_criu(path) != 0)
+        doctor_advise(row, DOCTOR_WARN, "'criu check' fails: pausing to disk will not work here");
+}
+
+const struct doctor_check doctor_host_checks[] = {
+    {"kernel",            check_kernel   },
+    {"disk",              check_disk     },
+    {"user of api",       check_api_user },
+    {"user of edge",      check_edge_user},
+    {"listen address",    check_port     },
+    {"base template",     check_templates},
+    {"inotify limits",    check_inotify  },
+    {"open files",        check_files    },
+    {"checkpoint (CRIU)", check_criu     },
+};
+const size_t doctor_host_check_count = COUNT_OF(doctor_host_checks);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program `sandlot`: configuration, then the command of the table. */
+#include <stdio.h>
+
+#include "main/doctor.h"
+#include "main/role.h"
+#include "main/serve.h"
+
+#ifndef SANDLOT_VERSION
+#define SANDLOT_VERSION "0.0.0"
+#endif
+
+static int version(const struct invocation *v);
+static int config_sample_command(const struct invocation *v);
+
+/* clang-format off */
+static const struct command commands[] = {
+    {"serve",           "",          "run the service: edge, api and node", serve, 0, 0, {{0}}},
+    {"doctor",          "",          "can this machine run sandboxes, and how", doctor, 0, 0,
+        {{"--json", NULL, "for machines"}}},
+    {"key create",      "NAME",      "make an API key and print it, once", key_create, 1, 1,
+        {{"--team", "TEAM", "its owner; default"}, {"--json", NULL, "for machines"}}},
+    {"key list",        "",          "keys of a team, without their secrets", key_list, 0, 0,
+        {{"--team", "TEAM", "their owner; default"}, {"--json", NULL, "for machines"}}},
+    {"key revoke",      "ID",        "end a key", key_revoke, 1, 1,
+        {{"--team", "TEAM", "its owner; default"}}},
+    {"template list",   "",          "templates that sandboxes can start from", template_list, 0, 0,
+        {{"--json", NULL, "for machines"}}},
+    {"config sample",   "",          "a configuration file with every key", config_sample_command,
+        0, 0, {{0}}},
+    {"version",         "",          "what this is", version, 0, 0,
+        {{"--json", NULL, "for machines"}}},
+    {"help",            "[COMMAND]", "all commands, or one", command_help, 0, 2, {{0}}},
+    {"completion",      "bash",      "completion for a shell", command_completion, 1, 1, {{0}}},
+    {"role-edge",       "COUNT",     NULL, role_edge, 1, 1, {{0}}},
+    {"role-api",        "",          NULL, role_api,  0, 0, {{0}}},
+    {"role-node",       "",          NULL, role_node, 0, 0, {{0}}},
+};
+/* clang-format on */
+
+static const struct command_table table = {
+    .program = "sandlot",
+    .purpose = "sandboxes for agents, on your own machine",
+    .commands = commands,
+    .count = COUNT_OF(commands),
+    .config = &config_table,
+};
+
+static int version(const struct invocation *v)
+{
+    if (v->values[0] != NULL)
+        printf("{\"version\":\"%s\"}\n", SANDLOT_VERSION);
+    else
+        printf("sandlot %s\n", SANDLOT_VERSION);
+    return EXIT_SUCCESS;
+}
+
+static int config_sample_command(const struct invocation *v)
+{
+    struct buf out;
+    bool is_ok;
+
+    buf_init(&out, 1 << 20);
+    config_sample(v->table->config, &out);
+    is_ok = buf_ok(&out) && fwrite(out.at, 1, out.len, stdout) == out.len;
+    buf_done(&out);
+    return is_ok ? EXIT_SUCCESS : command_fail(v, "cannot write");
+}
+
+int main(int argc, char **argv)
+{
+    struct program p = {0};
+    struct err err;
+
+    if (config_load(&p.config, &argc, argv, &err) != 0) {
+        fprintf(stderr, "sandlot: %s\n", err.text);
+        return EXIT_USAGE;
+    }
+    p.places = (struct cli_places){p.config.data_dir, p.config.run_dir};
+    return command_run(&table, argc, argv, &p);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The edge process: wiring only. Started by supervisor.c. */
+#include <limits.h>
+
+#include "base/log.h"
+#include "edge/edge.h"
+#include "main/role.h"
+
+struct edge_role {
+    struct loop *loop;
+    struct edge *edge;
+    struct timer deadline;
+};
+
+static void on_drained(void *ctx)
+{
+    struct edge_role *r = ctx;
+
+    loop_stop(r->loop);
+}
+
+static void on_stop(void *ctx)
+{
+    struct edge_role *r = ctx;
+
+    if (timer_running(&r->deadline))
+        return;
+    timer_start(r->loop, &r->deadline, ROLE_DRAIN_MS, on_drained, r);
+    edge_drain(r->edge, on_drained, r);
+}
+
+int role_edge(const struct invocation *v)
+{
+    const struct program *program = v->ctx;
+    const struct config *c = &program->config;
+    char api[PATH_MAX], routes[PATH_MAX], dial[PATH_MAX];
+    int fds[EDGE_LOOPS_MAX];
+    struct edge_config config = {
+        .listen_fds = fds,
+        .loops = (unsigned)c->edge_loops,
+        .api_socket = api,
+        .routes_socket = routes,
+        .dial_socket = dial,
+        .domain = c->domain,
+    };
+    struct edge_role r = {0};
+    uint64_t count;
+    struct err err;
+
+    if (role_begin(v, "edge", on_stop, &r, &r.loop) != 0)
+        return EXIT_FAILURE;
+    if (!str_to_u64(str_of(v->words[0]), &count) || count == 0 || count > EDGE_LOOPS_MAX)
+        return command_fail(v, "internal: %s listeners", v->words[0]);
+    config.listen_count = count;
+    for (size_t i = 0; i < count; i++)
+        fds[i] = ROLE_FD_FIRST + (int)i;
+    config.limits.connections_max =
+        (uint32_t)(c->edge_connections_max / edge_loops(config.loops)) + 1;
+    config_path(api, sizeof api, c->run_dir, cli_api_socket);
+    config_path(routes, sizeof routes, c->run_dir, "routes.sock");
+    config_path(dial, sizeof dial, c->run_dir, "dial.sock");
+    if (edge_new(r.loop, &config, &r.edge, &err) != 0) {
+        log_error("edge.failed", "error=\"%s\"", err.text);
+        return EXIT_FAILURE;
+    }
+    role_ready();
+    if (loop_run(r.loop, &err) != 0)
+        log_error("edge.failed", "error=\"%s\"", err.text);
+    edge_free(r.edge);
+    loop_free(r.loop);
+    return EXIT_SUCCESS;
+}

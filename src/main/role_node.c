@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node process, the only one that stays root: wiring only. Started by supervisor.c. */
+#include <limits.h>
+#include <signal.h>
+
+#include "base/log.h"
+#include "main/envd_path.h"
+#include "main/layout.h"
+#include "main/role.h"
+#include "node/node.h"
+
+struct node_role {
+    struct loop *loop;
+    struct node *node;
+    bool is_ending;
+};
+
+static void on_stop(void *ctx)
+{
+    struct node_role *r = ctx;
+
+    loop_stop(r->loop);
+}
+
+static void on_stop_all(void *ctx)
+{
+    struct node_role *r = ctx;
+
+    if (r->is_ending)
+        return;
+    r->is_ending = true;
+    log_info("node.stopping_all", "sandboxes=%zu", node_count(r->node));
+    node_stop_all(r->node, on_stop, r);
+}
+
+static int fill(const struct config *c, struct node_config *out, struct err *err)
+{
+    struct user api, edge;
+
+    if (user_find(c->api_user, &api, err) != 0 || user_find(c->edge_user, &edge, err) != 0)
+        return -1;
+    out->api_uid = api.uid;
+    out->edge_uid = edge.uid;
+    return 0;
+}
+
+int role_node(const struct invocation *v)
+{
+    struct program *program = v->ctx;
+    struct config *c = &program->config;
+    char rootfs[PATH_MAX], envd[PATH_MAX];
+    struct node_config config = {
+        .command_fd = ROLE_FD_FIRST,
+        .dial_fd = ROLE_FD_FIRST + 1,
+        .rootfs_dir = rootfs,
+        .runtime = c->runtime,
+    };
+    struct node_role r = {0};
+    struct err err;
+
+    if (role_begin(v, "node", on_stop, &r, &r.loop) != 0)
+        return EXIT_FAILURE;
+    config_path(rootfs, sizeof rootfs, c->data_dir, "rootfs");
+    config.runtime.envd_path = envd;
+    if (envd_path(c->runtime.envd_path, envd, sizeof envd, &err) != 0 ||
+        fill(c, &config, &err) != 0 ||
+        loop_on_signal(r.loop, SIGUSR2, on_stop_all, &r, &err) != 0 ||
+        node_new(r.loop, &config, &r.node, &err) != 0) {
+        log_error("node.failed", "error=\"%s\"", err.text);
+        return EXIT_FAILURE;
+    }
+    log_info("node.ready", "sandboxes=%zu", node_count(r.node));
+    role_ready();
+    if (loop_run(r.loop, &err) != 0)
+        log_error("node.failed", "error=\"%s\"", err.text);
+    node_free(r.node);
+    loop_free(r.loop);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandlot serve: prepare the machine, watch the roles, say when it is ready; see serve.h. */
+#include "main/serve.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "main/role.h"
+#include "main/supervisor.h"
+
+struct server {
+    const struct config *config;
+    struct layout layout;
+    struct supervisor *supervisor;
+    uint64_t started_ms;
+};
+
+static void on_ready(void *ctx)
+{
+    const struct server *s = ctx;
+    const char *listen = s->config->listen;
+    const char *colon = strrchr(listen, ':');
+
+    printf("sandlot: ready on http://%.*s:%u in %llu ms\n", (int)(colon - listen), listen,
+           s->layout.port, (unsigned long long)(clock_mono_ms() - s->started_ms));
+    ignore(fflush(stdout)); /* nobody may be reading */
+}
+
+static void on_stop(void *ctx)
+{
+    struct server *s = ctx;
+
+    supervisor_stop(s->supervisor);
+}
+
+static void warn_about_root(const struct config *c, const struct layout *l)
+{
+    if (l->api.uid == 0)
+        log_warn("serve.unwise", "api_user=%s note=\"api would survive a bug as root\"",
+                 c->api_user);
+    if (l->edge.uid == 0)
+        log_warn("serve.unwise", "edge_user=%s note=\"edge would survive a bug as root\"",
+                 c->edge_user);
+}
+
+static int run(struct loop *l, struct server *s, struct err *err)
+{
+    static const int stops[] = {SIGTERM, SIGINT, SIGHUP};
+
+    for (size_t i = 0; i < COUNT_OF(stops); i++) {
+        if (loop_on_signal(l, stops[i], on_stop, s, err) != 0)
+            return -1;
+    }
+    if (supervisor_new(l, s->config, &s->layout, on_ready, s, &s->supervisor, err) != 0)
+        return -1;
+    if (loop_run(l, err) != 0)
+        return -1;
+    if (supervisor_has_failed(s->supervisor))
+        return err_set(err, ERR_UNAVAILABLE, "a role could not start");
+    return 0;
+}
+
+int serve(const struct invocation *v)
+{
+    const struct program *program = v->ctx;
+    struct server s = {.config = &program->config, .started_ms = clock_mono_ms()};
+    struct loop *l = NULL;
+    struct err err;
+    int result;
+
+    config_log(&program->config, "serve");
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+        return command_fail(v, "ignore SIGPIPE");
+    if (layout_open(&program->config, &s.layout, &err) != 0)
+        return command_fail(v, "%s", err.text);
+    warn_about_root(&program->config, &s.layout);
+    result = loop_new(&l, &err) == 0 ? run(l, &s, &err) : -1;
+    supervisor_free(s.supervisor);
+    loop_free(l);
+    layout_close(&s.layout);
+    return result == 0 ? EXIT_SUCCESS : command_fail(v, "%s", err.text);
+}

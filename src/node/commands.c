@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each message to node does; part of peer.h. One table; answers that take time are sent later
+ * to whoever of the peers is still there. */
+#include <limits.h>
+
+#include "node/peer.h"
+#include "node/rootfs.h"
+
+/* An answer that is owed. */
+struct debt {
+    struct node *node;
+    uint64_t peer, seq;
+};
+
+static struct debt *debt_new(struct peer *p, uint64_t seq)
+{
+    struct debt *d = mem_zero(sizeof *d);
+
+    *d = (struct debt){p->owner, p->number, seq};
+    return d;
+}
+
+static bool send_done(struct peer *p, struct node_done *done, const struct err *err)
+{
+    if (err != NULL) {
+        done->kind = err->kind;
+        done->text = str_of(err->text);
+    }
+    return peer_send(p, NODE_DONE, done, -1);
+}
+
+static void pay(struct debt *d, uint64_t took_us, const struct err *err)
+{
+    struct peer *p = peer_find(d->node, d->peer);
+    struct node_done done = {.seq = d->seq, .took_us = took_us};
+
+    if (p != NULL)
+        ignore(send_done(p, &done, err)); /* a peer that does not read was closed */
+    free(d);
+}
+
+static void on_started(void *ctx, const char *id, uint64_t took_us, const struct err *err)
+{
+    ignore(id[0]); /* the debt knows whom to tell */
+    pay(ctx, took_us, err);
+}
+
+static void on_stopped(void *ctx, const char *id, const struct err *err)
+{
+    ignore(id[0]);
+    pay(ctx, 0, err);
+}
+
+struct names {
+    char id[64];
+    char hostname[65];
+    char rootfs[PATH_MAX];
+};
+
+static int read_names(struct node *n, const struct node_start *m, struct names *out,
+                      struct err *err)
+{
+    if (!str_to_c(m->id, out->id, sizeof out->id) || m->id.len == 0)
+        return err_set(err, ERR_INVALID, "bad sandbox id");
+    if (!str_to_c(m->hostname, out->hostname, sizeof out->hostname))
+        return err_set(err, ERR_INVALID, "bad hostname");
+    return rootfs_path(n->config.rootfs_dir, m->rootfs, out->rootfs, sizeof out->rootfs, err);
+}
+
+static void do_start(struct peer *p, const void *message)
+{
+    const struct node_start *m = message;
+    struct node_done done = {.seq = m->seq};
+    struct names names;
+    struct sandbox_spec spec = {
+        .id = names.id,
+        .rootfs = names.rootfs,
+        .hostname = names.hostname,
+        .limits = {.memory_bytes = m->memory_bytes,
+                   .cpu_percent = m->cpu_percent,
+                   .pids_max = m->pids_max,
+                   .disk_bytes = m->disk_bytes},
+        .init = m->init,
+    };
+    struct err err;
+
+    if (p->owner->is_ending)
+        err_set(&err, ERR_UNAVAILABLE, "node is shutting down");
+    else if (read_names(p->owner, m, &names, &err) == 0) {
+        runtime_start(p->owner->runtime, &spec, on_started, debt_new(p, m->seq));
+        return;
+    }
+    ignore(send_done(p, &done, &err));
+}
+
+static void do_stop(struct peer *p, const void *message)
+{
+    const struct node_stop *m = message;
+    struct node_done done = {.seq = m->seq};
+    char id[64];
+    struct err err;
+
+    if (str_to_c(m->id, id, sizeof id)) {
+        runtime_stop(p->owner->runtime, id, on_stopped, debt_new(p, m->seq));
+        return;
+    }
+    err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
+    ignore(send_done(p, &done, &err));
+}
+
+struct listing {
+    struct peer *peer; /* NULL once it was closed */
+    uint64_t seq;
+};
+
+static void list_one(void *ctx, const char *id)
+{
+    struct listing *l = ctx;
+    struct node_item item = {.seq = l->seq, .id = str_of(id)};
+
+    if (l->peer != NULL && !peer_send(l->peer, NODE_ITEM, &item, -1))
+        l->peer = NULL;
+}
+
+static void do_list(struct peer *p, const void *message)
+{
+    const struct node_list *m = message;
+    struct listing l = {p, m->seq};
+    struct node_done done = {.seq = m->seq};
+
+    runtime_each(p->owner->runtime, list_one, &l);
+    if (l.peer != NULL)
+        ignore(send_done(p, &done, NULL));
+}
+
+static void do_stats(struct peer *p, const void *message)
+{
+    const struct node_stop *m = message;
+    struct node_done done = {.seq = m->seq};
+    struct sandbox_stats s;
+    struct node_usage usage;
+    char id[64];
+    struct err err;
+    bool is_id = str_to_c(m->id, id, sizeof id);
+
+    if (!is_id)
+        err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
+    if (!is_id || runtime_stats(p->owner->runtime, id, &s, &err) != 0) {
+        ignore(send_done(p, &done, &err));
+        return;
+    }
+    usage = (struct node_usage){.seq = m->seq,
+                                .id = m->id,
+                                .cpu_us = s.cpu_us,
+                                .memory_bytes = s.memory_bytes,
+                                .memory_cache_bytes = s.memory_cache_bytes,
+                                .disk_bytes = s.disk_bytes,
+                                .pids = s.pids};
+    ignore(peer_send(p, NODE_USAGE, &usage, -1));
+}
+
+void command_message(void *ctx, unsigned type, const void *message, int fd)
+{
+    static void (*const commands[NODE_MESSAGE_COUNT])(struct peer * p, const void *message) = {
+        [NODE_START] = do_start,
+        [NODE_STOP] = do_stop,
+        [NODE_LIST] = do_list,
+        [NODE_STATS] = do_stats,
+    };
+
+    own_close_fd(&fd); /* no command carries one */
+    if (type < NODE_MESSAGE_COUNT && commands[type] != NULL)
+        commands[type](ctx, message);
+}
+
+void dial_message(void *ctx, unsigned type, const void *message, int fd)
+{
+    struct peer *p = ctx;
+    const struct node_dial *m = message;
+    struct node_done done = {0};
+    auto_fd int inside = -1;
+    char id[64];
+    struct err err;
+
+    own_close_fd(&fd);
+    if (type != NODE_DIAL)
+        return;
+    done.seq = m->seq;
+    if (!str_to_c(m->id, id, sizeof id) || m->port == 0 || m->port > UINT16_MAX)
+        err_set(&err, ERR_NOT_FOUND, "bad sandbox id or port");
+    else if (runtime_connect(p->owner->runtime, id, (uint16_t)m->port, &inside, &err) == 0)
+        err.kind = ERR_NONE;
+    if (inside < 0) {
+        done.kind = err.kind;
+        done.text = str_of(err.text);
+    }
+    ignore(peer_send(p, NODE_DIALED, &done, inside));
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node role: the only root. Turns the messages of ipc/node_messages.h into calls of the runtime
+ * and reports what ends by itself. It knows nothing of tenants, names of templates or time. Used by
+ * src/main/role_node.c. */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "runtime/runtime.h"
+
+struct node_config {
+    int command_fd; /* SEQPACKET listeners, inherited; taken */
+    int dial_fd;
+    uid_t api_uid; /* who may connect to each; root always may */
+    uid_t edge_uid;
+    const char *rootfs_dir; /* node_start.rootfs names a directory in it */
+    struct runtime_config runtime;
+};
+
+enum {
+    NODE_PEERS_MAX = 64, /* connections on both sockets together */
+    NODE_ROOTFS_NAME_MAX = 100,
+};
+
+struct node;
+
+/* Adopts the sandboxes that an earlier process left. */
+must_check int node_new(struct loop *l, const struct node_config *config, struct node **out,
+                        struct err *err);
+void node_free(struct node *n); /* sandboxes keep running */
+/* Take no more commands, stop every sandbox, then call `fn`. */
+void node_stop_all(struct node *n, loop_fn *fn, void *ctx);
+size_t node_count(const struct node *n);
+
+#endif
