@@ -12,6 +12,7 @@
 enum {
     WATCHDOG_MS = 10000,
     PAIR_BUFFER = 16 << 10,
+    SPIN_TURNS = 10,
 };
 
 static int open_at_start;
@@ -56,19 +57,30 @@ void help_run(struct loop *l)
     timer_stop(&watchdog);
 }
 
+struct spin {
+    struct loop *loop;
+    struct timer timer;
+    int turns_left;
+};
+
 static void on_spun(void *ctx)
 {
-    loop_stop(ctx);
+    struct spin *s = ctx;
+
+    if (--s->turns_left == 0)
+        loop_stop(s->loop);
+    else
+        timer_start(s->loop, &s->timer, 1, on_spun, s);
 }
 
 void help_spin(struct loop *l, uint64_t for_ms)
 {
-    struct timer end = {0};
+    struct spin s = {.loop = l, .turns_left = SPIN_TURNS};
     struct err err;
 
-    timer_start(l, &end, for_ms, on_spun, l);
+    timer_start(l, &s.timer, for_ms, on_spun, &s);
     CHECK(loop_run(l, &err) == 0);
-    timer_stop(&end);
+    timer_stop(&s.timer);
 }
 
 void help_pair(int fds[2])

@@ -9,7 +9,7 @@
 struct loop *help_loop(void);
 /* Run until loop_stop(); a case that takes longer than 10 s fails. */
 void help_run(struct loop *l);
-/* Run for so long. */
+/* Run for so long, and some turns more: a busy machine may have slept through the time. */
 void help_spin(struct loop *l, uint64_t for_ms);
 /* A connected pair of non-blocking stream sockets with small kernel buffers. */
 void help_pair(int fds[2]);

@@ -194,10 +194,10 @@ static void idle_tunnel_ends(void)
 {
     struct bench b;
 
-    set_up(&b, (struct str){0}, (struct str){0}, 60);
-    help_spin(b.loop, 30);
+    set_up(&b, (struct str){0}, (struct str){0}, 400);
+    help_spin(b.loop, 200);
     stream_write(&b.far[0].stream, STR("still here"));
-    help_spin(b.loop, 50);
+    help_spin(b.loop, 250);
     CHECK(b.ends == 0 && b.far[1].got == 10);
     help_run(b.loop);
     CHECK(b.ends == 1);
