@@ -166,7 +166,9 @@ int json_text(struct json_in *in, struct json_text *out)
                 return -1;
             continue;
         }
-        len = utf8_first((struct str){in->at, (size_t)(in->end - in->at)});
+        len = (unsigned char)*in->at < 0x80 /* a control byte */
+                  ? 0
+                  : utf8_first((struct str){in->at, (size_t)(in->end - in->at)});
         if (len == 0)
             return json_fail(in);
         in->at += len;

@@ -159,9 +159,14 @@ const struct codec_field *field_by_number(const struct codec_message *m, uint32_
     return NULL;
 }
 
+/* Not strncmp(): a name from outside may hold a NUL. */
 static bool is_exactly(const char *text, struct str name)
 {
-    return text[0] == name.at[0] && strncmp(text, name.at, name.len) == 0 && text[name.len] == '\0';
+    for (size_t i = 0; i < name.len; i++) {
+        if (text[i] == '\0' || text[i] != name.at[i])
+            return false;
+    }
+    return text[name.len] == '\0';
 }
 
 static bool is_capital(char c)
