@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The expiry queue. Fed by sandbox_move() and sandbox_set_end(); calls sandbox_expire(). */
+#include "domain/deadline.h"
+
+#include "base/clock.h"
+#include "domain/domain_internal.h"
+
+static void on_due(void *ctx);
+
+static void arm(struct domain *d)
+{
+    struct heap_node *first = heap_min(&d->deadlines);
+    uint64_t now = (uint64_t)clock_wall_ms();
+    uint64_t delay = 0;
+
+    if (first == NULL) {
+        timer_stop(&d->deadline_timer);
+        d->deadline_armed = 0;
+        return;
+    }
+    if (first->key > now)
+        delay = first->key - now;
+    if (delay > DEADLINE_LOOK_MS)
+        delay = DEADLINE_LOOK_MS;
+    if (timer_running(&d->deadline_timer) && d->deadline_armed == first->key)
+        return;
+    d->deadline_armed = first->key;
+    timer_start(d->loop, &d->deadline_timer, delay, on_due, d);
+}
+
+static void on_due(void *ctx)
+{
+    struct domain *d = ctx;
+    int64_t now = clock_wall_ms();
+    int left = DEADLINE_BATCH;
+
+    d->deadline_wakes++;
+    d->deadline_armed = 0;
+    while (left-- > 0) {
+        struct heap_node *first = heap_min(&d->deadlines);
+
+        if (first == NULL || (int64_t)first->key > now)
+            break;
+        d->deadline_visits++;
+        sandbox_expire(container_of(first, struct sandbox, deadline));
+    }
+    arm(d);
+}
+
+void deadline_set(struct sandbox *s)
+{
+    struct domain *d = s->domain;
+    int64_t end = s->r.end_at_ms > 0 ? s->r.end_at_ms : 0;
+
+    if (sandbox_state_row(s->state)->has_deadline)
+        heap_put(&d->deadlines, &s->deadline, (uint64_t)end);
+    else
+        heap_remove(&d->deadlines, &s->deadline);
+    arm(d);
+}
+
+void deadline_done(struct domain *d)
+{
+    timer_stop(&d->deadline_timer);
+    heap_done(&d->deadlines);
+}

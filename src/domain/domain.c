@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the parts of the control plane together. Called by api/api.c. */
+#include "domain/domain.h"
+
+#include "domain/deadline.h"
+#include "domain/domain_internal.h"
+
+enum {
+    TIMEOUT_DEFAULT_S = 300,
+    TIMEOUT_MAX_S = 86400,
+    TEAM_SANDBOXES_MAX = 1000,
+    START_TIMEOUT_MS = 30 * 1000,
+};
+
+const char domain_envd_version[] = "0.6.13";
+
+static void on_lost(void *ctx, const struct err *why)
+{
+    event_emit(ctx, (struct event){.kind = EVENT_NODE_LOST, .detail = why->text});
+}
+
+static const struct node_client_hooks node_hooks = {recover_list, recover_exited, on_lost};
+
+static uint64_t either(uint64_t value, uint64_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+int domain_new(struct loop *l, struct store *store, const struct domain_config *config,
+               const struct domain_hooks *hooks, void *hooks_ctx, struct domain **out,
+               struct err *err)
+{
+    struct domain *d = mem_zero(sizeof(*d));
+
+    d->loop = l;
+    d->store = store;
+    d->hooks = hooks;
+    d->hooks_ctx = hooks_ctx;
+    d->config = *config;
+    d->config.timeout_default_s = either(config->timeout_default_s, TIMEOUT_DEFAULT_S);
+    d->config.timeout_max_s = either(config->timeout_max_s, TIMEOUT_MAX_S);
+    d->config.team_sandboxes_max = either(config->team_sandboxes_max, TEAM_SANDBOXES_MAX);
+    d->config.start_timeout_ms = either(config->start_timeout_ms, START_TIMEOUT_MS);
+    d->templates = templates_new(d, config->templates_dir);
+    d->node = node_client_new(l, config->node_socket, &node_hooks, d);
+    if (team_load(d, err) != 0 || key_load(d, err) != 0 || recover_load(d, err) != 0) {
+        domain_free(d);
+        return -1;
+    }
+    *out = d;
+    return 0;
+}
+
+static void ops_done(struct list *ops)
+{
+    struct list_node *at;
+
+    while ((at = list_pop(ops)) != NULL)
+        free(container_of(at, struct op, node));
+}
+
+void domain_free(struct domain *d)
+{
+    size_t cursor = 0;
+    struct sandbox *s;
+
+    if (d == NULL)
+        return;
+    node_client_free(d->node);
+    while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
+        ops_done(&s->waiters);
+        sandbox_free(s);
+    }
+    map_done(&d->sandboxes);
+    ops_done(&d->ops);
+    deadline_done(d);
+    key_done(d);
+    team_done(d);
+    templates_free(d->templates);
+    free(d);
+}
+
+uint64_t domain_timeout_default_s(const struct domain *d)
+{
+    return d->config.timeout_default_s;
+}
+
+bool domain_node_is_ready(const struct domain *d)
+{
+    return node_client_is_ready(d->node);
+}
+
+size_t domain_sandbox_count(const struct domain *d)
+{
+    return d->sandboxes.count;
+}
+
+void domain_route(const struct sandbox *s)
+{
+    const struct domain *d = s->domain;
+
+    if (d->hooks->on_route != NULL)
+        d->hooks->on_route(d->hooks_ctx, s);
+}

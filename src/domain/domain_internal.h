@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. Never included from outside it. */
+#ifndef DOMAIN_DOMAIN_INTERNAL_H
+#define DOMAIN_DOMAIN_INTERNAL_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "domain/domain.h"
+#include "domain/node_client.h"
+#include "domain/template.h"
+
+enum {
+    DOMAIN_SANDBOXES_MAX = 1000000,
+};
+
+struct domain {
+    struct loop *loop;
+    struct store *store;
+    struct domain_config config; /* zeros replaced by defaults */
+    const struct domain_hooks *hooks;
+    void *hooks_ctx;
+    struct map sandboxes; /* id -> struct sandbox, any state */
+    struct map teams;     /* id -> struct team */
+    struct team *team_default;
+    struct map keys;    /* hash in hex -> struct key that is valid */
+    struct map key_ids; /* id -> struct key, revoked ones too */
+    struct heap deadlines;
+    struct timer deadline_timer;
+    uint64_t deadline_armed;  /* endAt the timer waits for; 0: not armed */
+    uint64_t deadline_wakes;  /* for tests: the timer fired */
+    uint64_t deadline_visits; /* for tests: sandboxes looked at by it */
+    struct templates *templates;
+    struct node_client *node;
+    struct list ops;     /* waiting for a commit or for node */
+    struct list key_ops; /* key.c: waiting for a commit */
+};
+
+/* One caller who waits. It is in domain->ops or in a sandbox's waiters; op_end() frees it. */
+struct op {
+    struct list_node node;
+    struct domain *domain;
+    char id[SANDBOX_KEY_MAX + 1];
+    int64_t end_ms;      /* set_end: the end this call stores */
+    struct err err;      /* create: why it failed, while its remains are removed */
+    sandbox_done_fn *fn; /* NULL: nobody */
+    void *ctx;
+};
+
+struct op *op_new(struct domain *d, struct str id, sandbox_done_fn *fn, void *ctx);
+/* Unlinks, calls, frees. */
+void op_end(struct op *op, const struct sandbox *s, const struct err *err);
+
+/* sandbox.c */
+/* Decode a record into a new sandbox that is in the map; no side effect of its state has happened
+ * yet, and it has no team. */
+must_check int sandbox_new(struct domain *d, struct str record, struct sandbox **out,
+                           struct err *err);
+/* A guest without a record, already in state killing. */
+struct sandbox *sandbox_new_orphan(struct domain *d, struct str id);
+void sandbox_free(struct sandbox *s); /* out of the map too */
+struct sandbox *sandbox_find(const struct domain *d, struct str id);
+/* Of that team and shown; ERR_NOT_FOUND with the exact text otherwise. */
+struct sandbox *sandbox_require(const struct domain *d, const struct team *team, struct str id,
+                                struct err *err);
+int sandbox_missing(struct err *err, struct str id);
+bool sandbox_is_shown(const struct sandbox *s, int64_t now_ms);
+/* Queue its record, as it will be in `state`. */
+must_check int sandbox_save(struct sandbox *s, enum sandbox_state state, struct err *err);
+
+/* sandbox_kill.c */
+void sandbox_expire(struct sandbox *s);
+/* Start (or go on with) the killing of a sandbox in any state but killed. */
+void sandbox_end(struct sandbox *s, enum kill_reason reason);
+/* Go on with one that was being killed when the process ended. */
+void sandbox_end_again(struct sandbox *s);
+/* The guest is gone already: only the record is to be removed. */
+void sandbox_gone(struct sandbox *s, enum kill_reason reason, const char *detail);
+
+/* sandbox_create.c: the guest ended while it was starting. */
+void sandbox_start_failed(struct sandbox *s, const struct err *why);
+
+/* recover.c */
+must_check int recover_load(struct domain *d, struct err *err);
+void recover_list(void *ctx, const struct map *ids);
+void recover_exited(void *ctx, struct str id, unsigned reason);
+
+/* team.c, key.c: read at start. */
+must_check int team_load(struct domain *d, struct err *err);
+must_check int key_load(struct domain *d, struct err *err);
+void team_done(struct domain *d);
+void key_done(struct domain *d);
+
+void domain_route(const struct sandbox *s); /* tell the hook */
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happened, told to whoever listens: api logs it; webhooks and the event log hang on the same
+ * hook. This layer never logs. */
+#ifndef DOMAIN_EVENT_H
+#define DOMAIN_EVENT_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "domain/sandbox_state.h"
+
+struct domain;
+
+enum event_kind {
+    EVENT_SANDBOX_CREATED,
+    EVENT_SANDBOX_CREATE_FAILED,
+    EVENT_SANDBOX_UPDATED, /* its end moved */
+    EVENT_SANDBOX_KILLED,
+    EVENT_SANDBOX_KILL_FAILED, /* one try; it is repeated */
+    EVENT_SANDBOX_KILL_ALARM,  /* so many tries that somebody must look */
+    EVENT_NODE_READY,          /* connected and compared with the records */
+    EVENT_NODE_LOST,
+    EVENT_STORE_FAILED,
+    EVENT_TEMPLATE_BAD, /* a template file that cannot be used */
+    EVENT_KEY_CREATED,
+    EVENT_KEY_REVOKED,
+    EVENT_TEAM_CREATED,
+    EVENT_COUNT,
+};
+
+enum event_weight {
+    EVENT_NOTE,
+    EVENT_WARNING,
+    EVENT_ALARM,
+};
+
+struct event {
+    enum event_kind kind;
+    struct str subject; /* id of the sandbox, key, team …; may be empty */
+    struct str team_id;
+    enum kill_reason reason;
+    const char *detail; /* for people; NULL: none */
+    uint64_t took_us;
+    int64_t at_ms;
+};
+
+const char *event_name(enum event_kind kind); /* "sandbox.created" */
+enum event_weight event_weight(enum event_kind kind);
+
+/* Fills in the time and hands it to the hook. */
+void event_emit(struct domain *d, struct event e);
+
+#endif

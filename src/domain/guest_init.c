@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Builds envd's first request. Called by sandbox_create.c. */
+#include "domain/guest_init.h"
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/id.h"
+
+enum {
+    ENTROPY_SIZE = 32,
+};
+
+static void put_member(struct buf *out, const char *name, struct str value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    json_quote(out, value);
+}
+
+static bool is_named(const struct codec_list *pairs, struct str key)
+{
+    const struct codec_pair *p = pairs->items;
+
+    for (size_t i = 0; i < pairs->count; i++)
+        if (str_eq(p[i].key, key))
+            return true;
+    return false;
+}
+
+static void put_env(struct buf *out, const struct codec_list *own, const struct codec_list *base)
+{
+    const struct codec_pair *p = own->items, *b = base->items;
+    const char *comma = "";
+
+    buf_add_text(out, ",\"envVars\":{");
+    for (size_t i = 0; i < own->count + base->count; i++) {
+        const struct codec_pair *pair = i < own->count ? &p[i] : &b[i - own->count];
+
+        if (i >= own->count && is_named(own, pair->key))
+            continue;
+        buf_add_text(out, comma);
+        json_quote(out, pair->key);
+        buf_add_byte(out, ':');
+        json_quote(out, pair->value);
+        comma = ",";
+    }
+    buf_add_byte(out, '}');
+}
+
+void guest_init_json(const struct sandbox_record *r, const struct codec_list *template_env,
+                     struct buf *out)
+{
+    uint8_t entropy[ENTROPY_SIZE];
+    char now[RFC3339_MAX];
+
+    id_random(entropy, sizeof(entropy));
+    rfc3339_format_ms(clock_wall_ms(), now);
+    buf_add_text(out, "{\"sandboxId\":");
+    json_quote(out, r->id);
+    put_member(out, "templateId", r->template_id);
+    put_env(out, &r->env, template_env);
+    if (r->is_secure)
+        put_member(out, "accessToken", r->access_token);
+    put_member(out, "controlToken", r->control_token);
+    put_member(out, "defaultUser", r->user);
+    put_member(out, "defaultWorkdir", r->workdir);
+    put_member(out, "hostname", r->id);
+    put_member(out, "timestamp", str_of(now));
+    buf_add_text(out, ",\"entropy\":\"");
+    base64_encode(out, entropy, sizeof(entropy));
+    buf_add_text(out, "\"}");
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of the network part of a create request (wire.md 7.5). */
+#ifndef DOMAIN_NETWORK_H
+#define DOMAIN_NETWORK_H
+
+#include "base/err.h"
+#include "codec/codec.h"
+
+enum {
+    NETWORK_RULES_MAX = 1024, /* entries of denyOut */
+    MASK_HOST_MAX = 255,
+};
+
+/* Each must be an address or a CIDR: ERR_INVALID "invalid denied CIDR x". */
+must_check int network_check_deny(const struct codec_list *deny_out, struct err *err);
+/* A host with an optional port, which may be "${PORT}"; ASCII. Empty is fine. */
+must_check int network_check_mask(struct str mask_host, struct err *err);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands to node and their answers. Used by create, kill and recovery. */
+#include "domain/node_client.h"
+
+#include <assert.h>
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "io/socket.h"
+
+enum {
+    COMMAND_MEM_MAX = 256 << 10,
+};
+
+struct command {
+    struct list_node node; /* in node_client.commands, oldest first */
+    struct node_client *client;
+    uint64_t seq; /* key in by_seq */
+    enum node_message type;
+    bool is_sent;    /* on the present connection */
+    bool is_settled; /* the list says it has happened */
+    struct str id;
+    struct node_start start; /* type NODE_START; texts in mem */
+    struct arena mem;
+    struct timer deadline;
+    node_done_fn *fn;
+};
+
+struct node_client {
+    struct loop *loop;
+    const char *path;
+    const struct node_client_hooks *hooks;
+    void *ctx;
+    struct channel *channel; /* NULL: not connected */
+    bool is_ready;           /* connected and listed */
+    uint64_t next_seq, list_seq;
+    struct map ids; /* struct node_id, while the list arrives */
+    struct map by_seq;
+    struct list commands;
+    size_t command_count;
+    struct timer retry, list_deadline;
+    uint64_t retry_ms;
+};
+
+static void connect_now(void *ctx);
+
+static struct str seq_key(const uint64_t *seq)
+{
+    return (struct str){(const char *)seq, sizeof(*seq)};
+}
+
+static void ids_clear(struct node_client *c)
+{
+    size_t cursor = 0;
+    struct node_id *id;
+
+    while ((id = map_next(&c->ids, &cursor)) != NULL) {
+        map_remove(&c->ids, (struct str){id->text, id->len});
+        free(id);
+    }
+}
+
+static void command_free(struct command *m)
+{
+    struct node_client *c = m->client;
+
+    timer_stop(&m->deadline);
+    list_remove(&m->node);
+    map_remove(&c->by_seq, seq_key(&m->seq));
+    c->command_count--;
+    arena_done(&m->mem);
+    free(m);
+}
+
+static void command_end(struct command *m, uint64_t took_us, const struct err *err)
+{
+    node_done_fn *fn = m->fn;
+    void *ctx = m->client->ctx;
+    char text[sizeof(((struct node_id *)0)->text)];
+    struct str id = {text, m->id.len};
+
+    memcpy(text, m->id.at, m->id.len);
+    command_free(m);
+    fn(ctx, id, took_us, err);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct command *m = ctx;
+    struct err err = {0};
+
+    if (m->client->is_ready)
+        err_set(&err, ERR_TIMEOUT, "node did not answer in time");
+    else
+        err_set(&err, ERR_UNAVAILABLE, "node is not connected");
+    command_end(m, 0, &err);
+}
+
+/* Give up the connection and come back later. Commands stay. */
+static void lose(struct node_client *c, const struct err *why)
+{
+    bool was_ready = c->is_ready;
+
+    channel_free(c->channel);
+    c->channel = NULL;
+    c->is_ready = false;
+    timer_stop(&c->list_deadline);
+    ids_clear(c);
+    timer_start(c->loop, &c->retry, c->retry_ms, connect_now, c);
+    c->retry_ms = c->retry_ms * 2 > NODE_RETRY_MAX_MS ? NODE_RETRY_MAX_MS : c->retry_ms * 2;
+    if (was_ready)
+        c->hooks->on_lost(c->ctx, why);
+}
+
+static void on_gone(void *ctx, const struct err *why)
+{
+    lose(ctx, why);
+}
+
+static void on_list_deadline(void *ctx)
+{
+    struct err err = {0};
+
+    err_set(&err, ERR_TIMEOUT, "node did not list its sandboxes in time");
+    lose(ctx, &err);
+}
+
+/* A failure to send is not the command's: the channel reports its end, the deadline is running. */
+static void command_send(struct command *m)
+{
+    struct node_client *c = m->client;
+    struct node_stop stop = {m->seq, m->id};
+    struct err err = {0};
+    const void *message = m->type == NODE_START ? (const void *)&m->start : &stop;
+
+    m->is_sent = channel_send(c->channel, m->type, message, -1, &err) == 0;
+}
+
+/* After a reconnect: starts that have happened are done, everything else goes out again. Marking
+ * comes first, because the callbacks give new commands. */
+static void settle(struct node_client *c)
+{
+    struct list_node *at;
+
+    for (at = list_first(&c->commands); at != NULL; at = list_next(&c->commands, at)) {
+        struct command *m = container_of(at, struct command, node);
+
+        m->is_settled = m->type == NODE_START && m->is_sent && map_get(&c->ids, m->id) != NULL;
+        m->is_sent = m->is_settled;
+    }
+    at = list_first(&c->commands);
+    while (at != NULL) {
+        struct command *m = container_of(at, struct command, node);
+
+        at = list_next(&c->commands, at);
+        if (!m->is_settled)
+            continue;
+        command_end(m, 0, NULL);
+        at = list_first(&c->commands); /* the callback may have changed the list */
+    }
+    for (at = list_first(&c->commands); at != NULL; at = list_next(&c->commands, at))
+        if (!container_of(at, struct command, node)->is_sent)
+            command_send(container_of(at, struct command, node));
+}
+
+static void on_listed(struct node_client *c)
+{
+    timer_stop(&c->list_deadline);
+    c->list_seq = 0;
+    c->is_ready = true;
+    c->retry_ms = NODE_RETRY_MIN_MS;
+    settle(c);
+    c->hooks->on_list(c->ctx, &c->ids);
+    ids_clear(c);
+}
+
+static void on_item(struct node_client *c, const struct node_item *item)
+{
+    struct node_id *id;
+
+    if (item->seq != c->list_seq || item->id.len == 0 || item->id.len >= sizeof(id->text))
+        return;
+    if (map_get(&c->ids, item->id) != NULL)
+        return;
+    id = mem_zero(sizeof(*id));
+    memcpy(id->text, item->id.at, item->id.len);
+    id->len = item->id.len;
+    map_put(&c->ids, (struct str){id->text, id->len}, id);
+}
+
+static void on_done(struct node_client *c, const struct node_done *done)
+{
+    struct command *m = map_get(&c->by_seq, seq_key(&done->seq));
+    struct err err = {0};
+
+    if (done->seq == c->list_seq && c->list_seq != 0) {
+        if (done->kind != ERR_NONE) {
+            err_set(&err, (enum err_kind)done->kind, "list: %.*s", STR_ARG(done->text));
+            lose(c, &err);
+        } else {
+            on_listed(c);
+        }
+        return;
+    }
+    if (m == NULL)
+        return; /* its deadline has passed */
+    if (done->kind == ERR_NONE) {
+        command_end(m, done->took_us, NULL);
+        return;
+    }
+    err_set(&err, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
+            STR_ARG(done->text));
+    command_end(m, done->took_us, &err);
+}
+
+static void on_message(void *ctx, unsigned type, const void *message, int fd)
+{
+    struct node_client *c = ctx;
+    const struct node_exited *exited = message;
+
+    own_close_fd(&fd); /* none is expected here */
+    switch ((enum node_message)type) {
+    case NODE_ITEM: on_item(c, message); break;
+    case NODE_DONE: on_done(c, message); break;
+    case NODE_EXITED:
+        if (c->is_ready)
+            c->hooks->on_exited(c->ctx, exited->id, exited->reason);
+        else /* the list that is arriving may still name it */
+            free(map_remove(&c->ids, exited->id));
+        break;
+    case NODE_START:
+    case NODE_STOP:
+    case NODE_LIST:
+    case NODE_STATS:
+    case NODE_USAGE:
+    case NODE_DIAL:
+    case NODE_DIALED:
+    case NODE_MESSAGE_COUNT: break; /* not for us */
+    }
+}
+
+static void connect_now(void *ctx)
+{
+    struct node_client *c = ctx;
+    struct node_list list = {++c->next_seq};
+    struct err err = {0};
+    auto_fd int fd = -1;
+
+    c->list_seq = list.seq;
+    if (socket_connect_unix(c->path, SOCK_SEQPACKET, &fd, &err) != 0 ||
+        channel_new(c->loop, take_fd(&fd), &node_protocol, on_message, on_gone, c, &c->channel,
+                    &err) != 0 ||
+        channel_send(c->channel, NODE_LIST, &list, -1, &err) != 0) {
+        lose(c, &err);
+        return;
+    }
+    timer_start(c->loop, &c->list_deadline, NODE_LIST_MS, on_list_deadline, c);
+}
+
+struct node_client *node_client_new(struct loop *l, const char *path,
+                                    const struct node_client_hooks *hooks, void *ctx)
+{
+    struct node_client *c = mem_zero(sizeof(*c));
+
+    c->loop = l;
+    c->path = path;
+    c->hooks = hooks;
+    c->ctx = ctx;
+    c->retry_ms = NODE_RETRY_MIN_MS;
+    timer_start(l, &c->retry, 0, connect_now, c);
+    return c;
+}
+
+void node_client_free(struct node_client *c)
+{
+    struct list_node *at;
+
+    if (c == NULL)
+        return;
+    while ((at = list_first(&c->commands)) != NULL)
+        command_free(container_of(at, struct command, node));
+    channel_free(c->channel);
+    timer_stop(&c->retry);
+    timer_stop(&c->list_deadline);
+    ids_clear(c);
+    map_done(&c->ids);
+    map_done(&c->by_seq);
+    free(c);
+}
+
+bool node_client_is_ready(const struct node_client *c)
+{
+    return c->is_ready;
+}
+
+static int command_new(struct node_client *c, struct str id, node_done_fn *fn, struct command **out,
+                       struct err *err)
+{
+    struct command *m;
+
+    if (c->command_count >= NODE_COMMANDS_MAX)
+        return err_set(err, ERR_UNAVAILABLE, "too many commands wait for node");
+    m = mem_zero(sizeof(*m));
+    arena_init(&m->mem, COMMAND_MEM_MAX);
+    m->client = c;
+    m->seq = ++c->next_seq;
+    m->fn = fn;
+    m->id = arena_str(&m->mem, id);
+    assert(m->id.at != NULL && id.len < sizeof(((struct node_id *)0)->text));
+    list_push(&c->commands, &m->node);
+    map_put(&c->by_seq, seq_key(&m->seq), m);
+    c->command_count++;
+    *out = m;
+    return 0;
+}
+
+int node_client_start(struct node_client *c, const struct node_start *start, uint64_t timeout_ms,
+                      node_done_fn *fn, struct err *err)
+{
+    struct command *m;
+
+    if (command_new(c, start->id, fn, &m, err) != 0)
+        return -1;
+    m->type = NODE_START;
+    m->start = *start;
+    m->start.seq = m->seq;
+    m->start.id = m->id;
+    m->start.rootfs = arena_str(&m->mem, start->rootfs);
+    m->start.hostname = arena_str(&m->mem, start->hostname);
+    m->start.init = arena_str(&m->mem, start->init);
+    if (m->start.rootfs.at == NULL || m->start.hostname.at == NULL || m->start.init.at == NULL) {
+        command_free(m);
+        return err_set(err, ERR_LIMIT, "start command too large");
+    }
+    timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
+    if (c->is_ready)
+        command_send(m);
+    return 0;
+}
+
+int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms, node_done_fn *fn,
+                     struct err *err)
+{
+    struct command *m;
+
+    if (command_new(c, id, fn, &m, err) != 0)
+        return -1;
+    m->type = NODE_STOP;
+    timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
+    if (c->is_ready)
+        command_send(m);
+    return 0;
+}

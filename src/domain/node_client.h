@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control plane's end of node.sock: connects, reconnects with backoff, keeps commands until
+ * they are answered.
+ *
+ * A command given while node is away waits for it; one in flight when node goes away is settled
+ * after the reconnect: NODE_LIST tells whether a start has happened, what has not is sent again.
+ * Every command has a deadline that includes the waiting, after which it fails with ERR_TIMEOUT, or
+ * with ERR_UNAVAILABLE while node is away; a late answer is ignored. */
+#ifndef DOMAIN_NODE_CLIENT_H
+#define DOMAIN_NODE_CLIENT_H
+
+#include "base/err.h"
+#include "base/map.h"
+#include "io/loop.h"
+#include "ipc/node_messages.h"
+
+struct node_client;
+
+enum {
+    NODE_COMMANDS_MAX = 20000, /* waiting for an answer; more are refused with ERR_UNAVAILABLE */
+    NODE_LIST_MS = 10 * 1000,
+    NODE_RETRY_MIN_MS = 20,
+    NODE_RETRY_MAX_MS = 1000,
+};
+
+/* The values of the map that on_list gets. */
+struct node_id {
+    char text[64];
+    size_t len;
+};
+
+struct node_client_hooks {
+    /* After each connect: all ids node has, as struct node_id by its text. */
+    void (*on_list)(void *ctx, const struct map *ids);
+    void (*on_exited)(void *ctx, struct str id, unsigned reason); /* enum exit_reason */
+    void (*on_lost)(void *ctx, const struct err *why);            /* once per loss */
+};
+
+/* err NULL: done. `id` is valid during the call. */
+typedef void node_done_fn(void *ctx, struct str id, uint64_t took_us, const struct err *err);
+
+struct node_client *node_client_new(struct loop *l, const char *path,
+                                    const struct node_client_hooks *hooks, void *ctx);
+void node_client_free(struct node_client *c); /* forgets commands without calling back */
+bool node_client_is_ready(const struct node_client *c);
+
+/* Answer by `fn`, always from the loop. The message is copied; its seq is set here. */
+must_check int node_client_start(struct node_client *c, const struct node_start *m,
+                                 uint64_t timeout_ms, node_done_fn *fn, struct err *err);
+must_check int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms,
+                                node_done_fn *fn, struct err *err);
+
+#endif

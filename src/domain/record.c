@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Codec tables of the stored records. Used by sandbox.c, team.c and key.c. */
+#include "domain/record.h"
+
+/* clang-format off */
+static const struct codec_field sandbox_fields[] = {
+    {1, "id", CODEC_STRING, 0, offsetof(struct sandbox_record, id)},
+    {2, "teamId", CODEC_STRING, 0, offsetof(struct sandbox_record, team_id)},
+    {3, "templateId", CODEC_STRING, 0, offsetof(struct sandbox_record, template_id)},
+    {4, "alias", CODEC_STRING, 0, offsetof(struct sandbox_record, alias)},
+    {5, "buildId", CODEC_STRING, 0, offsetof(struct sandbox_record, build_id)},
+    {6, "rootfs", CODEC_STRING, 0, offsetof(struct sandbox_record, rootfs)},
+    {7, "state", CODEC_INT32, 0, offsetof(struct sandbox_record, state)},
+    {8, "createdAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, created_at_ms)},
+    {9, "startedAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, started_at_ms)},
+    {10, "endAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, end_at_ms)},
+    {11, "refreshedAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, refreshed_at_ms)},
+    {12, "timeoutS", CODEC_INT64, 0, offsetof(struct sandbox_record, timeout_s)},
+    {13, "accessToken", CODEC_STRING, 0, offsetof(struct sandbox_record, access_token)},
+    {14, "controlToken", CODEC_STRING, 0, offsetof(struct sandbox_record, control_token)},
+    {15, "trafficToken", CODEC_STRING, 0, offsetof(struct sandbox_record, traffic_token)},
+    {16, "isSecure", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_secure)},
+    {17, "isPrivate", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_private)},
+    {18, "isOffline", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_offline)},
+    {19, "maskHost", CODEC_STRING, 0, offsetof(struct sandbox_record, mask_host)},
+    {20, "denyOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct sandbox_record, deny_out)},
+    {21, "metadata", CODEC_MAP, 0, offsetof(struct sandbox_record, metadata)},
+    {22, "env", CODEC_MAP, 0, offsetof(struct sandbox_record, env)},
+    {23, "cpuCount", CODEC_INT32, 0, offsetof(struct sandbox_record, cpu_count)},
+    {24, "memoryMb", CODEC_INT32, 0, offsetof(struct sandbox_record, memory_mb)},
+    {25, "diskMb", CODEC_INT32, 0, offsetof(struct sandbox_record, disk_mb)},
+    {26, "killReason", CODEC_INT32, 0, offsetof(struct sandbox_record, kill_reason)},
+    {27, "user", CODEC_STRING, 0, offsetof(struct sandbox_record, user)},
+    {28, "workdir", CODEC_STRING, 0, offsetof(struct sandbox_record, workdir)},
+};
+/* clang-format on */
+
+const struct codec_message sandbox_record_message = {"sandbox", sizeof(struct sandbox_record),
+                                                     sandbox_fields, COUNT_OF(sandbox_fields)};
+
+/* clang-format off */
+static const struct codec_field team_fields[] = {
+    {1, "id", CODEC_STRING, 0, offsetof(struct team_record, id)},
+    {2, "name", CODEC_STRING, 0, offsetof(struct team_record, name)},
+    {3, "createdAtMs", CODEC_INT64, 0, offsetof(struct team_record, created_at_ms)},
+    {4, "sandboxesMax", CODEC_INT64, 0, offsetof(struct team_record, sandboxes_max)},
+    {5, "timeoutMaxS", CODEC_INT64, 0, offsetof(struct team_record, timeout_max_s)},
+    {6, "isBanned", CODEC_BOOL, 0, offsetof(struct team_record, is_banned)},
+    {7, "isBlocked", CODEC_BOOL, 0, offsetof(struct team_record, is_blocked)},
+    {8, "blockReason", CODEC_STRING, 0, offsetof(struct team_record, block_reason)},
+};
+/* clang-format on */
+
+const struct codec_message team_record_message = {"team", sizeof(struct team_record), team_fields,
+                                                  COUNT_OF(team_fields)};
+
+/* clang-format off */
+static const struct codec_field key_fields[] = {
+    {1, "id", CODEC_STRING, 0, offsetof(struct key_record, id)},
+    {2, "teamId", CODEC_STRING, 0, offsetof(struct key_record, team_id)},
+    {3, "name", CODEC_STRING, 0, offsetof(struct key_record, name)},
+    {4, "hash", CODEC_STRING, 0, offsetof(struct key_record, hash)},
+    {5, "prefix", CODEC_STRING, 0, offsetof(struct key_record, prefix)},
+    {6, "valueLen", CODEC_INT64, 0, offsetof(struct key_record, value_len)},
+    {7, "head", CODEC_STRING, 0, offsetof(struct key_record, head)},
+    {8, "tail", CODEC_STRING, 0, offsetof(struct key_record, tail)},
+    {9, "createdAtMs", CODEC_INT64, 0, offsetof(struct key_record, created_at_ms)},
+    {10, "revokedAtMs", CODEC_INT64, 0, offsetof(struct key_record, revoked_at_ms)},
+    {11, "expiresAtMs", CODEC_INT64, 0, offsetof(struct key_record, expires_at_ms)},
+};
+/* clang-format on */
+
+const struct codec_message key_record_message = {"key", sizeof(struct key_record), key_fields,
+                                                 COUNT_OF(key_fields)};

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store holds: one struct and one codec table per kind of record. Field numbers are for
+ * ever; a new field takes a new number. */
+#ifndef DOMAIN_RECORD_H
+#define DOMAIN_RECORD_H
+
+#include "codec/codec.h"
+
+struct sandbox_record {
+    struct str id, team_id;
+    struct str template_id, alias, build_id, rootfs;
+    int32_t state; /* enum sandbox_state */
+    int64_t created_at_ms, started_at_ms;
+    int64_t end_at_ms;       /* absolute (RX-01) */
+    int64_t refreshed_at_ms; /* last set_timeout, refresh or connect (CL-17) */
+    int64_t timeout_s;       /* as asked at creation */
+    struct str access_token, control_token, traffic_token;
+    bool is_secure;
+    bool is_private; /* allowPublicTraffic: false */
+    bool is_offline; /* allow_internet_access: false */
+    struct str mask_host;
+    struct codec_list deny_out; /* of struct str */
+    struct codec_list metadata, env;
+    int32_t cpu_count, memory_mb, disk_mb;
+    int32_t kill_reason; /* enum kill_reason; set while killing */
+    struct str user, workdir;
+};
+
+struct team_record {
+    struct str id, name;
+    int64_t created_at_ms;
+    int64_t sandboxes_max; /* 0: the server's default */
+    int64_t timeout_max_s; /* 0: the server's default */
+    bool is_banned, is_blocked;
+    struct str block_reason;
+};
+
+struct key_record {
+    struct str id, team_id, name, hash;
+    struct str prefix;     /* "e2b_" */
+    int64_t value_len;     /* characters behind the prefix */
+    struct str head, tail; /* what may be shown of the value */
+    int64_t created_at_ms, revoked_at_ms, expires_at_ms;
+};
+
+extern const struct codec_message sandbox_record_message;
+extern const struct codec_message team_record_message;
+extern const struct codec_message key_record_message;
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records and guests, compared: at start, and each time node has been away. Called by domain.c and
+ * node_client.c. Every repair has a reason in the event log. */
+#include <stdio.h>
+
+#include "domain/deadline.h"
+#include "domain/domain_internal.h"
+#include "domain/quota.h"
+#include "domain/sandbox_index.h"
+
+struct load {
+    struct domain *domain;
+    struct err *err;
+    bool is_bad;
+};
+
+static bool on_row(void *ctx, struct str key, struct str value)
+{
+    struct load *load = ctx;
+    struct domain *d = load->domain;
+    struct sandbox *s;
+
+    if (sandbox_new(d, value, &s, load->err) != 0) {
+        err_wrap(load->err, "sandbox '%.*s'", STR_ARG(str_upto(key, SANDBOX_KEY_MAX)));
+        load->is_bad = true;
+        return false;
+    }
+    s->team = map_get(&d->teams, s->r.team_id);
+    if (s->team == NULL) {
+        err_set(load->err, ERR_INVALID, "sandbox '%.*s' is of an unknown team", STR_ARG(s->r.id));
+        load->is_bad = true;
+        return false;
+    }
+    quota_force(s);
+    deadline_set(s);
+    sandbox_index_set(s);
+    return true;
+}
+
+int recover_load(struct domain *d, struct err *err)
+{
+    struct load load = {d, err, false};
+    size_t cursor = 0;
+    struct sandbox *s;
+
+    if (store_each(d->store, STORE_SANDBOX, on_row, &load, err) != 0 || load.is_bad)
+        return -1;
+    while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
+        if (s->state == SANDBOX_STARTING)
+            sandbox_end(s, KILL_ORPHANED); /* its creator never got an answer */
+        else if (s->state == SANDBOX_KILLING)
+            sandbox_end_again(s);
+    }
+    return 0;
+}
+
+static size_t drop_lost(struct domain *d, const struct map *ids)
+{
+    size_t cursor = 0, count = 0;
+    struct sandbox *s;
+
+    while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
+        bool needs_guest = sandbox_state_row(s->state)->shown == SANDBOX_PUBLIC_RUNNING;
+
+        if (!needs_guest || map_get(ids, s->r.id) != NULL)
+            continue;
+        sandbox_gone(s, KILL_EXITED, "the node no longer has it");
+        count++;
+    }
+    return count;
+}
+
+static size_t stop_orphans(struct domain *d, const struct map *ids)
+{
+    size_t cursor = 0, count = 0;
+    const struct node_id *id;
+
+    while ((id = map_next(ids, &cursor)) != NULL) {
+        if (sandbox_find(d, str_of(id->text)) != NULL)
+            continue;
+        sandbox_end_again(sandbox_new_orphan(d, str_of(id->text)));
+        count++;
+    }
+    return count;
+}
+
+void recover_list(void *ctx, const struct map *ids)
+{
+    struct domain *d = ctx;
+    size_t lost = drop_lost(d, ids), orphans = stop_orphans(d, ids);
+    char text[120];
+
+    snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu", ids->count, lost, orphans);
+    event_emit(d, (struct event){.kind = EVENT_NODE_READY, .detail = text});
+}
+
+void recover_exited(void *ctx, struct str id, unsigned reason)
+{
+    /* By enum exit_reason of the runtime, as it travels in NODE_EXITED. */
+    static const struct {
+        enum kill_reason reason;
+        const char *detail;
+    } reasons[] = {
+        {KILL_EXITED, "stopped on the node"    },
+        {KILL_EXITED, "its first process ended"},
+        {KILL_OOM,    "out of memory"          },
+        {KILL_DISK,   "disk limit"             },
+    };
+    struct sandbox *s = sandbox_find(ctx, id);
+    unsigned row = reason < COUNT_OF(reasons) ? reason : 1;
+
+    if (s != NULL)
+        sandbox_gone(s, reasons[row].reason, reasons[row].detail);
+}

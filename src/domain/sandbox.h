@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sandboxes as the control plane sees them. Callers outside this folder read the fields and call
+ * the functions; only this folder writes. */
+#ifndef DOMAIN_SANDBOX_H
+#define DOMAIN_SANDBOX_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "domain/record.h"
+#include "domain/sandbox_state.h"
+#include "domain/team.h"
+#include "io/loop.h"
+
+enum {
+    SANDBOX_KEY_MAX = 63, /* characters of an id, ours or a node's */
+    SANDBOX_PIDS_MAX = 4096,
+    SANDBOX_MEM_MAX = 512 << 10, /* texts of one record */
+};
+
+struct sandbox {
+    struct sandbox_record r; /* what is stored; r.end_at_ms is the end in force */
+    struct arena mem;        /* owns the texts of r */
+    struct domain *domain;
+    struct team *team; /* NULL: a guest without a record, being killed */
+    enum sandbox_state state;
+    int64_t end_stored_ms; /* the end that is durable: the one to show (CL-11) */
+    struct heap_node deadline;
+    bool has_slot;       /* holds one of its team's quota */
+    bool is_indexed;     /* in team->sandboxes */
+    struct list waiters; /* struct op: they wait for the kill */
+    struct op *creator;  /* waits for the start */
+    uint64_t start_us;   /* how long node took */
+    enum kill_reason kill_reason;
+    unsigned kill_tries;
+    uint64_t kill_since_ms;
+    struct timer kill_timer;
+};
+
+/* s is NULL when the sandbox ended meanwhile (or was killed, as asked). err NULL: durable. */
+typedef void sandbox_done_fn(void *ctx, const struct sandbox *s, const struct err *err);
+
+struct sandbox_params {
+    struct team *team;
+    struct str template_ref; /* id, alias, name, namespace/name, with :tag */
+    int64_t timeout_s;
+    bool is_secure, is_private, is_offline;
+    struct str mask_host;
+    struct codec_list deny_out; /* of struct str: addresses and CIDRs, checked */
+    struct codec_list metadata, env;
+};
+
+/* By id, of that team and visible (running or paused); else NULL. */
+const struct sandbox *sandbox_get(const struct domain *d, const struct team *team, struct str id);
+/* By id alone, in any state: for routes. */
+const struct sandbox *sandbox_any(const struct domain *d, struct str id);
+
+/* -1: refused at once, nothing was done (ERR_INVALID, ERR_NOT_FOUND, ERR_LIMIT). Otherwise `fn` is
+ * called; its errors are failures to place or to store, and everything has been undone. A caller
+ * who goes away loses nothing: the sandbox lives until its timeout. */
+must_check int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_done_fn *fn,
+                              void *ctx, struct err *err);
+
+enum end_rule {
+    END_SET,     /* endAt = now + seconds, may shorten; 0 expires now */
+    END_EXTEND,  /* endAt = max(endAt, now + seconds) */
+    END_CONNECT, /* END_EXTEND, 0 refused, ERR_CONFLICT while being killed */
+};
+
+struct end_change {
+    enum end_rule rule;
+    int64_t seconds;
+    sandbox_done_fn *fn;
+    void *ctx;
+};
+
+/* set_timeout, refresh and connect (RX-03, RX-04): one function, one check. The total life is
+ * capped at the team's maximum from the start. change->fn may be called before this returns (when
+ * there is nothing to store). */
+must_check int sandbox_set_end(struct domain *d, const struct team *team, struct str id,
+                               const struct end_change *change, struct err *err);
+
+/* Reason "request". Joins a kill that is under way. `fn` is called once the guest is gone and the
+ * record too. */
+must_check int sandbox_kill(struct domain *d, const struct team *team, struct str id,
+                            sandbox_done_fn *fn, void *ctx, struct err *err);
+
+/* ERR_INVALID with the exact text when `seconds` is not a legal timeout for creation. */
+must_check int sandbox_check_timeout(const struct domain *d, const struct team *team,
+                                     int64_t seconds, struct err *err);
+
+#endif

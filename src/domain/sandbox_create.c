@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Creation: check, reserve, record, start, commit, show. Called by api/sandboxes.c.
+ *
+ * The record "starting" is queued but not committed by itself: it travels with the next commit.
+ * What it is for (finding the remains after a crash) the node's list does as well, so it is not
+ * worth a disk write that the commit of "running" would have to wait for. */
+#include "base/clock.h"
+#include "base/id.h"
+#include "domain/domain_internal.h"
+#include "domain/guest_init.h"
+#include "domain/quota.h"
+#include "domain/sandbox.h"
+
+enum {
+    INIT_MAX = 150 << 10, /* fits one packet to node with the rest of the command */
+};
+
+/* Everything random of a new sandbox. */
+struct names {
+    char id[SANDBOX_ID_LEN + 1];
+    char access_token[TOKEN_HEX_LEN + 1];
+    char control_token[TOKEN_HEX_LEN + 1];
+    char traffic_token[TOKEN_HEX_LEN + 1];
+};
+
+static int timeout_refused(struct err *err, uint64_t max_s)
+{
+    bool is_hours = max_s % 3600 == 0;
+
+    return err_set(err, ERR_INVALID, "Timeout cannot be greater than %llu %s",
+                   (unsigned long long)(is_hours ? max_s / 3600 : max_s),
+                   is_hours ? "hours" : "seconds");
+}
+
+int sandbox_check_timeout(const struct domain *d, const struct team *team, int64_t seconds,
+                          struct err *err)
+{
+    uint64_t max_s = team_timeout_max_s(d, team);
+
+    if (seconds <= 0)
+        return err_set(err, ERR_INVALID, "Timeout must be greater than 0");
+    if ((uint64_t)seconds > max_s)
+        return timeout_refused(err, max_s);
+    return 0;
+}
+
+static void fill(struct sandbox_record *r, const struct sandbox_params *p, const struct template *t,
+                 struct names *n)
+{
+    id_sandbox(n->id);
+    id_token(n->access_token);
+    id_token(n->control_token);
+    id_token(n->traffic_token);
+    *r = (struct sandbox_record){
+        .id = str_of(n->id),
+        .team_id = p->team->r.id,
+        .template_id = t->r.id,
+        .alias = template_alias(t),
+        .build_id = t->r.build_id,
+        .rootfs = t->r.rootfs,
+        .state = SANDBOX_STARTING,
+        .created_at_ms = clock_wall_ms(),
+        .timeout_s = p->timeout_s,
+        .access_token = str_of(n->access_token),
+        .control_token = str_of(n->control_token),
+        .traffic_token = p->is_private ? str_of(n->traffic_token) : (struct str){0},
+        .is_secure = p->is_secure,
+        .is_private = p->is_private,
+        .is_offline = p->is_offline,
+        .mask_host = p->mask_host,
+        .deny_out = p->deny_out,
+        .metadata = p->metadata,
+        .env = p->env,
+        .cpu_count = t->r.cpu_count,
+        .memory_mb = t->r.memory_mb,
+        .disk_mb = t->r.disk_mb,
+        .user = t->r.user,
+        .workdir = t->r.workdir,
+    };
+}
+
+/* A record that owns its texts is a record that went through its own encoding. */
+static int make(struct domain *d, const struct sandbox_params *p, const struct template *t,
+                struct sandbox **out, struct err *err)
+{
+    struct sandbox_record r;
+    struct names names;
+    struct buf bytes;
+    int result = -1;
+
+    fill(&r, p, t, &names);
+    buf_init(&bytes, STORE_VALUE_MAX);
+    proto_encode(&sandbox_record_message, &r, &bytes);
+    if (!buf_ok(&bytes))
+        err_set(err, ERR_LIMIT, "sandbox record too large");
+    else
+        result = sandbox_new(d, buf_str(&bytes), out, err);
+    buf_done(&bytes);
+    explicit_bzero(&names, sizeof(names));
+    return result;
+}
+
+void sandbox_start_failed(struct sandbox *s, const struct err *why)
+{
+    struct op *creator = s->creator;
+
+    event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_CREATE_FAILED,
+                                         .subject = s->r.id,
+                                         .team_id = s->r.team_id,
+                                         .detail = why->text});
+    if (creator != NULL && !node_client_is_ready(s->domain->node)) {
+        s->creator = NULL; /* nobody knows when the remains can be removed */
+        op_end(creator, NULL, why);
+    } else if (creator != NULL) {
+        creator->err = *why; /* answered when the remains are gone */
+    }
+    sandbox_end(s, KILL_ORPHANED);
+}
+
+/* The record "running" is durable: only now does the sandbox exist for anybody. */
+static void on_stored(void *ctx, const struct err *err)
+{
+    struct op *commit = ctx, *creator;
+    struct sandbox *s = sandbox_find(commit->domain, str_of(commit->id));
+
+    op_end(commit, NULL, NULL);
+    if (s == NULL || s->state != SANDBOX_STARTING)
+        return; /* it ended meanwhile, and its creator was told */
+    if (err != NULL) {
+        event_emit(s->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
+        sandbox_start_failed(s, err);
+        return;
+    }
+    s->end_stored_ms = s->r.end_at_ms;
+    sandbox_move(s, SANDBOX_RUNNING);
+    event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_CREATED,
+                                         .subject = s->r.id,
+                                         .team_id = s->r.team_id,
+                                         .took_us = s->start_us});
+    creator = s->creator;
+    s->creator = NULL;
+    if (creator != NULL)
+        op_end(creator, s, NULL);
+}
+
+static void on_started(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+{
+    struct domain *d = ctx;
+    struct sandbox *s = sandbox_find(d, id);
+    struct err why = {0};
+
+    if (s == NULL || s->state != SANDBOX_STARTING)
+        return; /* given up: the stop is on its way */
+    if (err != NULL) {
+        sandbox_start_failed(s, err);
+        return;
+    }
+    s->start_us = took_us;
+    s->r.started_at_ms = clock_wall_ms();
+    s->r.end_at_ms = s->r.started_at_ms + s->r.timeout_s * 1000;
+    if (sandbox_save(s, SANDBOX_RUNNING, &why) != 0) {
+        sandbox_start_failed(s, &why);
+        return;
+    }
+    store_commit(d->store, on_stored, op_new(d, id, NULL, NULL));
+}
+
+static int start_guest(struct sandbox *s, const struct template *t, struct err *err)
+{
+    struct domain *d = s->domain;
+    struct node_start m = {
+        .id = s->r.id,
+        .rootfs = s->r.rootfs,
+        .hostname = s->r.id,
+        .memory_bytes = (uint64_t)s->r.memory_mb << 20,
+        .disk_bytes = (uint64_t)s->r.disk_mb << 20,
+        .cpu_percent = (uint32_t)s->r.cpu_count * 100,
+        .pids_max = SANDBOX_PIDS_MAX,
+    };
+    struct buf init;
+    int result;
+
+    buf_init(&init, INIT_MAX);
+    guest_init_json(&s->r, &t->r.env, &init);
+    m.init = buf_str(&init);
+    if (buf_ok(&init))
+        result = node_client_start(d->node, &m, d->config.start_timeout_ms, on_started, err);
+    else
+        result = err_set(err, ERR_INVALID, "envVars are too large");
+    if (init.at != NULL)
+        explicit_bzero(init.at, init.len);
+    buf_done(&init);
+    return result;
+}
+
+int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_done_fn *fn, void *ctx,
+                   struct err *err)
+{
+    const struct template *t;
+    struct sandbox *s;
+
+    if (sandbox_check_timeout(d, p->team, p->timeout_s, err) != 0 ||
+        template_resolve(d, p->team, p->template_ref, &t, err) != 0 || make(d, p, t, &s, err) != 0)
+        return -1;
+    s->team = p->team;
+    if (quota_take(d, s, err) != 0 || start_guest(s, t, err) != 0) {
+        sandbox_free(s);
+        return -1;
+    }
+    if (sandbox_save(s, SANDBOX_STARTING, err) != 0) {
+        sandbox_end(s, KILL_ORPHANED); /* the command has left */
+        return -1;
+    }
+    s->creator = op_new(d, s->r.id, fn, ctx);
+    return 0;
+}

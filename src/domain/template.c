@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads template files and finds templates by any of their names. Called by sandbox_create.c. */
+#include "domain/template.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "domain/domain_internal.h"
+#include "domain/template_name.h"
+
+struct templates {
+    struct domain *domain;
+    const char *dir;
+    struct map names; /* id, alias, name -> struct template, several entries for one */
+    struct template *all[TEMPLATES_MAX];
+    size_t count;
+    uint64_t scanned_ms;     /* monotonic time of the last scan */
+    uint64_t looked_ms;      /* and of the last look at the directory's mtime */
+    struct timespec changed; /* the directory's mtime then */
+};
+
+/* clang-format off */
+static const struct codec_field template_fields[] = {
+    {1, "templateID", CODEC_STRING, CODEC_REQUIRED, offsetof(struct template_record, id)},
+    {2, "buildID", CODEC_STRING, CODEC_REQUIRED, offsetof(struct template_record, build_id)},
+    {3, "aliases", CODEC_STRING, CODEC_REPEATED, offsetof(struct template_record, aliases)},
+    {4, "names", CODEC_STRING, CODEC_REPEATED, offsetof(struct template_record, names)},
+    {5, "rootfs", CODEC_STRING, CODEC_REQUIRED, offsetof(struct template_record, rootfs)},
+    {6, "cpuCount", CODEC_INT32, 0, offsetof(struct template_record, cpu_count)},
+    {7, "memoryMB", CODEC_INT32, 0, offsetof(struct template_record, memory_mb)},
+    {8, "diskSizeMB", CODEC_INT32, 0, offsetof(struct template_record, disk_mb)},
+    {9, "defaultUser", CODEC_STRING, 0, offsetof(struct template_record, user)},
+    {10, "defaultWorkdir", CODEC_STRING, 0, offsetof(struct template_record, workdir)},
+    {11, "envVars", CODEC_MAP, 0, offsetof(struct template_record, env)},
+    {12, "createdAt", CODEC_STRING, 0, offsetof(struct template_record, created_at)},
+};
+/* clang-format on */
+
+static const struct codec_message template_message = {"template", sizeof(struct template_record),
+                                                      template_fields, COUNT_OF(template_fields)};
+
+static void template_free(struct template *t)
+{
+    if (t == NULL)
+        return;
+    arena_done(&t->mem);
+    free(t);
+}
+
+static void clear(struct templates *ts)
+{
+    for (size_t i = 0; i < ts->count; i++)
+        template_free(ts->all[i]);
+    ts->count = 0;
+    map_done(&ts->names);
+    ts->names = (struct map){0};
+}
+
+static int read_file(int dir_fd, const char *name, struct buf *out, struct err *err)
+{
+    auto_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n;
+
+    if (fd < 0)
+        return err_sys(err, errno, "open '%s'", name);
+    for (;;) {
+        char *room = buf_room(out, 4096);
+
+        if (room == NULL)
+            return err_set(err, ERR_LIMIT, "'%s' is larger than %d bytes", name, TEMPLATE_FILE_MAX);
+        n = read(fd, room, 4096);
+        if (n < 0)
+            return err_sys(err, errno, "read '%s'", name);
+        if (n == 0)
+            return 0;
+        buf_fill(out, (size_t)n);
+    }
+}
+
+/* Defaults for what the file leaves out; refuse what node could not run. */
+static int complete(struct template_record *r, struct err *err)
+{
+    if (r->cpu_count == 0)
+        r->cpu_count = 2;
+    if (r->memory_mb == 0)
+        r->memory_mb = 1024;
+    if (r->disk_mb == 0)
+        r->disk_mb = 10240;
+    if (r->user.len == 0)
+        r->user = STR("user");
+    if (r->workdir.len == 0)
+        r->workdir = STR("/home/user");
+    if (r->id.len == 0 || r->rootfs.len == 0 || str_find(r->rootfs, '/') >= 0)
+        return err_set(err, ERR_INVALID, "templateID or rootfs is not usable");
+    if (r->cpu_count < 1 || r->memory_mb < 1 || r->disk_mb < 1)
+        return err_set(err, ERR_INVALID, "cpuCount, memoryMB and diskSizeMB must be positive");
+    return 0;
+}
+
+static struct template *load(int dir_fd, const char *name, struct err *err)
+{
+    struct template *t = mem_zero(sizeof(*t));
+    struct buf text;
+    bool is_good;
+
+    arena_init(&t->mem, 4 * TEMPLATE_FILE_MAX);
+    buf_init(&text, TEMPLATE_FILE_MAX);
+    is_good = read_file(dir_fd, name, &text, err) == 0 &&
+              json_decode(&template_message, buf_str(&text), &t->mem, &t->r, err) == 0 &&
+              complete(&t->r, err) == 0;
+    buf_done(&text);
+    if (is_good)
+        return t;
+    template_free(t);
+    return NULL;
+}
+
+static void add(struct templates *ts, struct template *t)
+{
+    const struct str *aliases = t->r.aliases.items, *names = t->r.names.items;
+
+    ts->all[ts->count++] = t;
+    map_put(&ts->names, t->r.id, t);
+    for (size_t i = 0; i < t->r.aliases.count; i++)
+        map_put(&ts->names, aliases[i], t);
+    for (size_t i = 0; i < t->r.names.count; i++)
+        map_put(&ts->names, names[i], t);
+}
+
+static void report(struct templates *ts, const char *name, const struct err *err)
+{
+    event_emit(
+        ts->domain,
+        (struct event){.kind = EVENT_TEMPLATE_BAD, .subject = str_of(name), .detail = err->text});
+}
+
+static void scan(struct templates *ts)
+{
+    struct err err = {0};
+    struct stat st = {0};
+    struct dirent *entry;
+    DIR *dir = opendir(ts->dir);
+
+    ts->scanned_ms = ts->looked_ms = clock_mono_ms();
+    if (dir != NULL && fstat(dirfd(dir), &st) == 0)
+        ts->changed = st.st_mtim;
+    if (dir == NULL) {
+        ignore(err_sys(&err, errno, "open templates directory"));
+        report(ts, ts->dir, &err);
+        return;
+    }
+    clear(ts);
+    while ((entry = readdir(dir)) != NULL && ts->count < TEMPLATES_MAX) {
+        struct template *t;
+
+        if (entry->d_name[0] == '.' || !str_has_suffix(str_of(entry->d_name), ".json"))
+            continue;
+        t = load(dirfd(dir), entry->d_name, &err);
+        if (t != NULL)
+            add(ts, t);
+        else
+            report(ts, entry->d_name, &err);
+    }
+    closedir(dir);
+}
+
+/* Files are replaced by rename, which shows in the directory's mtime. */
+static void rescan(struct templates *ts, bool is_miss)
+{
+    uint64_t now = clock_mono_ms();
+    struct stat st;
+
+    if (now - (is_miss ? ts->scanned_ms : ts->looked_ms) < TEMPLATES_RESCAN_MS)
+        return;
+    if (is_miss || stat(ts->dir, &st) != 0 || st.st_mtim.tv_sec != ts->changed.tv_sec ||
+        st.st_mtim.tv_nsec != ts->changed.tv_nsec)
+        scan(ts);
+    else
+        ts->looked_ms = now;
+}
+
+struct templates *templates_new(struct domain *d, const char *dir)
+{
+    struct templates *ts = mem_zero(sizeof(*ts));
+
+    ts->domain = d;
+    ts->dir = dir;
+    scan(ts);
+    return ts;
+}
+
+void templates_free(struct templates *ts)
+{
+    if (ts == NULL)
+        return;
+    clear(ts);
+    free(ts);
+}
+
+const struct template *template_by_name(const struct domain *d, struct str name)
+{
+    return map_get(&d->templates->names, name);
+}
+
+struct str template_alias(const struct template *t)
+{
+    const struct str *aliases = t->r.aliases.items;
+
+    return t->r.aliases.count > 0 ? aliases[0] : (struct str){0};
+}
+
+/* "space/name" as listed in the file; the team's own name as space means the plain name. */
+static const struct template *find(const struct domain *d, const struct team *team,
+                                   const struct template_name *n)
+{
+    char both[TEMPLATE_NAME_MAX + 2];
+    int len;
+    const struct template *t;
+
+    if (n->space.len == 0)
+        return template_by_name(d, n->name);
+    len = snprintf(both, sizeof(both), "%.*s/%.*s", STR_ARG(n->space), STR_ARG(n->name));
+    t = template_by_name(d, (struct str){both, (size_t)len});
+    if (t == NULL && team != NULL && str_eq(n->space, team->r.name))
+        t = template_by_name(d, n->name);
+    return t;
+}
+
+int template_resolve(struct domain *d, const struct team *team, struct str reference,
+                     const struct template **out, struct err *err)
+{
+    struct template_name n;
+    struct arena mem;
+    const struct template *t;
+    int result = -1;
+
+    arena_init(&mem, 4096);
+    if (template_name_parse(reference, &mem, &n, err) != 0)
+        goto done;
+    rescan(d->templates, false);
+    t = find(d, team, &n);
+    if (t == NULL) {
+        rescan(d->templates, true);
+        t = find(d, team, &n);
+    }
+    if (t == NULL) {
+        err_set(err, ERR_NOT_FOUND, "template '%.*s' not found", STR_ARG(str_trim(reference)));
+    } else if (!str_is(n.tag, "default")) {
+        err_set(err, ERR_NOT_FOUND, "tag '%.*s' does not exist for template '%.*s'", STR_ARG(n.tag),
+                STR_ARG(n.name));
+    } else {
+        *out = t;
+        result = 0;
+    }
+done:
+    arena_done(&mem);
+    return result;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Templates: what sandboxes are made from.
+ *
+ * A template is a file <name>.json in the templates directory, read at start and again (at most
+ * once per TEMPLATES_RESCAN_MS) when a name is not found or a file changed. A pointer is good until
+ * the next call: copy what is to be kept. */
+#ifndef DOMAIN_TEMPLATE_H
+#define DOMAIN_TEMPLATE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "codec/codec.h"
+
+struct domain;
+struct templates;
+struct team;
+
+enum {
+    TEMPLATES_MAX = 1000,
+    TEMPLATES_RESCAN_MS = 1000,
+    TEMPLATE_FILE_MAX = 64 << 10,
+};
+
+struct template_record {
+    struct str id, build_id;
+    struct codec_list aliases, names; /* of struct str */
+    struct str rootfs;                /* name of a tree below node's template directory */
+    int32_t cpu_count, memory_mb, disk_mb;
+    struct str user, workdir;
+    struct codec_list env;
+    struct str created_at;
+};
+
+struct template
+{
+    struct template_record r;
+    struct arena mem;
+};
+
+/* `domain` is where events about bad files go. */
+struct templates *templates_new(struct domain *d, const char *dir);
+void templates_free(struct templates *t);
+
+/* By an exact id, alias or name; no rescan. NULL when unknown. */
+const struct template *template_by_name(const struct domain *d, struct str name);
+/* What a client wrote. ERR_INVALID, or ERR_NOT_FOUND with the exact texts. */
+must_check int template_resolve(struct domain *d, const struct team *team, struct str reference,
+                                const struct template **out, struct err *err);
+/* The alias to show for it, or empty. */
+struct str template_alias(const struct template *t);
+
+#endif

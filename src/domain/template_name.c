@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parser of template references. Called by template.c. */
+#include "domain/template_name.h"
+
+#include "base/id.h"
+
+static bool is_made_of(struct str s, bool may_dot)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        bool is_word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+
+        if (!is_word && !(may_dot && c == '.'))
+            return false;
+    }
+    return s.len > 0;
+}
+
+static bool is_uuid(struct str s)
+{
+    if (s.len != UUID_LEN)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        char c = s.at[i];
+        bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+
+        if (is_dash ? c != '-' : !is_hex)
+            return false;
+    }
+    return true;
+}
+
+static int refuse(struct err *err, struct str text, const char *why)
+{
+    return err_set(err, ERR_INVALID, "Invalid template reference: '%.*s' %s",
+                   STR_ARG(str_upto(text, 64)), why);
+}
+
+int template_name_parse(struct str text, struct arena *a, struct template_name *out,
+                        struct err *err)
+{
+    struct str trimmed = str_trim(text);
+    struct template_name n = {0};
+    struct str lower, rest;
+    char *bytes;
+
+    if (trimmed.len == 0)
+        return err_set(err, ERR_INVALID, "Invalid template reference: it is empty");
+    if (trimmed.len > TEMPLATE_NAME_MAX)
+        return refuse(err, trimmed, "is too long");
+    lower = arena_str(a, trimmed);
+    if (lower.at == NULL)
+        return err_set(err, ERR_LIMIT, "no memory for a template reference");
+    bytes = (char *)(uintptr_t)lower.at;
+    for (size_t i = 0; i < lower.len; i++)
+        if (bytes[i] >= 'A' && bytes[i] <= 'Z')
+            bytes[i] = (char)(bytes[i] - 'A' + 'a');
+
+    n.tag = STR("default");
+    if (str_find(lower, ':') >= 0) {
+        lower = str_cut(lower, ':', &n.tag);
+        if (!is_made_of(n.tag, true))
+            return refuse(err, trimmed, "has a bad tag");
+        if (is_uuid(n.tag))
+            return refuse(err, trimmed, "has a tag that is a UUID");
+    }
+    n.name = lower;
+    if (str_find(lower, '/') >= 0) {
+        n.space = str_cut(lower, '/', &rest);
+        n.name = rest;
+        if (!is_made_of(n.space, false))
+            return refuse(err, trimmed, "has a bad namespace");
+    }
+    if (!is_made_of(n.name, false))
+        return refuse(err, trimmed, "may hold a-z, 0-9, '-' and '_' only");
+    *out = n;
+    return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "[namespace/]name[:tag]": how clients name templates (wire.md 2.1, RX-10). */
+#ifndef DOMAIN_TEMPLATE_NAME_H
+#define DOMAIN_TEMPLATE_NAME_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum {
+    TEMPLATE_NAME_MAX = 128, /* characters of the whole */
+};
+
+struct template_name {
+    struct str space; /* empty: none given */
+    struct str name;
+    struct str tag; /* "default" when none was given */
+};
+
+/* Trims, lower-cases, checks characters. ERR_INVALID "Invalid template reference: …". */
+must_check int template_name_parse(struct str text, struct arena *a, struct template_name *out,
+                                   struct err *err);
+
+#endif
