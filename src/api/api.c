@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the api role together: store, domain, routes feed, HTTP. Called by src/main. */
+#include "api/api_internal.h"
+#include "api/call.h"
+#include "api/feed.h"
+
+enum {
+    REQUESTS_MAX = 4096,
+    KEY_RATE_PER_S = 5000,
+};
+
+static void on_route(void *ctx, const struct sandbox *s)
+{
+    struct api *a = ctx;
+
+    feed_push(a->feed, s);
+}
+
+static const struct domain_hooks hooks = {log_event, on_route};
+
+static void on_accept(void *ctx, int fd)
+{
+    struct api *a = ctx;
+
+    http_server_adopt(a->http, fd, 0);
+}
+
+static int open_parts(struct loop *l, struct api *a, const struct api_config *config,
+                      struct err *err)
+{
+    struct domain_config domain = {
+        .node_socket = config->node_socket,
+        .templates_dir = config->templates_dir,
+        .timeout_default_s = config->timeout_default_s,
+        .timeout_max_s = config->timeout_max_s,
+        .team_sandboxes_max = config->team_sandboxes_max,
+        .start_timeout_ms = config->start_timeout_ms,
+    };
+
+    if (store_open(l, &config->store, &a->store, err) != 0 ||
+        feed_new(l, config->routes_fd, &a->feed, err) != 0 ||
+        domain_new(l, a->store, &domain, &hooks, a, &a->domain, err) != 0 ||
+        http_server_new(l, NULL, gate_request, a, &a->http, err) != 0)
+        return -1;
+    feed_serve(a->feed, a->domain);
+    return listener_start(&a->listener, l, config->http_fd, on_accept, a, err);
+}
+
+int api_new(struct loop *l, const struct api_config *config, struct api **out, struct err *err)
+{
+    struct api *a = mem_zero(sizeof(*a));
+
+    a->loop = l;
+    a->config = *config;
+    if (a->config.requests_max == 0)
+        a->config.requests_max = REQUESTS_MAX;
+    if (a->config.key_rate_per_s == 0)
+        a->config.key_rate_per_s = KEY_RATE_PER_S;
+    a->router = router_new(routes, route_count, sizeof(struct route));
+    if (open_parts(l, a, config, err) != 0) {
+        err_wrap(err, "start api");
+        api_free(a);
+        return -1;
+    }
+    *out = a;
+    return 0;
+}
+
+void api_drain(struct api *a, loop_fn *on_done, void *ctx)
+{
+    listener_stop(&a->listener);
+    http_server_drain(a->http, on_done, ctx);
+}
+
+void api_free(struct api *a)
+{
+    struct list_node *at;
+
+    if (a == NULL)
+        return;
+    listener_stop(&a->listener);
+    http_server_free(a->http);
+    if (a->store != NULL)
+        store_close(a->store); /* waits for what is queued; its callbacks need the domain */
+    domain_free(a->domain);
+    feed_free(a->feed);
+    while ((at = list_first(&a->calls)) != NULL)
+        call_free(container_of(at, struct call, node));
+    router_free(a->router);
+    free(a);
+}

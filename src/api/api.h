@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The api role: REST over HTTP on one listener, routes for edges on another. Users: src/main and
+ * the API tests. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "base/err.h"
+#include "io/loop.h"
+#include "store/store.h"
+
+struct api;
+
+struct api_config {
+    int http_fd;   /* listening sockets, taken over; any kind of stream */
+    int routes_fd; /* listening SOCK_SEQPACKET for edges; -1: none */
+    const char *node_socket;
+    struct store_config store;
+    const char *templates_dir;
+    const char *admin_token; /* NULL or "": admin routes are closed */
+    const char *domain;      /* base domain told to clients; NULL or "": none (RX-21) */
+    /* Zero: the default. */
+    uint64_t timeout_default_s;  /* 300 */
+    uint64_t timeout_max_s;      /* 86400 */
+    uint64_t team_sandboxes_max; /* 1000 */
+    uint64_t start_timeout_ms;   /* 30000 */
+    uint64_t requests_max;       /* at once, all routes together: 4096 */
+    uint64_t key_rate_per_s;     /* requests per key: 5000; the burst is twice that */
+};
+
+/* Texts of the config must live as long as the api. */
+must_check int api_new(struct loop *l, const struct api_config *config, struct api **out,
+                       struct err *err);
+/* Stop accepting, let running requests end, then call on_done (for SIGTERM). */
+void api_drain(struct api *a, loop_fn *on_done, void *ctx);
+/* Sandboxes keep running. */
+void api_free(struct api *a);
+
+#endif

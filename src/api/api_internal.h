@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. Never included from outside it. */
+#ifndef API_API_INTERNAL_H
+#define API_API_INTERNAL_H
+
+#include "api/api.h"
+#include "domain/domain.h"
+#include "domain/key.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "io/socket.h"
+
+struct api {
+    struct loop *loop;
+    struct api_config config; /* zeros replaced by defaults */
+    struct store *store;
+    struct domain *domain;
+    struct router *router;
+    struct http_server *http;
+    struct listener listener;
+    struct feed *feed;
+    struct list calls; /* running ones */
+    size_t call_count;
+};
+
+struct route;
+
+/* One request from the gate to its answer. It is freed by the function that answers it, and may
+ * outlive the client: then x is NULL and the answer goes nowhere. Its texts (head, params, body)
+ * live in the exchange, so use them before control returns to the loop. */
+struct call {
+    struct list_node node;
+    struct api *api;
+    struct exchange *x; /* NULL: the client went away */
+    bool is_running;    /* its handler was called: an answer will come */
+    const struct route *route;
+    struct route_match match;
+    struct team *team; /* NULL when the route asks for nobody */
+    bool is_admin;
+    int32_t rule; /* handlers: which of several similar things was asked (sandboxes.c) */
+};
+
+typedef void handler_fn(struct call *c);
+
+enum auth {
+    AUTH_NONE,
+    AUTH_TEAM,       /* an API key; or the admin token, with X-Team-ID or for the default team */
+    AUTH_ADMIN,      /* the admin token */
+    AUTH_ADMIN_TEAM, /* the admin token; the first parameter names the team */
+};
+
+struct route {
+    struct route_key key;
+    enum auth auth;
+    uint32_t body_max; /* bytes that are read; 0: a body is not looked at */
+    handler_fn *handler;
+};
+
+/* routes.c */
+extern const struct route routes[];
+extern const size_t route_count;
+
+/* gate.c */
+void gate_request(void *ctx, struct exchange *x); /* a request_fn; ctx is the struct api */
+
+/* Handlers. */
+handler_fn health_get;
+handler_fn sandbox_post_v1, sandbox_post_v2, sandbox_detail, sandbox_delete;
+handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refresh;
+handler_fn sandbox_list_v1, sandbox_list_v2;
+handler_fn key_list_get, key_post, key_delete, key_admin_delete;
+handler_fn not_implemented;
+
+/* log.c: the event hook. */
+void log_event(void *ctx, const struct event *e);
+
+#endif

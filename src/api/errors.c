@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one place where kinds of errors become statuses. Used by the gate and every handler. */
+#include "api/errors.h"
+
+#include <stdarg.h>
+
+#include "api/call.h"
+
+enum {
+    MESSAGE_MAX = 1024,
+};
+
+static const unsigned statuses[] = {
+    [ERR_NONE] = 500,        [ERR_INVALID] = 400,   [ERR_UNAUTHENTICATED] = 401,
+    [ERR_DENIED] = 403,      [ERR_NOT_FOUND] = 404, [ERR_EXISTS] = 409,
+    [ERR_CONFLICT] = 409,    [ERR_LIMIT] = 429,     [ERR_NO_SPACE] = 507,
+    [ERR_UNSUPPORTED] = 501, [ERR_TIMEOUT] = 504,   [ERR_UNAVAILABLE] = 503,
+    [ERR_SYSTEM] = 500,
+};
+
+/* clang-format off */
+static const struct {
+    enum err_kind kind;
+    unsigned status;
+    const char *error_code;
+    const char *text; /* NULL: what node said */
+} placements[] = {
+    {ERR_TIMEOUT, 504, "sandbox_placement_timeout", "placement timed out, please retry"},
+    {ERR_UNAVAILABLE, 503, "sandbox_capacity_unavailable",
+     "not enough capacity for the requested resources right now, please retry shortly"},
+    {ERR_LIMIT, 503, "sandbox_capacity_unavailable",
+     "not enough capacity for the requested resources right now, please retry shortly"},
+    {ERR_UNSUPPORTED, 503, "sandbox_no_compatible_node",
+     "no compatible node for this template's requirements"},
+    {ERR_NO_SPACE, 507, "sandbox_create_failed", NULL},
+};
+/* clang-format on */
+
+unsigned error_status(enum err_kind kind)
+{
+    return (size_t)kind < COUNT_OF(statuses) ? statuses[kind] : 500;
+}
+
+static void send_error(struct call *c, unsigned status, const char *error_code, struct str message)
+{
+    static const struct http_field retry = {
+        {"Retry-After", 11},
+        {"1",           1 }
+    };
+    bool may_retry = status == 429 || status == 503;
+    struct buf body;
+
+    buf_init(&body, 8 * MESSAGE_MAX);
+    buf_printf(&body, "{\"code\":%u,\"message\":", status);
+    json_quote(&body, message);
+    if (error_code != NULL)
+        buf_printf(&body, ",\"error_code\":\"%s\"", error_code);
+    buf_add_byte(&body, '}');
+    call_reply_fields(c, status, buf_str(&body), &retry, may_retry);
+    buf_done(&body);
+}
+
+void call_error(struct call *c, unsigned status, const char *error_code, const char *format, ...)
+{
+    struct buf message;
+    va_list args;
+
+    buf_init(&message, MESSAGE_MAX);
+    va_start(args, format);
+    buf_vprintf(&message, format, args);
+    va_end(args);
+    send_error(c, status, error_code, buf_str(&message));
+    buf_done(&message);
+}
+
+void call_fail(struct call *c, const struct err *err)
+{
+    send_error(c, error_status(err->kind), NULL, str_of(err->text));
+}
+
+void call_fail_placement(struct call *c, const struct err *err)
+{
+    for (size_t i = 0; i < COUNT_OF(placements); i++)
+        if (placements[i].kind == err->kind) {
+            call_error(c, placements[i].status, placements[i].error_code,
+                       "Failed to place sandbox: %s",
+                       placements[i].text != NULL ? placements[i].text : err->text);
+            return;
+        }
+    call_error(c, 500, "sandbox_create_failed", "Failed to place sandbox: %s", err->text);
+}

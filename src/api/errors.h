@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Error answers: {"code":int,"message":string[,"error_code":string]} (wire.md 2.1). */
+#ifndef API_ERRORS_H
+#define API_ERRORS_H
+
+#include "api/api_internal.h"
+
+unsigned error_status(enum err_kind kind);
+/* Status by err->kind, message err->text. */
+void call_fail(struct call *c, const struct err *err);
+/* An error of placing a sandbox: its own statuses, texts and error_code (semantics.md 2.9). */
+void call_fail_placement(struct call *c, const struct err *err);
+/* error_code may be NULL. */
+void call_error(struct call *c, unsigned status, const char *error_code, const char *format, ...)
+    printf_like(4, 5);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tells edges about sandboxes over routes.sock: answers their lookups, pushes what changes. */
+#ifndef API_FEED_H
+#define API_FEED_H
+
+#include "base/err.h"
+#include "io/loop.h"
+
+struct domain;
+struct feed;
+struct sandbox;
+
+enum {
+    FEED_PEERS_MAX = 256, /* loops of all edges together */
+};
+
+/* Takes the listening descriptor; -1: nobody will connect. feed_serve() when the domain is there.
+ */
+must_check int feed_new(struct loop *l, int fd, struct feed **out, struct err *err);
+void feed_serve(struct feed *f, const struct domain *d);
+void feed_free(struct feed *f);
+
+/* A domain hook; ctx is the feed. */
+void feed_push(void *ctx, const struct sandbox *s);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bodies of the REST API: one struct and one table each, with the exact names of wire.md 2.6
+ * and 2.7. Unknown members of requests are skipped; optional members of answers are left out when
+ * empty, never null. */
+#ifndef API_FIELDS_H
+#define API_FIELDS_H
+
+#include "codec/codec.h"
+
+/* Requests. */
+
+struct network_body {
+    struct codec_list allow_out, deny_out; /* of struct str */
+    bool allow_public, has_allow_public;
+    struct str mask_host;
+    struct str rules, egress_proxy, https_ports; /* raw JSON */
+};
+
+struct switch_body { /* autoResume */
+    bool enabled;
+};
+
+struct iam_body {
+    struct str tokens; /* raw JSON */
+};
+
+struct create_body {
+    struct str template_id;
+    int64_t timeout;
+    bool has_timeout;
+    bool auto_pause;
+    bool auto_pause_memory, has_auto_pause_memory;
+    struct switch_body *auto_resume;
+    bool secure;
+    bool allow_internet, has_allow_internet;
+    struct network_body *network;
+    struct codec_list metadata, env;
+    struct iam_body *iam;
+    struct str volume_mounts; /* raw JSON */
+};
+
+struct time_body { /* connect, timeout */
+    int64_t timeout;
+    bool has_timeout;
+    bool memory, has_memory;
+};
+
+struct refresh_body {
+    int64_t duration, timeout; /* timeout: AgentCube's name for it (RX-04) */
+    bool has_duration, has_timeout;
+};
+
+struct key_body {
+    struct str name;
+};
+
+/* Answers. */
+
+struct sandbox_reply { /* Sandbox */
+    struct str template_id, sandbox_id, client_id, envd_version;
+    struct str alias, access_token, traffic_token, domain;
+};
+
+struct lifecycle_reply {
+    bool auto_resume;
+    struct str on_timeout;
+};
+
+struct network_reply {
+    struct codec_list deny_out;
+    bool allow_public;
+    struct str mask_host;
+};
+
+struct detail_reply { /* SandboxDetail; ListedSandbox is its first half */
+    struct str template_id, sandbox_id, client_id, alias;
+    struct str started_at, end_at, envd_version, state;
+    int32_t cpu_count, memory_mb, disk_mb;
+    struct codec_list metadata;
+    struct str access_token, domain;
+    bool allow_internet;
+    struct network_reply *network;
+    struct lifecycle_reply *lifecycle;
+};
+
+struct mask_reply {
+    struct str prefix, head, tail;
+    int64_t value_len;
+};
+
+struct key_reply { /* TeamAPIKey; CreatedTeamAPIKey with `key` */
+    struct str id, name, created_at, key;
+    struct mask_reply *mask;
+};
+
+extern const struct codec_message create_v1_message, create_v2_message;
+extern const struct codec_message time_required_message; /* timeout must be there */
+extern const struct codec_message time_optional_message;
+extern const struct codec_message refresh_message, key_message;
+extern const struct codec_message sandbox_reply_message, listed_reply_message;
+extern const struct codec_message detail_reply_message, key_reply_message;
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* THE table: what is served, for whom, with how large a body. Read by gate.c; the OpenAPI document
+ * is checked against it. A row with not_implemented is a promise that has a number in wire.md. */
+#include "api/api_internal.h"
+
+enum {
+    SMALL = 16 << 10,
+    LARGE = 128 << 10, /* envVars and metadata; also what fits one packet to node */
+};
+
+/* clang-format off */
+const struct route routes[] = {
+    {{"GET",    "/health"},                            AUTH_NONE,       0,     health_get},
+
+    {{"POST",   "/sandboxes"},                         AUTH_TEAM,       LARGE, sandbox_post_v1},
+    {{"POST",   "/v2/sandboxes"},                      AUTH_TEAM,       LARGE, sandbox_post_v2},
+    {{"GET",    "/sandboxes"},                         AUTH_TEAM,       0,     sandbox_list_v1},
+    {{"GET",    "/v2/sandboxes"},                      AUTH_TEAM,       0,     sandbox_list_v2},
+    {{"GET",    "/sandboxes/metrics"},                 AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/sandboxes/:id"},                     AUTH_TEAM,       0,     sandbox_detail},
+    {{"DELETE", "/sandboxes/:id"},                     AUTH_TEAM,       0,     sandbox_delete},
+    {{"POST",   "/sandboxes/:id/connect"},             AUTH_TEAM,       SMALL, sandbox_connect_v1},
+    {{"POST",   "/v2/sandboxes/:id/connect"},          AUTH_TEAM,       SMALL, sandbox_connect_v2},
+    {{"POST",   "/sandboxes/:id/timeout"},             AUTH_TEAM,       SMALL, sandbox_timeout},
+    {{"POST",   "/sandboxes/:id/refreshes"},           AUTH_TEAM,       SMALL, sandbox_refresh},
+    {{"POST",   "/sandboxes/:id/refresh"},             AUTH_TEAM,       SMALL, sandbox_refresh},
+    {{"GET",    "/sandboxes/:id/logs"},                AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/v2/sandboxes/:id/logs"},             AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/sandboxes/:id/metrics"},             AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/sandboxes/:id/pause"},               AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/sandboxes/:id/resume"},              AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/sandboxes/:id/fork"},                AUTH_TEAM,       0,     not_implemented},
+    {{"PUT",    "/sandboxes/:id/network"},             AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/sandboxes/:id/snapshots"},           AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/snapshots"},                         AUTH_TEAM,       0,     not_implemented},
+
+    {{"POST",   "/v3/templates"},                      AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/v2/templates"},                      AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/templates"},                         AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/templates/tags"},                    AUTH_TEAM,       0,     not_implemented},
+    {{"DELETE", "/templates/tags"},                    AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/templates/aliases/:alias"},          AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/templates/:id"},                     AUTH_TEAM,       0,     not_implemented},
+    {{"DELETE", "/templates/:id"},                     AUTH_TEAM,       0,     not_implemented},
+    {{"PATCH",  "/templates/:id"},                     AUTH_TEAM,       0,     not_implemented},
+    {{"PATCH",  "/v2/templates/:id"},                  AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/templates/:id/tags"},                AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/templates/:id/files/:hash"},         AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/v2/templates/:id/builds/:build"},    AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/templates/:id/builds/:build/status"}, AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/templates/:id/builds/:build/logs"},  AUTH_TEAM,       0,     not_implemented},
+
+    {{"GET",    "/volumes"},                           AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/volumes"},                           AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/volumes/:id"},                       AUTH_TEAM,       0,     not_implemented},
+    {{"DELETE", "/volumes/:id"},                       AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/secrets"},                           AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/secrets"},                           AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/secrets/:id"},                       AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/secrets/:id"},                       AUTH_TEAM,       0,     not_implemented},
+    {{"DELETE", "/secrets/:id"},                       AUTH_TEAM,       0,     not_implemented},
+
+    {{"GET",    "/api-keys"},                          AUTH_TEAM,       0,     key_list_get},
+    {{"POST",   "/api-keys"},                          AUTH_TEAM,       SMALL, key_post},
+    {{"DELETE", "/api-keys/:id"},                      AUTH_TEAM,       0,     key_delete},
+    {{"PATCH",  "/api-keys/:id"},                      AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/admin/teams/:team/api-keys"},        AUTH_ADMIN_TEAM, 0,     key_list_get},
+    {{"POST",   "/admin/teams/:team/api-keys"},        AUTH_ADMIN_TEAM, SMALL, key_post},
+    {{"DELETE", "/admin/teams/:team/api-keys/:id"},    AUTH_ADMIN_TEAM, 0,     key_admin_delete},
+    {{"POST",   "/admin/teams/:team/sandboxes/kill"},  AUTH_ADMIN_TEAM, 0,     not_implemented},
+    {{"POST",   "/admin/teams/:team/builds/cancel"},   AUTH_ADMIN_TEAM, 0,     not_implemented},
+    {{"GET",    "/admin/sandboxes/running-counts"},    AUTH_ADMIN,      0,     not_implemented},
+    {{"GET",    "/teams"},                             AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/teams/:team/metrics"},               AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/teams/:team/metrics/max"},           AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/nodes"},                             AUTH_ADMIN,      0,     not_implemented},
+    {{"GET",    "/nodes/:id"},                         AUTH_ADMIN,      0,     not_implemented},
+    {{"POST",   "/nodes/:id"},                         AUTH_ADMIN,      0,     not_implemented},
+    {{"POST",   "/access-tokens"},                     AUTH_TEAM,       0,     not_implemented},
+    {{"DELETE", "/access-tokens/:id"},                 AUTH_TEAM,       0,     not_implemented},
+};
+/* clang-format on */
+
+const size_t route_count = COUNT_OF(routes);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real api role for api_test.py: options in, port out.
+ *
+ *   api_main DIR ENGINE NODE_SOCKET [key=value …]
+ *
+ * DIR holds templates/, sandlot.db and routes.sock. The HTTP listener is a free port of 127.0.0.1,
+ * printed on the first line. */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "api/api.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "io/socket.h"
+
+enum {
+    PATH_SIZE = 200,
+};
+
+/* clang-format off */
+static const struct config_key keys[] = {
+    {"timeout_max_s", CONFIG_NUMBER, offsetof(struct api_config, timeout_max_s), "86400",
+     1, 1000000000},
+    {"team_sandboxes_max", CONFIG_NUMBER, offsetof(struct api_config, team_sandboxes_max), "1000",
+     1, 1000000000},
+    {"start_timeout_ms", CONFIG_NUMBER, offsetof(struct api_config, start_timeout_ms), "30000",
+     1, 1000000000},
+    {"requests_max", CONFIG_NUMBER, offsetof(struct api_config, requests_max), "4096",
+     1, 1000000000},
+    {"key_rate_per_s", CONFIG_NUMBER, offsetof(struct api_config, key_rate_per_s), "5000",
+     1, 1000000000},
+    {"domain", CONFIG_TEXT, offsetof(struct api_config, domain), ""},
+};
+/* clang-format on */
+
+static void on_term(void *ctx)
+{
+    loop_stop(ctx);
+}
+
+static int configure(struct api_config *c, int argc, char **argv, struct err *err)
+{
+    static const struct config_table table = {keys, COUNT_OF(keys)};
+
+    if (config_defaults(&table, c, err) != 0)
+        return -1;
+    for (int i = 4; i < argc; i++) {
+        struct str value, name = str_cut(str_of(argv[i]), '=', &value);
+
+        if (config_set(&table, c, name, value, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int serve(struct api_config *c, struct err *err)
+{
+    struct loop *l;
+    struct api *a;
+
+    printf("%u\n", socket_port(c->http_fd));
+    fflush(stdout);
+    if (loop_new(&l, err) != 0 || loop_on_signal(l, SIGTERM, on_term, l, err) != 0 ||
+        api_new(l, c, &a, err) != 0 || loop_run(l, err) != 0)
+        return -1;
+    api_free(a);
+    loop_free(l);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    char templates[PATH_SIZE], database[PATH_SIZE], routes[PATH_SIZE];
+    struct api_config c = {.routes_fd = -1, .templates_dir = templates, .admin_token = "admin"};
+    struct err err = {0};
+
+    if (argc < 4)
+        return 2;
+    log_setup("api", LOG_LEVEL_DEBUG, LOG_FORMAT_HUMAN);
+    snprintf(templates, sizeof(templates), "%s/templates", argv[1]);
+    snprintf(database, sizeof(database), "%s/sandlot.db", argv[1]);
+    snprintf(routes, sizeof(routes), "%s/routes.sock", argv[1]);
+    c.store = (struct store_config){argv[2], database};
+    c.node_socket = argv[3];
+    if (configure(&c, argc, argv, &err) != 0 ||
+        socket_listen_tcp("127.0.0.1:0", false, &c.http_fd, &err) != 0 ||
+        socket_listen_unix(routes, SOCK_SEQPACKET, &c.routes_fd, &err) != 0 ||
+        serve(&c, &err) != 0) {
+        fprintf(stderr, "api_main: %s\n", err.text);
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts an envd on a free port and speaks to it over real sockets: what envd_test.py builds on."""
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+JSON = "application/json"
+STREAM_JSON = "application/connect+json"
+STREAM_PROTO = "application/connect+proto"
+
+
+class RpcError(Exception):
+    """A Connect error: code name, message, HTTP status."""
+
+    def __init__(self, code, message, status):
+        super().__init__(f"{status} {code}: {message}")
+        self.code, self.message, self.status = code, message, status
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def envelope(data, flags=0):
+    return struct.pack(">BI", flags, len(data)) + data
+
+
+class Stream:
+    """A server stream: one request, then messages."""
+
+    def __init__(self, port, path, message, headers, receive_buffer=0):
+        body = envelope(message if isinstance(message, bytes) else json.dumps(message).encode())
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(30)
+        self.socket.connect(("127.0.0.1", port))
+        head = [f"POST {path} HTTP/1.1", "Host: envd", f"Content-Length: {len(body)}"]
+        head += [f"{k}: {v}" for k, v in headers.items()]
+        self.socket.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        self.answer = None
+        self.end = None
+
+    def open(self):
+        if self.answer is None:
+            self.answer = http.client.HTTPResponse(self.socket)
+            self.answer.begin()
+        return self.answer
+
+    def message(self):
+        """The next payload (bytes), None at the end-of-stream envelope."""
+        head = self.open().read(5)
+        if len(head) < 5:
+            raise EOFError("the stream was cut")
+        flags, size = struct.unpack(">BI", head)
+        data = self.answer.read(size)
+        if len(data) < size:
+            raise EOFError("the stream was cut")
+        if flags & 2:
+            self.end = json.loads(data)
+            assert self.answer.read() == b"", "bytes behind the end of the stream"
+            return None
+        return data
+
+    def event(self):
+        """The next ProcessEvent as a dict; None at the end; RpcError when it ends with one."""
+        data = self.message()
+        if data is not None:
+            return json.loads(data)["event"]
+        if "error" in self.end:
+            raise RpcError(self.end["error"]["code"], self.end["error"].get("message", ""), 200)
+        return None
+
+    def collect(self):
+        """(stdout, stderr, pty, end event)"""
+        out = {"stdout": b"", "stderr": b"", "pty": b""}
+        end = None
+        while (event := self.event()) is not None:
+            for kind, data in event.get("data", {}).items():
+                out[kind] += base64.b64decode(data)
+            end = event.get("end", end)
+        return out["stdout"], out["stderr"], out["pty"], end
+
+    def close(self):
+        self.socket.close()
+
+
+class Envd:
+    def __init__(self, program):
+        self.port = free_port()
+        self.dir = tempfile.mkdtemp(prefix="envd_test.")
+        self.control, child_end = socket.socketpair()
+        self.control.settimeout(10)
+        env = {k: v for k, v in os.environ.items() if k in ("PATH", "LD_LIBRARY_PATH")}
+        env["ASAN_OPTIONS"] = "quarantine_size_mb=1:detect_leaks=1:abort_on_error=0"
+        self.errors = open(os.path.join(self.dir, "stderr"), "w+b")
+        self.process = subprocess.Popen(
+            [program, "--not-init", "--port", str(self.port),
+             "--control-fd", str(child_end.fileno())],
+            stderr=self.errors, stdin=subprocess.DEVNULL, pass_fds=[child_end.fileno()], env=env,
+            cwd="/")
+        child_end.close()
+        self.token = None
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def init(self, **body):
+        """POST /init over the control connection, as the node does; returns the status."""
+        data = json.dumps(body).encode()
+        self.control.sendall(b"POST /init HTTP/1.1\r\nHost: envd\r\nContent-Length: %d\r\n\r\n%s"
+                             % (len(data), data))
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            part = self.control.recv(4096)
+            if not part:
+                raise EOFError("control connection was closed")
+            answer += part
+        return int(answer.split()[1])
+
+    def headers(self, **extra):
+        headers = {k.replace("_", "-"): v for k, v in extra.items() if v is not None}
+        if self.token and "X-Access-Token" not in headers:
+            headers["X-Access-Token"] = self.token
+        return headers
+
+    def http(self, method, path, body=None, **headers):
+        """(status, headers, body)"""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            c.request(method, path, body=body, headers=self.headers(**headers))
+            r = c.getresponse()
+            return r.status, r.headers, r.read()
+        finally:
+            c.close()
+
+    def rpc(self, method, message, user=None, **headers):
+        if user:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:".encode()).decode()
+        status, head, body = self.http("POST", "/" + method, json.dumps(message),
+                                       Content_Type=JSON, **headers)
+        answer = json.loads(body)
+        if status != 200:
+            raise RpcError(answer.get("code"), answer.get("message"), status)
+        assert head["Content-Type"] == JSON
+        return answer
+
+    def stream(self, method, message, user=None, receive_buffer=0, **headers):
+        headers.setdefault("Content_Type", STREAM_JSON)
+        if user:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:".encode()).decode()
+        return Stream(self.port, "/" + method, message, self.headers(**headers), receive_buffer)
+
+    def start(self, cmd, args=(), envs=None, cwd=None, stdin=False, tag=None, pty=None, **options):
+        """(stream, pid)"""
+        request = {"process": {"cmd": cmd, "args": list(args)}}
+        if envs:
+            request["process"]["envs"] = envs
+        if cwd is not None:
+            request["process"]["cwd"] = cwd
+        if tag:
+            request["tag"] = tag
+        if pty:
+            request["pty"] = {"size": {"cols": pty[0], "rows": pty[1]}}
+        else:
+            request["stdin"] = stdin
+        s = self.stream("process.Process/Start", request, **options)
+        first = s.event()
+        assert "start" in first, first
+        return s, first["start"]["pid"]
+
+    def run(self, script, **options):
+        """A shell script to its end: (stdout, stderr, end event)."""
+        s, _ = self.start("/bin/sh", ["-c", script], **options)
+        out, err, _, end = s.collect()
+        s.close()
+        return out, err, end
+
+    def files(self, method, path=None, body=None, query=None, **headers):
+        pairs = dict(query or {})
+        if path is not None:
+            pairs["path"] = path
+        return self.http(method, "/files?" + urllib.parse.urlencode(pairs), body, **headers)
+
+    def rss_kb(self, field="VmRSS"):
+        with open(f"/proc/{self.process.pid}/status") as f:
+            for line in f:
+                if line.startswith(field + ":"):
+                    return int(line.split()[1])
+        return 0
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def stop(self):
+        """Ends it; what it printed on stderr (sanitizers, mostly)."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.control.close()
+        self.errors.seek(0)
+        text = self.errors.read().decode(errors="replace")
+        self.errors.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return text
