@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -1019,6 +1020,131 @@ def node_away(_):
                                       {"templateID": "base"}).status == 201, "the next create")
         same(len(s.node.ids()), 1)
         check(time.monotonic() - began < 30)
+
+
+# --- the store fails ---
+
+def break_store(s, verb):
+    db = sqlite3.connect(os.path.join(s.directory, "sandlot.db"), timeout=5)
+    for what in ("INSERT", "UPDATE", "DELETE"):
+        if verb == "break":
+            db.execute(f"CREATE TRIGGER no_{what} BEFORE {what} ON record "
+                       "BEGIN SELECT RAISE(ABORT, 'on fire'); END")
+        else:
+            db.execute(f"DROP TRIGGER no_{what}")
+    db.commit()
+    db.close()
+
+
+@test("CL-11 AC-12 AC-13 a store that fails: 5xx, nothing changed, nothing left, and it recovers")
+def store_fails(_):
+    with Stack(options=["team_sandboxes_max=2"]) as s:
+        sandbox = s.api.create(timeout=100)["sandboxID"]
+        before = s.api.detail(sandbox)
+        break_store(s, "break")
+        for path, body in ((f"/sandboxes/{sandbox}/timeout", {"timeout": 900}),
+                           (f"/sandboxes/{sandbox}/timeout", {"timeout": 10}),
+                           (f"/sandboxes/{sandbox}/refreshes", {"duration": 900}),
+                           (f"/v2/sandboxes/{sandbox}/connect", {"timeout": 900}),
+                           ("/api-keys", {"name": "x"})):
+            r = s.api.call("POST", path, body)
+            check(r.status >= 500, path, r.status, r.body)
+            same(r.json["code"], r.status)
+        same(s.api.detail(sandbox), before)
+        worker = threading.Thread(target=lambda: results.append(
+            s.api.call("POST", "/v2/sandboxes", {"templateID": "base"})))
+        results = []
+        worker.start()
+        wait_until(lambda: s.node.ids() == {sandbox} and int(s.node.ask("stops")) > 0,
+                   "the undo of the create")
+        time.sleep(0.3)
+        same([i["sandboxID"] for i in s.api.list()], [sandbox])
+        break_store(s, "mend")
+        worker.join()
+        check(results[0].status >= 500, results[0].status)
+        same(results[0].json["error_code"], "sandbox_create_failed")
+        same(s.api.call("POST", f"/sandboxes/{sandbox}/timeout", {"timeout": 900}).status, 204)
+        other = s.api.create()["sandboxID"]  # the slot came back
+        s.api.restart()
+        same({i["sandboxID"] for i in s.api.list()}, {sandbox, other})
+        s.api.kill_all()
+
+
+# --- the feed of routes ---
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out, n = out + bytes([n & 127 | 128]), n >> 7
+    return out + bytes([n])
+
+
+def fields(data):
+    """Field number -> value, of the few kinds that routes have."""
+    out, i = {}, 0
+
+    def number():
+        nonlocal i
+        value = shift = 0
+        while True:
+            value |= (data[i] & 127) << shift
+            shift += 7
+            i += 1
+            if data[i - 1] < 128:
+                return value
+
+    while i < len(data):
+        tag = number()
+        value = number()
+        if tag & 7 == 2:
+            value, i = data[i:i + value].decode(), i + value
+        out[tag >> 3] = value
+    return out
+
+
+class Edge:
+    LOOKUP, FOUND, MISSING, PUT, GONE = range(1, 6)
+
+    def __init__(self, directory):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(os.path.join(directory, "routes.sock"))
+        self.socket.settimeout(5)
+
+    def ask(self, sandbox, seq):
+        self.socket.send(bytes([self.LOOKUP]) + b"\x08" + varint(seq) + b"\x12" +
+                         varint(len(sandbox)) + sandbox.encode())
+
+    def read(self):
+        data = self.socket.recv(1 << 16)
+        return data[0], fields(data[1:])
+
+
+@test("routes: a new sandbox is pushed before its 201, an ended one at once, lookups answered")
+def routes_feed(s):
+    s.api.kill_all()
+    edges = [Edge(s.directory) for _ in range(3)]
+    edges[0].ask("inothing", 300)
+    same(edges[0].read(), (Edge.MISSING, {1: 300, 2: "inothing"}))
+    a = s.api.create("/sandboxes", secure=True,
+                     network={"allowPublicTraffic": False, "maskRequestHost": "h:${PORT}"})
+    sandbox = a["sandboxID"]
+    for edge in edges:
+        edge.socket.settimeout(0)  # it must be there already
+        same(edge.read(), (Edge.PUT, {2: sandbox, 3: 1, 4: a["trafficAccessToken"],
+                                      5: "h:${PORT}"}))
+        edge.socket.settimeout(5)
+    edges[1].ask(sandbox, 7)
+    same(edges[1].read(), (Edge.FOUND, {1: 7, 2: sandbox, 3: 1, 4: a["trafficAccessToken"],
+                                        5: "h:${PORT}"}))
+    s.node.ask("stopfail 1")
+    same(s.api.call("DELETE", "/sandboxes/" + sandbox).status, 204)
+    for edge in edges:
+        same(edge.read(), (Edge.GONE, {2: sandbox}))
+    public = s.api.create()
+    same(edges[0].read(), (Edge.PUT, {2: public["sandboxID"], 3: 1}))
+    for edge in edges:
+        edge.socket.close()
+    same(s.api.call("DELETE", "/sandboxes/" + public["sandboxID"]).status, 204)
 
 
 # --- quotas and limits ---
