@@ -183,9 +183,9 @@ static bool double_by_name(struct str name, double *out)
         const char *name;
         double value;
     } names[] = {
-        {"NaN",       NAN      },
-        {"Infinity",  INFINITY },
-        {"-Infinity", -INFINITY}
+        {"NaN",       (double)NAN      },
+        {"Infinity",  (double)INFINITY },
+        {"-Infinity", -(double)INFINITY}
     };
 
     for (size_t i = 0; i < COUNT_OF(names); i++) {
