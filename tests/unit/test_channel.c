@@ -298,6 +298,44 @@ static void flood_hits_the_bound_and_loses_nothing(void)
     close_both(&a, &b);
 }
 
+/* Room in the socket while older packets wait: the new one has to queue behind them. */
+static void order_is_kept_through_the_queue(void)
+{
+    static char box[PACKET_MAX];
+    struct side a;
+    int raw, fds[PACKET_FDS_MAX];
+    struct loop *l = open_raw(&a, &raw);
+    struct node_done done = {0};
+    struct arena arena;
+    struct err err;
+    size_t count;
+    uint64_t got = 0;
+    ssize_t n;
+
+    arena_init(&arena, 1 << 20);
+    while (got < 5001) {
+        struct node_done back = {0};
+
+        while (done.seq < 5000 || (got == 300 && done.seq == 5000)) {
+            done.seq++;
+            CHECK(channel_send(a.channel, NODE_DONE, &done, -1, &err) == 0);
+        }
+        n = packet_receive(raw, box, sizeof(box), fds, &count, &err);
+        if (n == -2) {
+            help_spin(l, 1);
+            continue;
+        }
+        CHECK(n > 0 &&
+              proto_decode(node_protocol.messages[NODE_DONE], (struct str){box + 1, (size_t)n - 1},
+                           &arena, &back, &err) == 0);
+        CHECK(back.seq == ++got);
+        arena_done(&arena);
+    }
+    own_close_fd(&raw);
+    close_side(&a);
+    loop_free(l);
+}
+
 static void bytes_are_bounded_too(void)
 {
     static char text[100 << 10];
@@ -422,6 +460,7 @@ int main(int argc, char **argv)
         {"spare descriptors are closed",             spare_descriptors_are_closed                },
         {"large messages pass",                      large_messages_pass_up_to_a_packet          },
         {"a flood hits the bound and loses nothing", flood_hits_the_bound_and_loses_nothing      },
+        {"order is kept through the queue",          order_is_kept_through_the_queue             },
         {"bytes are bounded too",                    bytes_are_bounded_too                       },
         {"death comes after the last words",         peer_death_comes_after_its_last_words       },
         {"a dead channel refuses",                   dead_channel_refuses                        },

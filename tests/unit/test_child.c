@@ -2,6 +2,7 @@
 /* io/child: what a child inherits and what not, its user, its end, and what cannot be executed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -204,6 +205,29 @@ static void descriptors_arrive_where_asked(void)
     }
 }
 
+/* The copies that are made on the way must not land on a number that is promised. */
+static void free_numbers_can_be_asked_for(void)
+{
+    struct child_fd fds[4];
+    int a[2], next;
+    char got[64] = "", script[256];
+
+    CHECK(pipe2(a, O_CLOEXEC) == 0);
+    next = dup(0);
+    CHECK(next >= 0);
+    own_close_fd(&next);
+    next += 4; /* above the loop and the pipe of run_script() */
+    for (int i = 0; i < 4; i++)
+        fds[i] = (struct child_fd){a[1], next + i};
+    snprintf(script, sizeof(script),
+             "for i in 0 1 2 3; do echo $i > /proc/self/fd/$((%d + i)); done; echo done", next);
+    CHECK(strcmp(run_script(script, (struct child_spec){.fds = fds, .fd_count = COUNT_OF(fds)}),
+                 "done\n") == 0);
+    CHECK(read(a[0], got, sizeof(got)) == 8 && memcmp(got, "0\n1\n2\n3\n", 8) == 0);
+    own_close_fd(&a[0]);
+    own_close_fd(&a[1]);
+}
+
 static void signals_are_at_their_defaults(void)
 {
     const char *text;
@@ -236,12 +260,17 @@ static void environment_is_ours_or_given(void)
 
 static void user_is_changed_completely(void)
 {
+    const gid_t extra[] = {1, 2};
+    gid_t old[64];
+    int old_count = getgroups((int)COUNT_OF(old), old);
     const char *text;
 
     if (geteuid() != 0)
         test_skip("needs root");
+    CHECK(old_count >= 0 && setgroups(COUNT_OF(extra), extra) == 0);
     text = run_script("grep -E '^(Uid|Gid|Groups|CapEff)' /proc/self/status",
                       (struct child_spec){.uid = NOBODY, .gid = NOBODY});
+    CHECK(setgroups((size_t)old_count, old) == 0);
     CHECK(strstr(text, "Uid:\t65534\t65534\t65534\t65534") != NULL);
     CHECK(strstr(text, "Gid:\t65534\t65534\t65534\t65534") != NULL);
     CHECK(strstr(text, "Groups:\t \n") != NULL);
@@ -339,6 +368,7 @@ int main(int argc, char **argv)
         {"what cannot be executed is an error", what_cannot_be_executed_is_an_error},
         {"bad plans are errors",                bad_plans_are_errors               },
         {"descriptors arrive where asked",      descriptors_arrive_where_asked     },
+        {"free numbers can be asked for",       free_numbers_can_be_asked_for      },
         {"signals are at their defaults",       signals_are_at_their_defaults      },
         {"the environment is ours or given",    environment_is_ours_or_given       },
         {"the user is changed completely",      user_is_changed_completely         },

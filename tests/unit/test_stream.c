@@ -298,6 +298,27 @@ static void resume_with_bytes_calls_once(void)
     loop_free(l);
 }
 
+static void pause_holds_a_call_that_was_due(void)
+{
+    struct loop *l = help_loop();
+    struct end a;
+    int fds[2];
+
+    help_pair(fds);
+    open_end(&a, l, fds[0]);
+    buf_add_str(&a.stream.in, STR("due"));
+    stream_resume(&a.stream);
+    stream_pause(&a.stream);
+    help_spin(l, 10);
+    CHECK(a.data_calls == 0);
+    stream_resume(&a.stream);
+    help_spin(l, 10);
+    CHECK(a.data_calls == 1 && str_is(buf_str(&a.got), "due"));
+    close_end(&a);
+    own_close_fd(&fds[1]);
+    loop_free(l);
+}
+
 static void owner_may_be_freed_by_a_callback(void)
 {
     struct loop *l = help_loop();
@@ -471,6 +492,7 @@ int main(int argc, char **argv)
         {"half-close leaves the other way open",       half_close_leaves_the_other_way_open    },
         {"pause holds data and end",                   pause_holds_data_and_end                },
         {"resume with bytes calls once",               resume_with_bytes_calls_once            },
+        {"pause holds a call that was due",            pause_holds_a_call_that_was_due         },
         {"the owner may be freed by a callback",       owner_may_be_freed_by_a_callback        },
         {"an answer before a reset is kept",           answer_before_a_reset_is_kept           },
         {"connects",                                   connects                                },
