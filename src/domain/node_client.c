@@ -293,13 +293,16 @@ bool node_client_is_ready(const struct node_client *c)
     return c->is_ready;
 }
 
-static int command_new(struct node_client *c, struct str id, node_done_fn *fn, struct command **out,
-                       struct err *err)
+/* NULL: too many. */
+static struct command *command_new(struct node_client *c, struct str id, node_done_fn *fn,
+                                   struct err *err)
 {
     struct command *m;
 
-    if (c->command_count >= NODE_COMMANDS_MAX)
-        return err_set(err, ERR_UNAVAILABLE, "too many commands wait for node");
+    if (c->command_count >= NODE_COMMANDS_MAX) {
+        err_set(err, ERR_UNAVAILABLE, "too many commands wait for node");
+        return NULL;
+    }
     m = mem_zero(sizeof(*m));
     arena_init(&m->mem, COMMAND_MEM_MAX);
     m->client = c;
@@ -310,16 +313,15 @@ static int command_new(struct node_client *c, struct str id, node_done_fn *fn, s
     list_push(&c->commands, &m->node);
     map_put(&c->by_seq, seq_key(&m->seq), m);
     c->command_count++;
-    *out = m;
-    return 0;
+    return m;
 }
 
 int node_client_start(struct node_client *c, const struct node_start *start, uint64_t timeout_ms,
                       node_done_fn *fn, struct err *err)
 {
-    struct command *m;
+    struct command *m = command_new(c, start->id, fn, err);
 
-    if (command_new(c, start->id, fn, &m, err) != 0)
+    if (m == NULL)
         return -1;
     m->type = NODE_START;
     m->start = *start;
@@ -341,9 +343,9 @@ int node_client_start(struct node_client *c, const struct node_start *start, uin
 int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms, node_done_fn *fn,
                      struct err *err)
 {
-    struct command *m;
+    struct command *m = command_new(c, id, fn, err);
 
-    if (command_new(c, id, fn, &m, err) != 0)
+    if (m == NULL)
         return -1;
     m->type = NODE_STOP;
     timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
