@@ -9,7 +9,8 @@
 
 struct runtime_driver {
     const char *name;
-    /* *out is the driver's own state, handed back as `self`. Adopts what an earlier process left. */
+    /* *out is the driver's own state, handed back as `self`. Adopts what an earlier process left.
+     */
     int (*open)(struct loop *l, const struct runtime_config *config, runtime_exit_fn *on_exit,
                 void *ctx, void **out, struct err *err);
     void (*close)(void *self);

@@ -53,8 +53,7 @@ struct runtime_feature {
 };
 
 /* err is NULL on success. took_us: from the call to envd's first answer. */
-typedef void runtime_started_fn(void *ctx, const char *id, uint64_t took_us,
-                                const struct err *err);
+typedef void runtime_started_fn(void *ctx, const char *id, uint64_t took_us, const struct err *err);
 typedef void runtime_stopped_fn(void *ctx, const char *id, const struct err *err);
 typedef void runtime_exit_fn(void *ctx, const char *id, enum exit_reason reason);
 typedef void runtime_each_fn(void *ctx, const char *id);
@@ -82,8 +81,8 @@ must_check int runtime_new(struct loop *l, const struct runtime_config *config,
 /* Leaves sandboxes running for the next process to adopt; joins the threads. */
 void runtime_free(struct runtime *r);
 
-/* The spec is copied. Fails through `fn` only: ERR_EXISTS, ERR_NO_SPACE, ERR_LIMIT, ERR_SYSTEM … and
- * then nothing is left behind. A step's name is in the error's text. */
+/* The spec is copied. Fails through `fn` only: ERR_EXISTS, ERR_NO_SPACE, ERR_LIMIT, ERR_SYSTEM …
+ * and then nothing is left behind. A step's name is in the error's text. */
 void runtime_start(struct runtime *r, const struct sandbox_spec *spec, runtime_started_fn *fn,
                    void *ctx);
 /* Unknown id: fn gets ERR_NOT_FOUND. While starting: waits for the start, then stops. */
@@ -100,7 +99,8 @@ size_t runtime_count(const struct runtime *r);
 
 /* Probed once at runtime_new(). Returns the number of rows; *out is the runtime's. */
 size_t runtime_features(struct runtime *r, const struct runtime_feature **out);
-/* Tests: make the named launch step fail from now on ("" = none). The names, in order, NULL ends. */
+/* Tests: make the named launch step fail from now on ("" = none). The names are in order; NULL
+ * ends them. */
 const char *const *runtime_step_names(const struct runtime *r);
 void runtime_fail_step(struct runtime *r, const char *step);
 

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* At start-up: sandboxes that an earlier process left running are taken over; what it left of dead
+ * ones, and of launches it did not finish, is freed. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+
+#include "runtime/linux/driver_internal.h"
+#include "runtime/linux/files.h"
+#include "runtime/linux/state.h"
+
+enum { PATH_SIZE = 64 };
+
+/* Is the process of the file still the same one? Then *out_pidfd holds it. */
+static bool is_alive(struct linux_driver *d, const struct state *state, int *out_pidfd)
+{
+    auto_fd int pidfd = pidfd_open((pid_t)state->pid, 0);
+    uint64_t start_time;
+    struct err ignored;
+
+    if (pidfd < 0 || process_start_time(d->proc_fd, (int)state->pid, &start_time, &ignored) != 0 ||
+        start_time != state->start_time)
+        return false;
+    *out_pidfd = take_fd(&pidfd);
+    return true;
+}
+
+static struct sandbox *sandbox_of(struct linux_driver *d, const char *id, const struct state *state)
+{
+    struct sandbox *s = sandbox_new(d, id);
+
+    ignore(snprintf(s->dir, sizeof(s->dir), "%s", state->dir));
+    ignore(snprintf(s->cell.cgroup, sizeof(s->cell.cgroup), "%s", state->cgroup));
+    s->limits = state->limits;
+    s->start_time = state->start_time;
+    s->slot = slots_claim(&d->slots, state->slot);
+    s->has_state = true;
+    launch_adopt(s);
+    return s;
+}
+
+static int take_over(struct sandbox *s, const struct state *state, int pidfd, struct err *err)
+{
+    struct linux_driver *d = s->driver;
+    char path[PATH_SIZE];
+
+    s->pid = (int)state->pid;
+    s->pidfd = pidfd;
+    /* without a slot its ids may be given to another: sandboxes_max was lowered */
+    if (s->slot == NULL)
+        return err_set(err, ERR_LIMIT, "its range of user ids is not ours");
+    ignore(snprintf(path, sizeof(path), "%d/ns/net", s->pid));
+    s->cell.netns_fd = openat(d->proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (s->cell.netns_fd < 0)
+        return err_sys(err, errno, "open its network namespace");
+    return lifecycle_watch(s, err);
+}
+
+static void free_remains(struct sandbox *s)
+{
+    state_remove(s);
+    s->state = SANDBOX_REAPING;
+    reaper_put(s->driver, s);
+}
+
+static void adopt_state(struct linux_driver *d, const char *id, const struct state *state)
+{
+    struct sandbox *s = sandbox_of(d, id, state);
+    struct err ignored;
+    int pidfd;
+
+    /* a dead one, or one we cannot hold, is undone like any other: its process is ended too */
+    if (!is_alive(d, state, &pidfd) || take_over(s, state, pidfd, &ignored) != 0) {
+        watch_stop(&s->pid_watch);
+        free_remains(s);
+        return;
+    }
+    s->state = SANDBOX_RUNNING;
+    ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* ids are file names: unique */
+    sandbox_watch_disk(s);
+}
+
+static void adopt_file(struct linux_driver *d, const char *id)
+{
+    char space[STATE_SIZE];
+    struct str text;
+    struct state state;
+    struct err ignored;
+
+    if (strlen(id) < SANDBOX_ID_SIZE &&
+        file_read(d->state_fd, id, space, sizeof(space), &text, &ignored) == 0 &&
+        state_parse(text, &state, &ignored) == 0)
+        adopt_state(d, id, &state);
+    else
+        ignore(tree_remove(d->state_fd, id, &ignored)); /* next time, then */
+}
+
+static int each_entry(int dir, void (*fn)(struct linux_driver *d, const char *name),
+                      struct linux_driver *d, struct err *err)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *e;
+
+    if (entries == NULL) {
+        own_close_fd(&fd);
+        return err_sys(err, errno, "list what is left");
+    }
+    while ((e = readdir(entries)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            fn(d, e->d_name);
+    }
+    closedir(entries);
+    return 0;
+}
+
+static bool is_known(struct linux_driver *d, const char *dir, const char *cgroup)
+{
+    for (struct list_node *n = list_first(&d->all); n != NULL; n = list_next(&d->all, n)) {
+        const struct sandbox *s = container_of(n, struct sandbox, all);
+
+        if ((dir != NULL && strcmp(s->dir, dir) == 0) ||
+            (cgroup != NULL && strcmp(s->cell.cgroup, cgroup) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Files of a launch that was cut off: an object with nothing but that, for the reaper. */
+static void sweep_dir(struct linux_driver *d, const char *name)
+{
+    struct sandbox *s;
+
+    if (strlen(name) >= SANDBOX_DIR_SIZE || is_known(d, name, NULL))
+        return;
+    s = sandbox_new(d, "");
+    ignore(snprintf(s->dir, sizeof(s->dir), "%s", name));
+    launch_adopt(s);
+    free_remains(s);
+}
+
+/* Groups of such a launch, or of the old pool. Whoever is in there goes: nobody knows of it. */
+static void sweep_cgroup(void *ctx, const char *name)
+{
+    struct linux_driver *d = ctx;
+    struct sandbox *s;
+
+    if (strlen(name) >= CGROUP_NAME_SIZE || is_known(d, NULL, name))
+        return;
+    cgroup_kill(&d->cgroups, name);
+    s = sandbox_new(d, "");
+    ignore(snprintf(s->cell.cgroup, sizeof(s->cell.cgroup), "%s", name));
+    launch_adopt(s);
+    free_remains(s);
+}
+
+int adopt_all(struct linux_driver *d, struct err *err)
+{
+    if (each_entry(d->state_fd, adopt_file, d, err) != 0)
+        return -1;
+    cgroup_each(&d->cgroups, d->cgroup_prefix, sweep_cgroup, d);
+    return each_entry(d->files_fd, sweep_dir, d, err);
+}

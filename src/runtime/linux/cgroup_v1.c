@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of the v1 controllers; used by cgroup.c. */
+#include <errno.h>
+
+#include "runtime/linux/cgroup_internal.h"
+#include "runtime/linux/files.h"
+
+static int memory_limit(int dir, const char *name, uint64_t bytes, struct err *err)
+{
+    char path[CGROUP_PATH_SIZE];
+    struct err no_swap = {0};
+
+    if (file_write_u64(dir, cgroup_path(path, name, "memory.limit_in_bytes"), bytes, err) != 0)
+        return -1;
+    /* only there when the kernel accounts swap; it may not be below the limit just set */
+    if (file_write_u64(dir, cgroup_path(path, name, "memory.memsw.limit_in_bytes"), bytes,
+                       &no_swap) == 0 ||
+        no_swap.sys == ENOENT)
+        return 0;
+    *err = no_swap;
+    return -1;
+}
+
+static int cpu_limit(int dir, const char *name, uint32_t percent, struct err *err)
+{
+    char path[CGROUP_PATH_SIZE];
+    uint64_t quota = (uint64_t)percent * CPU_PERIOD_US / 100;
+
+    /* the period is the kernel's default of 100 ms */
+    return file_write_u64(dir, cgroup_path(path, name, "cpu.cfs_quota_us"), quota, err);
+}
+
+static uint64_t cpu_us(int dir, const char *name)
+{
+    char path[CGROUP_PATH_SIZE];
+    uint64_t ns = 0;
+
+    ignore(file_number(dir, cgroup_path(path, name, "cpuacct.usage"), &ns));
+    return ns / 1000;
+}
+
+static void memory_use(int dir, const char *name, struct sandbox_stats *out)
+{
+    char path[CGROUP_PATH_SIZE];
+
+    ignore(file_number(dir, cgroup_path(path, name, "memory.usage_in_bytes"), &out->memory_bytes));
+    out->memory_cache_bytes =
+        cgroup_field(dir, cgroup_path(path, name, "memory.stat"), "total_cache");
+}
+
+static uint64_t oom_kills(int dir, const char *name)
+{
+    char path[CGROUP_PATH_SIZE];
+
+    return cgroup_field(dir, cgroup_path(path, name, "memory.oom_control"), "oom_kill");
+}
+
+const struct cgroup_files cgroup_v1_files = {memory_limit, cpu_limit, cpu_us, memory_use,
+                                             oom_kills};

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state of the linux driver and of one sandbox; shared by the files of this folder.
+ *
+ * A sandbox belongs to one thread at a time: the loop, then a creator, the loop again, at last the
+ * reaper, which posts it back to the loop to be freed. Who has it is told by its state. */
+#ifndef RUNTIME_LINUX_DRIVER_INTERNAL_H
+#define RUNTIME_LINUX_DRIVER_INTERNAL_H
+
+#include <linux/filter.h>
+
+#include "base/map.h"
+#include "runtime/answers.h"
+#include "runtime/linux/cgroup.h"
+#include "runtime/linux/disk.h"
+#include "runtime/linux/host.h"
+#include "runtime/linux/mailbox.h"
+#include "runtime/linux/pool.h"
+#include "runtime/linux/slots.h"
+#include "runtime/runtime.h"
+#include "runtime/steps.h"
+
+enum {
+    SANDBOX_ID_SIZE = 64,
+    SANDBOX_DIR_SIZE = 96,
+    SANDBOX_PATH_SIZE = 1200,
+    CREATORS_MAX = 64,
+    START_QUEUE_MAX = 4096,   /* starts that wait for a creator; more are refused */
+    REAP_BACKLOG_MAX = 256,   /* sandboxes being freed; starts wait while there are more */
+    ANSWER_SIZE = 256,        /* of envd's first answer, as much as we look at */
+    READY_TIMEOUT_MS = 10000, /* envd must have answered */
+    ENTER_TIMEOUT_MS = 10000, /* the child must have executed envd */
+};
+
+enum sandbox_state {
+    SANDBOX_QUEUED,    /* waits for a creator, or has one */
+    SANDBOX_ANSWERING, /* envd runs; its first answer is awaited */
+    SANDBOX_UNDOING,   /* the launch failed; the reaper has it, the caller still waits */
+    SANDBOX_RUNNING,
+    SANDBOX_STOPPING, /* killed; its end is awaited */
+    SANDBOX_REAPING,  /* answered and forgotten; the reaper frees the rest */
+};
+
+struct stop_waiter {
+    struct list_node node;
+    runtime_stopped_fn *fn;
+    void *ctx;
+};
+
+struct linux_driver;
+struct creator;
+
+struct sandbox {
+    struct linux_driver *driver;
+    struct list_node all;   /* in driver->all, always */
+    struct list_node queue; /* of the creators or the reaper */
+    struct mail mail;
+    char id[SANDBOX_ID_SIZE];
+    char dir[SANDBOX_DIR_SIZE]; /* of its files, below driver->files_dir; never used again */
+    char *rootfs, *hostname;    /* until launched */
+    char *init;
+    size_t init_len;
+    struct sandbox_limits limits;
+    enum sandbox_state state;
+    struct steps steps;
+    struct err err;
+    uint64_t asked_us;
+
+    struct slot *slot;
+    struct cell cell;
+    struct creator *creator; /* during the creator's steps */
+    int root_fd, dev_fd;     /* detached mounts, until the child has them */
+    int control_fd, child_control_fd;
+    int pid, pidfd;
+    uint64_t start_time; /* of the process, in ticks since boot: tells a reused pid */
+    bool is_child;       /* ours to wait for, not adopted */
+    bool was_killed;     /* its process ended by SIGKILL */
+    bool has_state;      /* its state file is ours to remove */
+
+    struct watch control_watch, pid_watch;
+    struct timer deadline;
+    char answer[ANSWER_SIZE];
+    size_t answer_len;
+    runtime_started_fn *on_started;
+    void *started_ctx;
+    struct list stops;
+    struct disk_watch disk;
+};
+
+struct creators {
+    pthread_mutex_t lock;
+    pthread_cond_t wanted;
+    struct list queue;
+    size_t queued;
+    bool is_closing;
+    struct creator *rows;
+    size_t count;
+};
+
+struct reaper {
+    pthread_mutex_t lock;
+    pthread_cond_t wanted;  /* by the reaper: work */
+    pthread_cond_t drained; /* by the creators: less of it */
+    pthread_t thread;
+    bool has_thread, is_closing;
+    struct list queue;
+    size_t backlog;
+};
+
+/* How far opening came: what closing has to take back, in order. */
+enum opened {
+    OPENED_NOTHING,
+    OPENED_SLOTS,
+    OPENED_DISK,
+    OPENED_REAPER,
+    OPENED_POOL,
+    OPENED_CREATORS,
+};
+
+struct linux_driver {
+    enum opened opened;
+    bool has_mailbox, has_cgroups;
+    struct loop *loop;
+    runtime_exit_fn *on_exit;
+    void *exit_ctx;
+    struct host host;
+    char *data_dir, *files_dir, *shifted_dir, *run_dir, *stage;
+    int files_fd, state_fd, lock_fd, proc_fd, host_netns_fd, envd_fd;
+    uint64_t disk_reserve_bytes;
+    size_t sandboxes_max;
+    struct sock_fprog filter; /* .filter NULL: none */
+    uint64_t capabilities;
+    struct cgroups cgroups;
+    struct slots slots;
+    struct pool pool;
+    struct mailbox mailbox;
+    struct answers answers;
+    struct creators creators;
+    struct reaper reaper;
+    struct disk disk;
+    pthread_mutex_t shift_lock;
+    struct map sandboxes; /* by id: what callers can name */
+    struct list all;
+    const char *fail_step;
+    uint64_t serial; /* of directories */
+    char cgroup_prefix[POOL_PREFIX_SIZE];
+};
+
+/* open.c */
+must_check int driver_open(struct loop *l, const struct runtime_config *config,
+                           runtime_exit_fn *on_exit, void *ctx, void **out, struct err *err);
+void driver_close(void *self);
+
+/* sandbox.c */
+struct sandbox *sandbox_new(struct linux_driver *d, const char *id);
+void sandbox_free(struct sandbox *s); /* closes what it holds; undoes nothing */
+void sandbox_kill(struct sandbox *s);
+void sandbox_watch_disk(struct sandbox *s);
+/* After its pidfd became readable: collects it. */
+void sandbox_collect(struct sandbox *s);
+
+/* launch.c: the table of steps. The first ones run on a creator, the rest on the loop. */
+void launch_init(struct sandbox *s);
+extern const char *const launch_step_names[];
+size_t launch_creator_steps(void);
+/* For an adopted sandbox: all steps count as done. */
+void launch_adopt(struct sandbox *s);
+
+/* creator.c */
+must_check int creators_init(struct linux_driver *d, struct err *err);
+void creators_done(struct linux_driver *d); /* after it no launch is in progress */
+bool creators_put(struct linux_driver *d, struct sandbox *s); /* false: too many wait */
+
+/* process.c: steps on a creator. */
+must_check int process_spawn(struct sandbox *s, struct err *err);
+must_check int process_map(struct sandbox *s, struct err *err);
+must_check int process_release(struct sandbox *s, struct err *err);
+must_check int process_start_time(int proc_dir, int pid, uint64_t *out, struct err *err);
+void process_end(struct sandbox *s); /* kills and collects if there is one */
+
+/* reaper.c */
+must_check int reaper_init(struct linux_driver *d, struct err *err);
+void reaper_done(struct linux_driver *d); /* finishes its work first */
+void reaper_put(struct linux_driver *d, struct sandbox *s);
+void reaper_wait_room(struct linux_driver *d);
+
+/* lifecycle.c: what happens on the loop */
+void lifecycle_spawned(void *sandbox);
+void lifecycle_failed(void *sandbox); /* nothing is left of it but the struct */
+void lifecycle_reaped(void *sandbox);
+must_check int lifecycle_watch(struct sandbox *s, struct err *err); /* its process, for its end */
+void lifecycle_stop(struct sandbox *s);
+
+/* state.c */
+must_check int state_write(struct sandbox *s, struct err *err);
+void state_remove(struct sandbox *s);
+
+/* adopt.c: what an earlier process left, running or not. */
+must_check int adopt_all(struct linux_driver *d, struct err *err);
+
+#endif

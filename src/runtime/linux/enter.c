@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The child side of a launch: from clone3 to exec of envd as process 1. Everything here is a raw
+ * system call on prepared data; each has a name, which is what a failure is reported by. */
+#include "runtime/linux/enter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "runtime/linux/raw.h"
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
+enum {
+    CONTROL_FD = 3,
+    OPEN_FILES_SOFT = 65536,
+    OPEN_FILES_HARD = 1048576,
+    SIGNAL_SET_SIZE = 8,
+    SIGNALS = 64,
+};
+
+/* The kernel's struct, not libc's. */
+struct kernel_sigaction {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    uint64_t mask;
+};
+
+enum {
+    QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC,
+};
+
+struct mount_row {
+    const char *type, *target, *data;
+    unsigned long flags;
+    bool may_fail; /* a kernel without it */
+};
+
+static const char pts_options[] = "newinstance,ptmxmode=0666,mode=0620,gid=5";
+static const char shm_options[] = "mode=1777,size=65536k";
+
+/* Relative to the new root, in order. /dev is ours already, and /sys. */
+static const struct mount_row mounts[] = {
+    {"proc",   "proc",       "",          QUIET,                 false},
+    {"devpts", "dev/pts",    pts_options, MS_NOSUID | MS_NOEXEC, false},
+    {"tmpfs",  "dev/shm",    shm_options, MS_NOSUID | MS_NODEV,  false},
+    {"mqueue", "dev/mqueue", "",          QUIET,                 true },
+};
+
+struct mask_row {
+    const char *path;
+    bool is_dir;
+};
+
+/* What says too much about the host, or could harm it. Absent ones are fine. */
+static const struct mask_row masks[] = {
+    {"proc/kcore",                   false},
+    {"proc/keys",                    false},
+    {"proc/timer_list",              false},
+    {"proc/sched_debug",             false},
+    {"proc/latency_stats",           false},
+    {"proc/sysrq-trigger",           false},
+    {"proc/acpi",                    true },
+    {"proc/asound",                  true },
+    {"proc/scsi",                    true },
+    {"sys/firmware",                 true },
+    {"sys/devices/virtual/powercap", true },
+};
+
+static const char *const readonly[] = {"proc/sys", "proc/irq", "proc/bus", "proc/fs"};
+
+static int failed(struct enter *e, const char *action, long result)
+{
+    e->failed = action;
+    e->error = (int)-result;
+    return 1;
+}
+
+static long raw_mount(const char *source, const char *target, const char *type, unsigned long flags,
+                      const char *data)
+{
+    return raw5(SYS_mount,
+                (const long[5]){(long)source, (long)target, (long)type, (long)flags, (long)data});
+}
+
+static long raw_attach(int fd, const char *target)
+{
+    return raw5(SYS_move_mount,
+                (const long[5]){fd, (long)"", AT_FDCWD, (long)target, MOVE_MOUNT_F_EMPTY_PATH});
+}
+
+static long raw_prctl(long what, long a, long b)
+{
+    return raw5(SYS_prctl, (const long[5]){what, a, b});
+}
+
+/* Until the parent has written the id maps and placed us in the cgroups. */
+static void wait_for_go(struct enter *e)
+{
+    while (__atomic_load_n(&e->go, __ATOMIC_ACQUIRE) == 0)
+        raw5(SYS_futex, (const long[5]){(long)&e->go, FUTEX_WAIT_PRIVATE, 0, 0, 0});
+}
+
+static int become_root(struct enter *e)
+{
+    long r = raw2(SYS_setgroups, 0, 0);
+
+    if (r == 0 && e->has_userns)
+        r = raw3(SYS_setresgid, 0, 0, 0);
+    if (r == 0 && e->has_userns)
+        r = raw3(SYS_setresuid, 0, 0, 0);
+    if (r != 0)
+        return failed(e, "become root", r);
+    raw0(SYS_setsid);
+    raw1(SYS_umask, 022);
+    return 0;
+}
+
+/* As exec expects them: nothing blocked, nothing ignored (the creator blocks all). */
+static void reset_signals(void)
+{
+    const uint64_t none = 0;
+    const struct kernel_sigaction as_default = {.handler = (void *)SIG_DFL};
+
+    for (long signal = 1; signal <= SIGNALS; signal++) {
+        if (signal != SIGKILL && signal != SIGSTOP)
+            raw5(SYS_rt_sigaction, (const long[5]){signal, (long)&as_default, 0, SIGNAL_SET_SIZE});
+    }
+    raw5(SYS_rt_sigprocmask, (const long[5]){SIG_SETMASK, (long)&none, 0, SIGNAL_SET_SIZE});
+}
+
+/* Still as the host's root: the directories on the way there are closed to others. */
+static int attach_root(struct enter *e)
+{
+    long r = raw_attach(e->root_fd, e->root_path);
+
+    if (r != 0)
+        return failed(e, "attach the root", r);
+    r = raw1(SYS_chdir, (long)e->root_path);
+    return r == 0 ? 0 : failed(e, "enter the root", r);
+}
+
+static int attach_trees(struct enter *e)
+{
+    long r = raw_attach(e->dev_fd, "dev");
+
+    if (r != 0)
+        return failed(e, "attach /dev", r);
+    r = raw_attach(e->sys_fd, "sys");
+    if (r != 0)
+        return failed(e, "attach /sys", r);
+    for (unsigned i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+        const struct mount_row *m = &mounts[i];
+
+        r = raw_mount(m->type, m->target, m->type, m->flags, m->data);
+        if (r != 0 && !m->may_fail)
+            return failed(e, m->target, r);
+    }
+    return 0;
+}
+
+/* A nested user namespace brings capabilities back, and cannot be checkpointed. The setting belongs
+ * to our own user namespace; without one it would be the host's. */
+static int forbid_userns(struct enter *e)
+{
+    long fd, r;
+
+    if (!e->has_userns)
+        return 0;
+    fd = raw5(SYS_openat, (const long[5]){AT_FDCWD, (long)"proc/sys/user/max_user_namespaces",
+                                          O_WRONLY | O_CLOEXEC});
+    if (fd == -ENOENT)
+        return 0; /* a kernel without the setting: the capabilities stay bounded all the same */
+    if (fd < 0)
+        return failed(e, "open max_user_namespaces", fd);
+    r = raw3(SYS_write, fd, (long)"0", 1);
+    raw1(SYS_close, fd);
+    return r == 1 ? 0 : failed(e, "write max_user_namespaces", r);
+}
+
+static int hide_paths(struct enter *e)
+{
+    for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+        const struct mask_row *m = &masks[i];
+        long r = m->is_dir
+                     ? raw_mount("tmpfs", m->path, "tmpfs", QUIET | MS_RDONLY, "size=0,nr_inodes=2")
+                     : raw_mount("dev/null", m->path, 0, MS_BIND, 0);
+
+        if (r != 0 && r != -ENOENT)
+            return failed(e, m->path, r);
+    }
+    for (unsigned i = 0; i < sizeof(readonly) / sizeof(readonly[0]); i++) {
+        long r = raw_mount(readonly[i], readonly[i], 0, MS_BIND | MS_REC, 0);
+
+        if (r == -ENOENT)
+            continue;
+        if (r == 0)
+            r = raw_mount(0, readonly[i], 0, MS_BIND | MS_REMOUNT | MS_RDONLY | QUIET, 0);
+        if (r != 0)
+            return failed(e, readonly[i], r);
+    }
+    return 0;
+}
+
+static int change_root(struct enter *e)
+{
+    long r = raw2(SYS_pivot_root, (long)".", (long)".");
+
+    if (r != 0)
+        return failed(e, "pivot_root", r);
+    r = raw2(SYS_umount2, (long)".", MNT_DETACH);
+    if (r != 0)
+        return failed(e, "leave the old root", r);
+    r = raw1(SYS_chdir, (long)"/");
+    return r == 0 ? 0 : failed(e, "chdir /", r);
+}
+
+/* What cannot be set is bounded by the parent's own limits. */
+static void set_rlimits(const struct enter *e)
+{
+    const struct rlimit64 core = {0, 0};
+    const struct rlimit64 files = {OPEN_FILES_SOFT, OPEN_FILES_HARD};
+    const struct rlimit64 files_less = {OPEN_FILES_SOFT, OPEN_FILES_SOFT};
+    const struct rlimit64 size = {e->file_size_max, e->file_size_max};
+
+    raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_CORE, (long)&core, 0});
+    if (raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_NOFILE, (long)&files, 0}) != 0)
+        raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_NOFILE, (long)&files_less, 0});
+    if (e->file_size_max != 0)
+        raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_FSIZE, (long)&size, 0});
+}
+
+static int give_up_rights(struct enter *e)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct sets[2] = {0};
+    long r;
+
+    for (long c = 0; c < 64; c++) {
+        if ((e->capabilities >> c & 1) != 0)
+            continue;
+        r = raw_prctl(PR_CAPBSET_DROP, c, 0);
+        if (r == -EINVAL)
+            break; /* past the last one this kernel knows */
+        if (r != 0)
+            return failed(e, "drop a capability", r);
+    }
+    raw_prctl(PR_SET_SECUREBITS, SECUREBITS_DEFAULT, 0);
+    if (e->filter != 0) {
+        r = raw3(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (long)e->filter);
+        if (r != 0)
+            return failed(e, "load the system call filter", r);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        sets[i].permitted = (uint32_t)(e->capabilities >> (32 * i));
+        sets[i].effective = sets[i].permitted;
+    }
+    r = raw2(SYS_capset, (long)&header, (long)sets);
+    return r == 0 ? 0 : failed(e, "set capabilities", r);
+}
+
+static int execute(struct enter *e)
+{
+    static char name[] = "envd";
+    static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    char *const argv[] = {name, 0};
+    char *const envp[] = {path, 0};
+    long null = raw5(SYS_openat, (const long[5]){AT_FDCWD, (long)"/dev/null", O_RDWR | O_CLOEXEC});
+    long r;
+
+    if (null < 0)
+        return failed(e, "open /dev/null", null);
+    for (long fd = 0; fd < CONTROL_FD; fd++)
+        raw3(SYS_dup3, null, fd, 0);
+    r = raw3(SYS_dup3, e->control_fd, CONTROL_FD, 0);
+    if (r < 0)
+        return failed(e, "place the control socket", r);
+    raw3(SYS_close_range, CONTROL_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    r = raw5(SYS_execveat,
+             (const long[5]){e->envd_fd, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH});
+    return failed(e, "execute envd", r);
+}
+
+int enter_main(void *ctx)
+{
+    struct enter *e = ctx;
+    size_t hostname_len = 0;
+    long r;
+
+    raw_prctl(PR_SET_PDEATHSIG, SIGKILL, 0); /* while we sleep: a dead creator cannot wake us */
+    wait_for_go(e);
+    raw_prctl(PR_SET_PDEATHSIG, 0, 0);
+    /* From here on our own descriptors; those of the parent that we do not need are not copied. */
+    r = raw3(SYS_close_range, e->fds_end, ~0U, CLOSE_RANGE_UNSHARE);
+    if (r != 0)
+        return failed(e, "unshare descriptors", r);
+    if (attach_root(e) != 0 || become_root(e) != 0)
+        return 1;
+    r = raw1(SYS_unshare,
+             CLONE_NEWCGROUP); /* now that we are in our groups: they become its root */
+    if (r != 0)
+        return failed(e, "unshare the cgroup namespace", r);
+    reset_signals();
+    while (e->hostname[hostname_len] != '\0')
+        hostname_len++;
+    r = raw2(SYS_sethostname, (long)e->hostname, (long)hostname_len);
+    if (r != 0)
+        return failed(e, "set the hostname", r);
+    if (attach_trees(e) != 0 || forbid_userns(e) != 0 || hide_paths(e) != 0 || change_root(e) != 0)
+        return 1;
+    set_rlimits(e);
+    if (give_up_rights(e) != 0)
+        return 1;
+    return execute(e);
+}
+
+int enter_idle(void *ctx)
+{
+    (void)ctx;
+    raw_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
+    for (;;)
+        raw5(SYS_ppoll, (const long[5]){0, 0, 0, 0});
+}

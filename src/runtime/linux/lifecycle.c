@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to a sandbox on the loop: envd's first answer, its end, the answers to callers. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "runtime/linux/driver_internal.h"
+
+enum {
+    ANSWER_LEAST = 10 /* bytes that tell: "HTTP/1.1 2" */
+};
+
+static void forget(struct sandbox *s)
+{
+    if (map_get(&s->driver->sandboxes, str_of(s->id)) == s)
+        ignore(map_remove(&s->driver->sandboxes, str_of(s->id)) != NULL); /* it is s */
+}
+
+/* Callers first leave the list: a callback may start or stop anything. */
+static void answer_stops(struct sandbox *s)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&s->stops)) != NULL) {
+        struct stop_waiter *w = container_of(n, struct stop_waiter, node);
+        runtime_stopped_fn *fn = w->fn;
+        void *ctx = w->ctx;
+
+        free(w);
+        fn(ctx, s->id, NULL);
+    }
+}
+
+/* Whoever waits for a stop has got what he wants. */
+void lifecycle_failed(void *sandbox)
+{
+    struct sandbox *s = sandbox;
+
+    forget(s);
+    ignore(err_wrap(&s->err, "start %s", s->id));
+    s->on_started(s->started_ctx, s->id, clock_mono_us() - s->asked_us, &s->err);
+    answer_stops(s);
+    sandbox_free(s);
+}
+
+void lifecycle_reaped(void *sandbox)
+{
+    sandbox_free(sandbox);
+}
+
+static void undo(struct sandbox *s)
+{
+    watch_stop(&s->pid_watch);
+    s->state = SANDBOX_UNDOING;
+    reaper_put(s->driver, s);
+}
+
+static void begin_stop(struct sandbox *s)
+{
+    s->state = SANDBOX_STOPPING;
+    sandbox_kill(s);
+}
+
+/* The last steps of the launch: the answer is there, or s->err says why it is not. */
+static void finish_launch(struct sandbox *s)
+{
+    struct err err = {0};
+
+    timer_stop(&s->deadline);
+    watch_stop(&s->control_watch);
+    if (steps_run(&s->steps, s->steps.count, &err) != 0) {
+        s->err = err;
+        undo(s);
+        return;
+    }
+    own_close_fd(&s->control_fd);
+    s->control_fd = -1;
+    s->state = SANDBOX_RUNNING;
+    watch_set(&s->pid_watch, EPOLLIN); /* it may have been set aside by on_end() */
+    sandbox_watch_disk(s);
+    /* the caller may stop it at once: nothing of s is used after this unless stops wait */
+    bool must_stop = list_first(&s->stops) != NULL;
+
+    if (must_stop)
+        begin_stop(s);
+    s->on_started(s->started_ctx, s->id, clock_mono_us() - s->asked_us, NULL);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct sandbox *s = ctx;
+
+    ignore(err_set(&s->err, ERR_TIMEOUT, "envd did not answer in %d ms", READY_TIMEOUT_MS));
+    finish_launch(s);
+}
+
+static void on_answer(void *ctx, uint32_t events)
+{
+    struct sandbox *s = ctx;
+    ssize_t n = recv(s->control_fd, s->answer + s->answer_len, sizeof(s->answer) - s->answer_len,
+                     MSG_DONTWAIT);
+
+    (void)events;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        s->answer_len += (size_t)n;
+    if (n <= 0)
+        ignore(err_set(&s->err, ERR_SYSTEM, "envd ended before it answered"));
+    if (n <= 0 || s->answer_len >= ANSWER_LEAST)
+        finish_launch(s);
+}
+
+void lifecycle_spawned(void *sandbox)
+{
+    struct sandbox *s = sandbox;
+    struct linux_driver *d = s->driver;
+
+    s->state = SANDBOX_ANSWERING;
+    if (watch_start(d->loop, &s->control_watch, s->control_fd, EPOLLIN, on_answer, s, &s->err) !=
+            0 ||
+        lifecycle_watch(s, &s->err) != 0) {
+        finish_launch(s);
+        return;
+    }
+    timer_start(d->loop, &s->deadline, READY_TIMEOUT_MS, on_deadline, s);
+}
+
+static enum exit_reason reason_of(struct sandbox *s)
+{
+    if (atomic_load(&s->disk.has_ended_it))
+        return EXIT_DISK;
+    /* of an adopted sandbox the status is somebody else's; the count has to do */
+    if ((s->was_killed || !s->is_child) &&
+        cgroup_oom_kills(&s->driver->cgroups, s->cell.cgroup) > 0)
+        return EXIT_OOM;
+    return EXIT_EXITED;
+}
+
+/* Its first process is gone, and with it all others. What remains takes time and is not reachable:
+ * the reaper has it. */
+static void on_end(void *ctx, uint32_t events)
+{
+    struct sandbox *s = ctx;
+    struct linux_driver *d = s->driver;
+    bool is_stop = s->state == SANDBOX_STOPPING;
+
+    (void)events;
+    if (s->state == SANDBOX_ANSWERING) {
+        watch_set(&s->pid_watch, 0); /* the control socket tells, after what was said on it */
+        return;
+    }
+    watch_stop(&s->pid_watch);
+    disk_remove(&d->disk, &s->disk);
+    sandbox_collect(s);
+    state_remove(s);
+    forget(s);
+    s->state = SANDBOX_REAPING;
+    answer_stops(s);
+    if (!is_stop)
+        d->on_exit(d->exit_ctx, s->id, reason_of(s));
+    reaper_put(d, s);
+}
+
+int lifecycle_watch(struct sandbox *s, struct err *err)
+{
+    return watch_start(s->driver->loop, &s->pid_watch, s->pidfd, EPOLLIN, on_end, s, err);
+}
+
+void lifecycle_stop(struct sandbox *s)
+{
+    if (s->state == SANDBOX_RUNNING)
+        begin_stop(s);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing the linux driver: directories, what the host can do, threads, adoption. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "runtime/linux/caps.h"
+#include "runtime/linux/driver_internal.h"
+#include "runtime/linux/files.h"
+#include "runtime/linux/idmap.h"
+#include "runtime/linux/seccomp.h"
+
+enum {
+    DIR_MAX = 800,    /* of data_dir and run_dir: all paths below fit our buffers */
+    LOCK_TRIES = 100, /* a process that was killed may take a moment to be gone */
+    LOCK_PAUSE_NS = 20000000,
+    SLOTS_SPARE = REAP_BACKLOG_MAX, /* ranges still in use by what the reaper has */
+};
+
+static char *join(const char *dir, const char *name)
+{
+    char path[SANDBOX_PATH_SIZE];
+
+    ignore(snprintf(path, sizeof(path), "%s/%s", dir, name));
+    return mem_text(path);
+}
+
+/* One process per run_dir. */
+static int lock_take(struct linux_driver *d, struct err *err)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    auto_free char *path = join(d->run_dir, "lock");
+
+    d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (d->lock_fd < 0)
+        return err_sys(err, errno, "open %s", path);
+    for (size_t i = 0; i < LOCK_TRIES; i++) {
+        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    return err_set(err, ERR_CONFLICT, "another process uses %s", d->run_dir);
+}
+
+/* Names of groups begin with a mark of run_dir, so that servers side by side do not take each
+ * other's for remains. */
+static void prefix_make(struct linux_driver *d, const struct stat *st)
+{
+    ignore(snprintf(d->cgroup_prefix, sizeof(d->cgroup_prefix), "%llx-",
+                    (unsigned long long)(st->st_ino ^ (uint64_t)st->st_dev << 32) & 0xffffffffff));
+}
+
+static int dirs_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
+{
+    auto_free char *states = join(config->run_dir, "sandboxes");
+    struct stat st;
+
+    if (strlen(config->data_dir) > DIR_MAX || strlen(config->run_dir) > DIR_MAX)
+        return err_set(err, ERR_INVALID, "data_dir or run_dir is longer than %d", DIR_MAX);
+    if (strpbrk(config->run_dir, ",:\\") != NULL)
+        return err_set(err, ERR_INVALID, "run_dir may not contain ',', ':' or '\\'");
+    d->data_dir = mem_text(config->data_dir);
+    d->run_dir = mem_text(config->run_dir);
+    d->files_dir = join(d->data_dir, "sandboxes");
+    d->shifted_dir = join(d->data_dir, "shifted");
+    d->stage = join(d->run_dir, "stage");
+    if (dir_make(d->files_dir, err) != 0 || dir_make(d->stage, err) != 0 ||
+        dir_make(states, err) != 0 || dir_open(AT_FDCWD, d->files_dir, &d->files_fd, err) != 0 ||
+        dir_open(AT_FDCWD, states, &d->state_fd, err) != 0 ||
+        dir_open(AT_FDCWD, "/proc", &d->proc_fd, err) != 0)
+        return -1;
+    /* files of sandboxes have their own owners and set-user bits: nobody else may come near */
+    if (fchmod(d->files_fd, 0700) != 0 || fchmod(d->state_fd, 0700) != 0 ||
+        fstat(d->state_fd, &st) != 0)
+        return err_sys(err, errno, "protect %s", d->files_dir);
+    prefix_make(d, &st);
+    return lock_take(d, err);
+}
+
+/* A clone of its own mount: read-only, and no path of the host shows inside. */
+static int envd_open(struct linux_driver *d, const char *path, struct err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return err_sys(err, errno, "envd '%s'", path);
+    if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
+        return err_set(err, ERR_INVALID, "envd '%s' is not an executable file", path);
+    return tree_clone(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1,
+                      &d->envd_fd, err);
+}
+
+static bool can_clone_into(struct linux_driver *d)
+{
+    static const char name[] = "probe";
+    char full[CGROUP_NAME_SIZE];
+    auto_fd int fd = -1;
+    struct err ignored;
+    bool is_good = false;
+
+    ignore(snprintf(full, sizeof(full), "%s%s", d->cgroup_prefix, name));
+    if (d->cgroups.unified < 0)
+        return false;
+    ignore(cgroup_destroy(&d->cgroups, full, &ignored)); /* of a process that was killed here */
+    if (cgroup_create(&d->cgroups, full, &ignored) != 0)
+        return false;
+    if (cgroup_unified_open(&d->cgroups, full, &fd, &ignored) == 0)
+        is_good = host_can_clone_into(fd);
+    ignore(cgroup_destroy(&d->cgroups, full, &ignored));
+    return is_good;
+}
+
+static int host_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
+{
+    const struct cgroup_source source = {"/proc/self/mountinfo", "/proc/self/cgroup"};
+    const struct probe_place place = {d->stage, d->data_dir, d->files_dir,
+                                      (uint32_t)config->uid_base};
+
+    if (config->uid_base == 0 || config->uid_base > UINT32_MAX - IDS_PER_SANDBOX)
+        return err_set(err, ERR_INVALID, "uid_base must be a range of the host's own");
+    if (host_probe(&d->host, config, &place, err) != 0 ||
+        cgroups_open(&d->cgroups, &source, config->cgroup, err) != 0)
+        return -1;
+    d->has_cgroups = true;
+    d->host.has_clone_into = can_clone_into(d);
+    d->capabilities = caps_kept(d->host.has_userns);
+    if (d->host.has_seccomp && seccomp_compile(d->host.has_userns, &d->filter, err) != 0)
+        return -1;
+    host_describe(&d->host, config, &d->cgroups);
+    return 0;
+}
+
+static int slots_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
+{
+    const struct slots_config slots = {
+        .count = d->sandboxes_max + SLOTS_SPARE,
+        .uid_base = d->host.has_userns ? (uint32_t)config->uid_base : 0,
+        .is_shared = !d->host.has_idmap,
+        .has_maps = d->host.has_idmap,
+    };
+
+    return slots_init(&d->slots, &slots, err);
+}
+
+static int threads_open(struct linux_driver *d, const struct runtime_config *config,
+                        struct err *err)
+{
+    const struct pool_config pool = {(size_t)config->pool_size, d->cgroup_prefix, d->host_netns_fd,
+                                     &d->cgroups, &d->slots};
+
+    if (disk_init(&d->disk, d->files_fd, d->proc_fd, &d->cgroups, err) != 0)
+        return -1;
+    d->opened = OPENED_DISK;
+    if (reaper_init(d, err) != 0)
+        return -1;
+    d->opened = OPENED_REAPER;
+    /* before the pool makes groups that would look like remains */
+    if (adopt_all(d, err) != 0 || pool_init(&d->pool, &pool, err) != 0)
+        return -1;
+    d->opened = OPENED_POOL;
+    if (creators_init(d, err) != 0) {
+        d->opened = OPENED_CREATORS; /* some may run */
+        return -1;
+    }
+    d->opened = OPENED_CREATORS;
+    return 0;
+}
+
+static int open_all(struct linux_driver *d, const struct runtime_config *config, struct err *err)
+{
+    if (geteuid() != 0)
+        return err_set(err, ERR_DENIED, "sandboxes need root");
+    if (config->sandboxes_max == 0)
+        return err_set(err, ERR_INVALID, "sandboxes_max must not be 0");
+    if (mailbox_init(&d->mailbox, d->loop, err) != 0)
+        return -1;
+    d->has_mailbox = true;
+    d->host_netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (d->host_netns_fd < 0)
+        return err_sys(err, errno, "open the network namespace");
+    if (dirs_open(d, config, err) != 0 || envd_open(d, config->envd_path, err) != 0 ||
+        host_open(d, config, err) != 0 || slots_open(d, config, err) != 0)
+        return -1;
+    d->opened = OPENED_SLOTS;
+    return threads_open(d, config, err);
+}
+
+int driver_open(struct loop *l, const struct runtime_config *config, runtime_exit_fn *on_exit,
+                void *ctx, void **out, struct err *err)
+{
+    struct linux_driver *d = mem_zero(sizeof(*d));
+
+    d->loop = l;
+    d->on_exit = on_exit;
+    d->exit_ctx = ctx;
+    d->files_fd = d->state_fd = d->lock_fd = d->proc_fd = d->host_netns_fd = d->envd_fd = -1;
+    d->disk_reserve_bytes = config->disk_reserve_bytes;
+    d->sandboxes_max = (size_t)config->sandboxes_max;
+    d->serial = (uint64_t)clock_wall_ms() << 8; /* no name of an earlier process comes again */
+    answers_init(&d->answers, l);
+    pthread_mutex_init(&d->shift_lock, NULL);
+    if (open_all(d, config, err) != 0) {
+        driver_close(d);
+        return -1;
+    }
+    *out = d;
+    return 0;
+}
+
+/* Launches in progress are undone; what runs stays, and its files are left to the next process. */
+static void sandboxes_let_go(struct linux_driver *d)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&d->all)) != NULL) {
+        struct sandbox *s = container_of(n, struct sandbox, all);
+
+        watch_stop(&s->pid_watch);
+        if (s->state != SANDBOX_RUNNING)
+            steps_undo(&s->steps); /* ends its process, too */
+        sandbox_free(s);
+    }
+    map_done(&d->sandboxes);
+}
+
+void driver_close(void *self)
+{
+    struct linux_driver *d = self;
+
+    if (d->opened >= OPENED_CREATORS)
+        creators_done(d);
+    if (d->opened >= OPENED_REAPER)
+        reaper_done(d);
+    sandboxes_let_go(d);
+    if (d->opened >= OPENED_POOL)
+        pool_done(&d->pool);
+    if (d->opened >= OPENED_DISK)
+        disk_done(&d->disk);
+    if (d->opened >= OPENED_SLOTS)
+        slots_done(&d->slots);
+    answers_done(&d->answers);
+    if (d->has_mailbox)
+        mailbox_done(&d->mailbox);
+    if (d->has_cgroups)
+        cgroups_close(&d->cgroups);
+    own_close_fd(&d->files_fd);
+    own_close_fd(&d->state_fd);
+    own_close_fd(&d->proc_fd);
+    own_close_fd(&d->host_netns_fd);
+    own_close_fd(&d->envd_fd);
+    own_close_fd(&d->lock_fd);
+    pthread_mutex_destroy(&d->shift_lock);
+    free(d->filter.filter);
+    free(d->data_dir);
+    free(d->files_dir);
+    free(d->shifted_dir);
+    free(d->run_dir);
+    free(d->stage);
+    free(d);
+}

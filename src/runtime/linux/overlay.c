@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The overlay, by the new mount interface. `volatile`: no sync when it is torn down or when a
+ * program asks; a sandbox does not survive its machine. index and nfs_export: without them an
+ * inotify watch cannot be checkpointed. */
+#include "runtime/linux/overlay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/fsuid.h>
+#include <sys/mount.h>
+
+#include "runtime/linux/idmap.h"
+
+enum { PATH_SIZE = 1200 };
+
+struct layers {
+    int lower, tree; /* detached clones: template, sandbox directory */
+    int upper, work;
+};
+
+struct option {
+    const char *key, *value; /* value NULL: a flag */
+};
+
+static const struct option options[] = {
+    {"volatile",     NULL},
+    {"redirect_dir", "on"},
+    {"index",        "on"},
+    {"nfs_export",   "on"},
+};
+
+static int set_options(int fs, struct err *err)
+{
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
+        const struct option *o = &options[i];
+        unsigned command = o->value == NULL ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+
+        if (fsconfig(fs, command, o->key, o->value, 0) != 0)
+            return err_sys(err, errno, "overlay option %s", o->key);
+    }
+    return 0;
+}
+
+/* An idmapped upper belongs to the sandbox's root, so the work directory must be made by it too:
+ * otherwise the kernel says EOVERFLOW and goes read-only. The creator keeps its capabilities while
+ * its file-system ids change (SECBIT_NO_SETUID_FIXUP, see mounts.c). */
+static int create(int fs, uint32_t uid, struct err *err)
+{
+    int result;
+
+    ignore(setfsgid(uid));
+    ignore(setfsuid(uid));
+    result = fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+    if (result != 0)
+        result = err_sys(err, errno, "overlay");
+    ignore(setfsuid(0));
+    ignore(setfsgid(0));
+    return result;
+}
+
+static int mount_fs(int fs, const struct overlay_spec *spec, int *out_fd, struct err *err)
+{
+    uint32_t uid = spec->userns_fd >= 0 ? spec->uid : 0;
+
+    if (set_options(fs, err) != 0 || create(fs, uid, err) != 0)
+        return -1;
+    *out_fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
+    if (*out_fd < 0)
+        return err_sys(err, errno, "fsmount overlay");
+    return 0;
+}
+
+static int layers_open(const struct overlay_spec *spec, struct layers *l, struct err *err)
+{
+    if (tree_clone(spec->rootfs, 0, spec->userns_fd, &l->lower, err) != 0 ||
+        tree_clone(spec->dir, 0, spec->userns_fd, &l->tree, err) != 0)
+        return -1;
+    l->upper = openat(l->tree, "u", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    l->work = openat(l->tree, "w", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (l->upper < 0 || l->work < 0)
+        return err_sys(err, errno, "open the layers in %s", spec->dir);
+    return 0;
+}
+
+static void layers_close(struct layers *l)
+{
+    own_close_fd(&l->upper);
+    own_close_fd(&l->work);
+    own_close_fd(&l->tree);
+    own_close_fd(&l->lower);
+}
+
+static int by_descriptor(const struct overlay_spec *spec, struct layers *l, int *out_fd,
+                         struct err *err)
+{
+    auto_fd int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+
+    if (fs < 0)
+        return err_sys(err, errno, "fsopen overlay");
+    if (fsconfig(fs, FSCONFIG_SET_FD, "lowerdir+", NULL, l->lower) != 0)
+        return err_sys(err, errno, "overlay lower layer by descriptor");
+    if (fsconfig(fs, FSCONFIG_SET_FD, "upperdir", NULL, l->upper) != 0 ||
+        fsconfig(fs, FSCONFIG_SET_FD, "workdir", NULL, l->work) != 0)
+        return err_sys(err, errno, "overlay upper layer by descriptor");
+    return mount_fs(fs, spec, out_fd, err);
+}
+
+static int set_path(int fs, const char *key, const char *stage, const char *rest, struct err *err)
+{
+    char path[PATH_SIZE];
+    int len = snprintf(path, sizeof(path), "%s/%s", stage, rest);
+
+    if (len < 0 || (size_t)len >= sizeof(path))
+        return err_set(err, ERR_INVALID, "overlay: path too long");
+    if (fsconfig(fs, FSCONFIG_SET_STRING, key, path, 0) != 0)
+        return err_sys(err, errno, "overlay %s=%s", key, path);
+    return 0;
+}
+
+static int attach(int tree, const char *stage, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+
+    ignore(snprintf(path, sizeof(path), "%s/%s", stage, name));
+    if (move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        return err_sys(err, errno, "attach %s", path);
+    return 0;
+}
+
+static void detach(const char *stage, const char *name)
+{
+    char path[PATH_SIZE];
+
+    ignore(snprintf(path, sizeof(path), "%s/%s", stage, name));
+    ignore(umount2(path, MNT_DETACH)); /* not attached is fine */
+}
+
+/* For kernels that take paths only (before 6.8 and 6.13): the trees are attached for the moment in
+ * the creator's own mount namespace. */
+static int by_path(const struct overlay_spec *spec, struct layers *l, int *out_fd, struct err *err)
+{
+    auto_fd int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+    const char *stage = spec->stage;
+    int result = -1;
+
+    if (fs < 0)
+        return err_sys(err, errno, "fsopen overlay");
+    if (attach(l->lower, stage, "lower", err) == 0 && attach(l->tree, stage, "upper", err) == 0 &&
+        set_path(fs, "lowerdir", stage, "lower", err) == 0 &&
+        set_path(fs, "upperdir", stage, "upper/u", err) == 0 &&
+        set_path(fs, "workdir", stage, "upper/w", err) == 0)
+        result = mount_fs(fs, spec, out_fd, err);
+    detach(stage, "upper");
+    detach(stage, "lower");
+    return result;
+}
+
+int overlay_make(const struct overlay_spec *spec, int *out_fd, struct err *err)
+{
+    struct layers l = {-1, -1, -1, -1};
+    int result = layers_open(spec, &l, err);
+
+    if (result == 0 && spec->stage == NULL)
+        result = by_descriptor(spec, &l, out_fd, err);
+    else if (result == 0)
+        result = by_path(spec, &l, out_fd, err);
+    layers_close(&l);
+    return result;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The root file system of a sandbox: a detached overlay of the template and an upper layer. */
+#ifndef RUNTIME_LINUX_OVERLAY_H
+#define RUNTIME_LINUX_OVERLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct overlay_spec {
+    const char *rootfs; /* lower layer, never written */
+    const char *dir;    /* holds u (upper) and w (work) */
+    int userns_fd;      /* layers are mapped through it; -1: taken as they are */
+    uint32_t uid;       /* host id of the map's 0 */
+    const char *stage;  /* NULL: give layers by descriptor; else the private directory that holds
+                           the empty lower/ and upper/, and layers are given by path */
+};
+
+/* Runs on a creator (see mounts.h). The mount is attached nowhere: *out_fd is all that holds it. */
+must_check int overlay_make(const struct overlay_spec *spec, int *out_fd, struct err *err);
+
+#endif

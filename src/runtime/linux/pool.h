@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prepared cells: a network namespace and empty control groups, made ahead by a thread of low
+ * priority, because making them costs as much as all the rest of a launch. */
+#ifndef RUNTIME_LINUX_POOL_H
+#define RUNTIME_LINUX_POOL_H
+
+#include <pthread.h>
+
+#include "base/err.h"
+#include "runtime/linux/cgroup.h"
+#include "runtime/linux/slots.h"
+
+enum {
+    POOL_MAX = 1024,
+    POOL_PREFIX_SIZE = 16,
+};
+
+struct cell {
+    int netns_fd, sysfs_fd;
+    char cgroup[CGROUP_NAME_SIZE];
+};
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t wanted;
+    pthread_t thread;
+    bool has_thread, is_closing;
+    struct cell *cells;
+    size_t count, target;
+    char prefix[POOL_PREFIX_SIZE]; /* of the groups' names */
+    char run[POOL_PREFIX_SIZE];    /* random: names of an earlier process are not met again */
+    uint64_t serial;
+    int host_netns_fd; /* borrowed */
+    const struct cgroups *cgroups;
+    struct slots *slots;
+};
+
+struct pool_config {
+    size_t target;
+    const char *prefix;
+    int host_netns_fd;
+    const struct cgroups *cgroups;
+    struct slots *slots;
+};
+
+must_check int pool_init(struct pool *p, const struct pool_config *config, struct err *err);
+void pool_done(struct pool *p); /* frees the cells that nobody took */
+/* A prepared cell, or one made on the spot. Any thread. */
+must_check int pool_take(struct pool *p, struct cell *out, struct err *err);
+void cell_free(const struct cgroups *g, struct cell *c);
+
+#endif

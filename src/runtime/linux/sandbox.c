@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The struct of one sandbox: made by driver.c and adopt.c, freed by lifecycle.c. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+
+#include "runtime/linux/driver_internal.h"
+
+struct sandbox *sandbox_new(struct linux_driver *d, const char *id)
+{
+    struct sandbox *s = mem_zero(sizeof(*s));
+
+    s->driver = d;
+    ignore(snprintf(s->id, sizeof(s->id), "%s", id)); /* checked by runtime.c: it fits */
+    s->cell = (struct cell){-1, -1, ""};
+    s->root_fd = s->dev_fd = -1;
+    s->control_fd = s->child_control_fd = -1;
+    s->pidfd = -1;
+    list_push(&d->all, &s->all);
+    return s;
+}
+
+void sandbox_free(struct sandbox *s)
+{
+    struct list_node *n;
+
+    timer_stop(&s->deadline);
+    watch_stop(&s->control_watch);
+    watch_stop(&s->pid_watch);
+    disk_remove(&s->driver->disk, &s->disk);
+    while ((n = list_pop(&s->stops)) != NULL)
+        free(container_of(n, struct stop_waiter, node));
+    own_close_fd(&s->cell.netns_fd);
+    own_close_fd(&s->cell.sysfs_fd);
+    own_close_fd(&s->root_fd);
+    own_close_fd(&s->dev_fd);
+    own_close_fd(&s->control_fd);
+    own_close_fd(&s->child_control_fd);
+    own_close_fd(&s->pidfd);
+    free(s->rootfs);
+    free(s->hostname);
+    free(s->init);
+    list_remove(&s->all);
+    free(s);
+}
+
+/* Its first process is the init of its pid namespace: the kernel ends all others with it, and lets
+ * no new one begin. */
+void sandbox_kill(struct sandbox *s)
+{
+    ignore(pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0)); /* gone already is fine */
+}
+
+void sandbox_watch_disk(struct sandbox *s)
+{
+    s->disk.dir = s->dir;
+    s->disk.cgroup = s->cell.cgroup;
+    s->disk.limit = s->limits.disk_bytes;
+    s->disk.pid = s->pid;
+    s->disk.pidfd = s->pidfd;
+    disk_add(&s->driver->disk, &s->disk);
+}
+
+void sandbox_collect(struct sandbox *s)
+{
+    siginfo_t gone = {0};
+
+    s->pid = 0;
+    if (!s->is_child)
+        return;
+    while (waitid(P_PIDFD, (id_t)s->pidfd, &gone, WEXITED | __WALL) != 0) {
+        if (errno != EINTR)
+            return;
+    }
+    s->was_killed = gone.si_code == CLD_KILLED && gone.si_status == SIGKILL;
+}
