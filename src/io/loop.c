@@ -36,7 +36,8 @@ struct loop {
     struct watch letter_watch;
     struct watch signal_watch;
     sigset_t signal_set;
-    int event_at, event_count; /* the part of the batch not delivered yet */
+    const struct watch *current; /* whose event is being delivered, NULL once it was stopped */
+    int event_at, event_count;   /* the part of the batch not delivered yet */
     struct epoll_event events[LOOP_BATCH];
     struct signal_row signals[LOOP_SIGNALS];
 };
@@ -124,9 +125,12 @@ static void deliver_events(struct loop *l)
         if (w == NULL)
             continue; /* stopped after it was fetched */
         events = e->events & (w->events | EPOLLHUP | EPOLLERR);
-        if (events != 0)
-            w->fn(w->ctx, events);
+        if (events == 0)
+            continue;
+        l->current = w;
+        w->fn(w->ctx, events);
     }
+    l->current = NULL;
     l->event_at = l->event_count = 0;
 }
 
@@ -239,7 +243,14 @@ void watch_stop(struct watch *w)
         if (l->events[i].data.ptr == w)
             l->events[i].data.ptr = NULL;
     }
+    if (l->current == w)
+        l->current = NULL;
     w->loop = NULL;
+}
+
+bool watch_survives(const struct loop *l, const struct watch *w)
+{
+    return l->current == w;
 }
 
 /* Timers */

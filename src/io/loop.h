@@ -60,6 +60,10 @@ must_check int watch_start(struct loop *l, struct watch *w, int fd, uint32_t eve
 void watch_set(struct watch *w, uint32_t events); /* change the mask; 0 keeps it registered */
 void watch_stop(struct watch *w);                 /* before close(fd); harmless when stopped */
 
+/* For a callback of `w` that calls others in turn: was it not stopped meanwhile? Looks at the loop
+ * only, as the memory of `w` may be gone. */
+bool watch_survives(const struct loop *l, const struct watch *w);
+
 /* One-shot. Starting a running timer moves it. A timer may restart itself in its callback. */
 void timer_start(struct loop *l, struct timer *t, uint64_t delay_ms, loop_fn *fn, void *ctx);
 void timer_stop(struct timer *t);

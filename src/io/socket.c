@@ -196,11 +196,11 @@ static bool is_passing(int sys)
 static void on_listener_event(void *ctx, uint32_t events)
 {
     struct listener *s = ctx;
-    bool is_gone = false;
+    struct watch *w = &s->watch;
+    struct loop *l = w->loop;
 
     (void)events;
-    s->is_gone = &is_gone;
-    for (int i = 0; i < ACCEPT_BATCH && !is_gone; i++) {
+    for (int i = 0; i < ACCEPT_BATCH && watch_survives(l, w); i++) {
         int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
@@ -208,13 +208,11 @@ static void on_listener_event(void *ctx, uint32_t events)
         } else if (errno == EAGAIN) {
             break;
         } else if (!is_passing(errno)) {
-            watch_set(&s->watch, 0);
-            timer_start(s->watch.loop, &s->pause, ACCEPT_PAUSE_MS, on_pause_end, s);
+            watch_set(w, 0);
+            timer_start(l, &s->pause, ACCEPT_PAUSE_MS, on_pause_end, s);
             break;
         }
     }
-    if (!is_gone)
-        s->is_gone = NULL;
 }
 
 int listener_start(struct listener *s, struct loop *l, int fd, void (*on_accept)(void *ctx, int fd),
@@ -237,7 +235,4 @@ void listener_stop(struct listener *s)
     timer_stop(&s->pause);
     own_close_fd(&s->fd);
     s->fd = -1;
-    if (s->is_gone != NULL)
-        *s->is_gone = true;
-    s->is_gone = NULL;
 }

@@ -32,7 +32,6 @@ struct listener {
     struct timer pause;
     void (*on_accept)(void *ctx, int fd); /* takes the descriptor; may stop and free the listener */
     void *ctx;
-    bool *is_gone; /* private: set while accepting */
 };
 
 /* Takes the descriptor, also when it fails. */

@@ -24,7 +24,7 @@ struct end {
     struct buf got;
     size_t eat_max; /* bytes consumed per on_data; 0: none */
     int data_calls, drain_calls, fail_calls;
-    bool stops_at_eof, stops_at_fail, stops_at_data, closes_at_data;
+    bool stops_at_eof, stops_at_fail, stops_at_data;
     bool is_calling; /* our code is inside a stream_… call: no callback may come */
     size_t left;     /* bytes a producer has still to write */
     size_t most_held;
@@ -37,12 +37,6 @@ static void on_data(void *ctx)
 
     CHECK(!e->is_calling);
     e->data_calls++;
-    if (e->closes_at_data) {
-        loop_stop(e->loop);
-        stream_close(&e->stream);
-        free(e);
-        return;
-    }
     if (in.len > e->most_held)
         e->most_held = in.len;
     in = str_upto(in, e->eat_max);
@@ -319,15 +313,25 @@ static void pause_holds_a_call_that_was_due(void)
     loop_free(l);
 }
 
+static void on_data_frees(void *ctx)
+{
+    struct end *e = ctx;
+
+    loop_stop(e->loop);
+    stream_close(&e->stream);
+    free(e);
+}
+
 static void owner_may_be_freed_by_a_callback(void)
 {
+    static const struct stream_events freeing = {on_data_frees, on_drain, on_fail};
     struct loop *l = help_loop();
     struct end *a = mem_zero(sizeof(*a));
     int fds[2];
 
     help_pair(fds);
     open_end(a, l, fds[0]);
-    a->closes_at_data = true;
+    a->stream.events = &freeing;
     a->left = BULK; /* a drain and a failure would be due as well */
     produce(a);
     CHECK(write(fds[1], "abc", 3) == 3);
