@@ -300,8 +300,10 @@ static void queue(struct stream *s, const struct iovec *iov, size_t count)
         fail(s, ENOMEM);
         return;
     }
-    if (s->out.len > STREAM_HIGH)
+    if (s->out.len > STREAM_HIGH) {
         s->flags |= STREAM_ABOVE_HIGH;
+        s->flags &= (uint16_t)~STREAM_TELL_DRAIN; /* full again before it was told */
+    }
 }
 
 /* Send as much as the kernel takes now, then queue the rest. */

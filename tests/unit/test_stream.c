@@ -313,6 +313,42 @@ static void pause_holds_a_call_that_was_due(void)
     loop_free(l);
 }
 
+static void on_data_refills(void *ctx)
+{
+    static const char block[100000] = {0};
+    struct end *e = ctx;
+
+    stream_consume(&e->stream, e->stream.in.len);
+    while (stream_write(&e->stream, (struct str){block, sizeof(block)}))
+        continue;
+    loop_stop(e->loop);
+}
+
+/* One event brings bytes and room; the answer to the bytes takes the room: then no drain is due. */
+static void drain_is_not_told_when_full_again(void)
+{
+    static const struct stream_events refilling = {on_data_refills, on_drain, on_fail};
+    static char sink[400000];
+    struct loop *l = help_loop();
+    struct end a;
+    struct err err;
+    int fds[2];
+
+    CHECK(socket_pair(SOCK_STREAM, fds, &err) == 0);
+    open_end(&a, l, fds[0]);
+    a.stream.events = &refilling;
+    on_data_refills(&a);
+    help_run(l);
+    while (read(fds[1], sink, sizeof(sink)) > 0)
+        continue;
+    CHECK(write(fds[1], "x", 1) == 1);
+    help_run(l);
+    CHECK(stream_unsent(&a.stream) > STREAM_HIGH && a.drain_calls == 0);
+    close_end(&a);
+    own_close_fd(&fds[1]);
+    loop_free(l);
+}
+
 static void on_data_frees(void *ctx)
 {
     struct end *e = ctx;
@@ -497,6 +533,7 @@ int main(int argc, char **argv)
         {"pause holds data and end",                   pause_holds_data_and_end                },
         {"resume with bytes calls once",               resume_with_bytes_calls_once            },
         {"pause holds a call that was due",            pause_holds_a_call_that_was_due         },
+        {"drain is not told when full again",          drain_is_not_told_when_full_again       },
         {"the owner may be freed by a callback",       owner_may_be_freed_by_a_callback        },
         {"an answer before a reset is kept",           answer_before_a_reset_is_kept           },
         {"connects",                                   connects                                },
