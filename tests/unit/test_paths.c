@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* envd/paths: what a client's path means, and trees made and removed. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "envd/paths.h"
+#include "test.h"
+
+static const struct user user = {
+    1000, 1000, {"user",       4 },
+      {"/home/user", 10}
+};
+
+static void resolving(void)
+{
+    static const struct {
+        const char *path, *workdir, *want; /* want NULL: ERR_INVALID */
+    } rows[] = {
+        {"",            "",     "/home/user"      },
+        {"",            "/app", "/app"            },
+        {"",            "app",  "/home/user/app"  },
+        {"~",           "/app", "/home/user"      },
+        {"~/",          "",     "/home/user"      },
+        {"~/a/../b",    "",     "/home/user/b"    },
+        {"~root",       "",     NULL              },
+        {"~root/x",     "",     NULL              },
+        {"a.txt",       "/app", "/home/user/a.txt"},
+        {"./a//b/.",    "",     "/home/user/a/b"  },
+        {"../../../..", "",     "/"               },
+        {"../x",        "",     "/home/x"         },
+        {"/a/../b",     "",     "/a/../b"         },
+        {"/",           "",     "/"               },
+    };
+    struct arena a;
+
+    arena_init(&a, 1 << 20);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct str out = {0};
+        struct err err = {0};
+        int rc = path_resolve(str_of(rows[i].path), &user, str_of(rows[i].workdir), &a, &out, &err);
+
+        test_note("'%s' -> '%.*s'", rows[i].path, STR_ARG(out));
+        CHECK((rc == 0) == (rows[i].want != NULL));
+        CHECK(rc == 0 ? str_is(out, rows[i].want) && out.at[out.len] == '\0'
+                      : err.kind == ERR_INVALID);
+    }
+    arena_done(&a);
+}
+
+static void refusing(void)
+{
+    static char large[PATH_LEN_MAX + 2];
+    struct arena a;
+    struct str out;
+    struct err err;
+
+    arena_init(&a, 1 << 20);
+    memset(large, 'a', sizeof(large) - 1);
+    CHECK(path_resolve(str_of(large), &user, STR(""), &a, &out, &err) != 0);
+    large[PATH_LEN_MAX] = '\0';
+    CHECK(path_resolve(str_of(large), &user, STR(""), &a, &out, &err) != 0); /* home in front */
+    large[0] = '/';
+    CHECK(path_resolve(str_of(large), &user, STR(""), &a, &out, &err) == 0);
+    CHECK(path_resolve(STR("/a\0b"), &user, STR(""), &a, &out, &err) != 0);
+    arena_done(&a);
+}
+
+static void parts(void)
+{
+    struct arena a;
+
+    arena_init(&a, 65536);
+    CHECK(str_is(path_base(STR("/a/b")), "b"));
+    CHECK(str_is(path_base(STR("/a/b//")), "b"));
+    CHECK(str_is(path_base(STR("/")), "/"));
+    CHECK(str_is(path_parent(STR("/a/b"), &a), "/a"));
+    CHECK(str_is(path_parent(STR("/a//b/"), &a), "/a"));
+    CHECK(str_is(path_parent(STR("/a"), &a), "/"));
+    CHECK(str_is(path_parent(STR("/"), &a), "/"));
+    arena_done(&a);
+}
+
+static void touch(const char *path)
+{
+    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    CHECK(fd >= 0);
+}
+
+static void trees(void)
+{
+    const struct user me = {
+        getuid(), getgid(), {"me", 2},
+          {"/",  1}
+    };
+    char root[] = "/tmp/test_paths.XXXXXX";
+    char path[256];
+    struct stat st;
+    struct err err;
+
+    CHECK(mkdtemp(root) != NULL);
+    snprintf(path, sizeof(path), "%s/a//b/c/", root);
+    CHECK(path_make_dirs(path, &me, &err) == 0);
+    CHECK(path_make_dirs(path, &me, &err) == 0);
+    CHECK(stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+    snprintf(path, sizeof(path), "%s/a/file", root);
+    touch(path);
+    CHECK(path_make_dirs(path, &me, &err) != 0 && err.kind == ERR_INVALID);
+    snprintf(path, sizeof(path), "%s/a/link", root);
+    CHECK(symlink("/", path) == 0);
+    snprintf(path, sizeof(path), "%s/a/b/dangling", root);
+    CHECK(symlink("nowhere", path) == 0);
+    snprintf(path, sizeof(path), "%s/none", root);
+    CHECK(path_remove(path, &err) == 0);
+    CHECK(path_remove(root, &err) == 0);
+    CHECK(lstat(root, &st) != 0 && stat("/", &st) == 0);
+    CHECK(path_remove(root, &err) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"what a path means",      resolving},
+        {"paths that are refused", refusing },
+        {"base and parent",        parts    },
+        {"make and remove a tree", trees    },
+    };
+
+    return test_main(tests, COUNT_OF(tests), argc, argv);
+}
