@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The processes that clients started, and those who listen to them.
+ *
+ * Life: process_start_rpc() makes one (running); the reaper notes its exit; it ends when stdout and
+ * stderr have reached their end as well, or at once when a signal was sent through SendSignal;
+ * its exit status is kept for a late Connect (PROCESS_RETAIN_MS), then it is forgotten.
+ *
+ * Output goes to every subscriber as it comes; without any it is discarded. The slowest subscriber
+ * sets the pace: while one has more than STREAM_HIGH bytes unsent, the pipe is not read, so the
+ * program waits and memory stays flat. A subscriber that lets others wait for SUBSCRIBER_LAG_MS, or
+ * that is alone and makes no progress for SUBSCRIBER_STALL_MS, is cut off. */
+#ifndef ENVD_PROCESS_H
+#define ENVD_PROCESS_H
+
+#include <sys/types.h>
+
+#include "envd/messages.h"
+#include "envd/rpc.h"
+#include "io/loop.h"
+
+enum {
+    PROCESSES_MAX = 1024,       /* running at a time */
+    PROCESSES_ENDED_MAX = 1024, /* exit statuses kept */
+    PROCESS_RETAIN_MS = 30000,
+    PROCESS_TAG_MAX = 1024, /* bytes */
+    PROCESS_ARGS_MAX = 65536,
+    SUBSCRIBERS_MAX = 64, /* of one process */
+    SUBSCRIBER_STALL_MS = 60000,
+    SUBSCRIBER_LAG_MS = 1000,
+    OUTPUT_CHUNK = 32 << 10, /* most bytes in one message, pipe */
+    PTY_CHUNK = 16 << 10,    /* the same, terminal */
+    INPUT_MAX = 4 << 20,     /* bytes waiting for a process to read its stdin */
+    INPUT_WAITS_MAX = 64,    /* SendInput calls waiting with them */
+    STATUS_TEXT_MAX = 64,
+};
+
+struct process;
+
+struct process_output {
+    struct process *process;
+    int fd; /* -1: reached its end */
+    enum data_kind kind;
+    struct watch watch;
+};
+
+struct process_input {
+    int fd;          /* -1: closed or never open */
+    bool is_closing; /* close when `waiting` is written */
+    struct watch watch;
+    struct buf waiting;
+    uint64_t accepted, written; /* bytes, since the start */
+    struct list waits;          /* struct input_wait */
+    size_t wait_count;
+};
+
+struct process_table {
+    struct loop *loop;
+    struct list running, ended; /* struct process, oldest first */
+    size_t running_count, ended_count;
+};
+
+struct process {
+    struct list_node node;
+    struct process_table *table;
+    pid_t pid;
+    struct arena arena; /* owns `config` while it runs */
+    const struct process_config *config;
+    char *tag; /* or NULL */
+    bool is_pty;
+    bool is_dead;     /* exited; output may still come from its children */
+    bool is_stopping; /* was signalled: do not wait for its children's output */
+    bool is_ended;
+    bool is_paused;             /* output is not read: a subscriber is behind */
+    int exit_code, exit_status; /* of siginfo_t: CLD_…, and code or signal */
+    char status_text[STATUS_TEXT_MAX];
+    struct process_output outputs[2];
+    struct process_input input;
+    struct list subscribers; /* struct subscriber */
+    size_t subscriber_count;
+    struct timer timer; /* running: deadline; ended: forget */
+    struct timer stall;
+};
+
+void processes_init(struct process_table *t, struct loop *l);
+/* Kills all that run, forgets everything. Nobody is told. */
+void processes_done(struct process_table *t);
+/* By pid or tag; the running one first, then (if may_be_ended) the latest that ended. NULL: none.
+ */
+struct process *process_find(const struct process_table *t, const struct selector *s,
+                             bool may_be_ended);
+/* Allocate; everything closed, not in the table. NULL: no memory. */
+struct process *process_new(struct process_table *t);
+/* It runs as `pid` now: enters the table. deadline_ms > 0: killed after that. */
+void process_enter(struct process *p, pid_t pid, uint64_t deadline_ms);
+void process_free(struct process *p); /* one that never entered, or that ended */
+/* SIGCHLD: collect every exit, also of orphans that PID 1 inherited. */
+void processes_reap(struct process_table *t);
+/* To the process and its group: `sleep 9 && echo` dies whole. Its end no longer waits for output.
+ */
+void process_signal(struct process *p, int signal);
+/* Has it ended by now? If so tell everybody and keep the status. */
+void process_check_end(struct process *p);
+void process_end_event(const struct process *p, struct end_event *out);
+
+/* process_output.c */
+must_check int output_open(struct process *p, size_t index, int fd, enum data_kind kind,
+                           struct err *err); /* takes fd */
+void output_close(struct process_output *o);
+void output_drain(struct process_output *o); /* read what is there, bounded */
+void process_pause(struct process *p);
+void process_resume(struct process *p);
+
+/* process_input.c */
+/* Takes fd. */
+void input_open(struct process *p, int fd);
+/* Write, or keep for later; answers the call when the last byte is written. */
+void input_send(struct process *p, struct str data, struct rpc_call *call);
+void input_end(struct process *p);   /* close when what waits is written */
+void input_close(struct process *p); /* now; waiting calls are answered with an error */
+
+/* process_stream.c */
+struct subscriber;
+/* NULL: no memory or SUBSCRIBERS_MAX reached. */
+struct subscriber *subscriber_new(struct process *p);
+/* Open the stream: from now on it owns the call's exchange. The start event is sent. */
+void subscriber_start(struct subscriber *s, const struct rpc_call *call);
+void subscriber_free(struct subscriber *s); /* leaves the process; harmless on NULL */
+void process_publish(struct process *p, const struct process_event *event);
+/* Cut all streams. */
+void process_drop_subscribers(struct process *p);
+/* Last event, end of all streams. */
+void process_publish_end(struct process *p, const struct process_event *event);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subscribers: the open streams of Start and Connect. See process.h for who waits for whom. */
+#include "envd/process.h"
+
+enum {
+    FRAME_MAX = 128 << 10 /* a message of OUTPUT_CHUNK bytes in base64, with room to spare */
+};
+
+struct subscriber {
+    struct list_node node;
+    struct process *process;
+    struct rpc_peer peer;
+    struct timer keepalive, deadline;
+    uint64_t keepalive_ms;
+    uint64_t sent_at_ms;    /* when the last message left */
+    uint64_t blocked_at_ms; /* since when it is behind; 0: it is not */
+};
+
+/* One event in the encodings that subscribers ask for, each made when it is first needed. */
+struct frames {
+    const struct process_event *event;
+    bool is_last; /* the end of the stream follows in the same write */
+    struct buf json, proto;
+};
+
+static void frames_init(struct frames *f, const struct process_event *event, bool is_last)
+{
+    f->event = event;
+    f->is_last = is_last;
+    buf_init(&f->json, FRAME_MAX);
+    buf_init(&f->proto, FRAME_MAX);
+}
+
+static void frames_done(struct frames *f)
+{
+    buf_done(&f->json);
+    buf_done(&f->proto);
+}
+
+/* Empty when memory is out. */
+static struct str frames_get(struct frames *f, enum connect_form form)
+{
+    struct buf *frame = form == CONNECT_STREAM_JSON ? &f->json : &f->proto;
+    struct process_event event = *f->event;
+    const struct event_response response = {&event};
+
+    if (frame->len > 0)
+        return buf_str(frame);
+    rpc_envelope(form, &event_response_message, &response, frame);
+    if (f->is_last)
+        envelope_end(frame, CONNECT_OK, (struct str){NULL, 0});
+    return buf_ok(frame) ? buf_str(frame) : (struct str){NULL, 0};
+}
+
+static struct subscriber *of_node(struct list_node *n)
+{
+    return container_of(n, struct subscriber, node);
+}
+
+struct subscriber *subscriber_new(struct process *p)
+{
+    struct subscriber *s;
+
+    if (p->subscriber_count >= SUBSCRIBERS_MAX)
+        return NULL;
+    s = calloc(1, sizeof(*s));
+    if (s != NULL)
+        s->process = p;
+    return s;
+}
+
+/* Who is behind decides whether the process is read; look again after any change. */
+static void set_pace(struct process *p);
+
+static void leave(struct subscriber *s)
+{
+    timer_stop(&s->keepalive);
+    timer_stop(&s->deadline);
+    if (!list_linked(&s->node))
+        return;
+    list_remove(&s->node);
+    s->process->subscriber_count--;
+}
+
+void subscriber_free(struct subscriber *s)
+{
+    if (s == NULL)
+        return;
+    leave(s);
+    free(s);
+}
+
+static void gone(void *ctx, struct exchange *x)
+{
+    struct subscriber *s = ctx;
+    struct process *p = s->process;
+
+    (void)x;
+    subscriber_free(s);
+    set_pace(p);
+}
+
+static void cut_off(struct subscriber *s)
+{
+    struct exchange *x = s->peer.x;
+
+    exchange_on_gone(x, NULL, NULL);
+    subscriber_free(s);
+    exchange_abort(x);
+}
+
+void process_drop_subscribers(struct process *p)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&p->subscribers)) != NULL)
+        cut_off(of_node(n));
+}
+
+/* Somebody has been behind for too long? */
+static void stall_check(void *ctx)
+{
+    struct process *p = ctx;
+    uint64_t now = loop_now_ms(p->table->loop);
+    struct list_node *next;
+    size_t behind = 0;
+    uint64_t limit;
+
+    for (struct list_node *n = list_first(&p->subscribers); n; n = list_next(&p->subscribers, n))
+        behind += of_node(n)->blocked_at_ms != 0;
+    limit = behind < p->subscriber_count ? SUBSCRIBER_LAG_MS : SUBSCRIBER_STALL_MS;
+    for (struct list_node *n = list_first(&p->subscribers); n != NULL; n = next) {
+        struct subscriber *s = of_node(n);
+
+        next = list_next(&p->subscribers, n);
+        if (s->blocked_at_ms != 0 && now - s->blocked_at_ms >= limit)
+            cut_off(s);
+    }
+    set_pace(p);
+}
+
+static void set_pace(struct process *p)
+{
+    size_t behind = 0;
+
+    if (p->is_ended)
+        return;
+    for (struct list_node *n = list_first(&p->subscribers); n; n = list_next(&p->subscribers, n))
+        behind += of_node(n)->blocked_at_ms != 0;
+    if (behind == 0) {
+        timer_stop(&p->stall);
+        process_resume(p);
+        return;
+    }
+    process_pause(p);
+    if (!timer_running(&p->stall))
+        timer_start(p->table->loop, &p->stall, SUBSCRIBER_LAG_MS, stall_check, p);
+}
+
+static void drained(void *ctx, struct exchange *x)
+{
+    struct subscriber *s = ctx;
+
+    (void)x;
+    s->blocked_at_ms = 0;
+    set_pace(s->process);
+}
+
+static void send(struct subscriber *s, struct str frame)
+{
+    uint64_t now = loop_now_ms(s->process->table->loop);
+
+    s->sent_at_ms = now;
+    if (!exchange_write(s->peer.x, frame) && s->blocked_at_ms == 0)
+        s->blocked_at_ms = now;
+}
+
+static void keepalive_due(void *ctx)
+{
+    struct subscriber *s = ctx;
+    struct loop *loop = s->process->table->loop;
+    struct empty nothing = {0};
+    struct process_event event = {.which = EVENT_KEEPALIVE, .keepalive = &nothing};
+    uint64_t silent_ms = loop_now_ms(loop) - s->sent_at_ms;
+    struct frames f;
+
+    if (silent_ms >= s->keepalive_ms && s->blocked_at_ms == 0) {
+        frames_init(&f, &event, false);
+        send(s, frames_get(&f, s->peer.form));
+        frames_done(&f);
+        silent_ms = 0;
+    }
+    if (silent_ms >= s->keepalive_ms)
+        silent_ms = 0; /* it is behind: nothing to keep alive */
+    timer_start(loop, &s->keepalive, s->keepalive_ms - silent_ms, keepalive_due, s);
+}
+
+static void deadline_reached(void *ctx)
+{
+    struct subscriber *s = ctx;
+    struct process *p = s->process;
+    struct rpc_peer peer = s->peer;
+
+    exchange_on_gone(peer.x, NULL, NULL);
+    exchange_on_drain(peer.x, NULL, NULL);
+    subscriber_free(s);
+    rpc_stream_end(peer, CONNECT_DEADLINE_EXCEEDED, "the deadline of the call was exceeded");
+    set_pace(p);
+}
+
+void subscriber_start(struct subscriber *s, const struct rpc_call *call)
+{
+    struct process *p = s->process;
+    struct loop *loop = p->table->loop;
+    struct start_event start = {.pid = (uint32_t)p->pid};
+    struct process_event event = {.which = EVENT_START, .start = &start};
+    struct frames f;
+
+    s->peer = call->peer;
+    s->keepalive_ms = call->keepalive_ms;
+    list_push(&p->subscribers, &s->node);
+    p->subscriber_count++;
+    exchange_on_gone(s->peer.x, gone, s);
+    exchange_on_drain(s->peer.x, drained, s);
+    rpc_stream_open(s->peer);
+    frames_init(&f, &event, false);
+    send(s, frames_get(&f, s->peer.form));
+    frames_done(&f);
+    timer_start(loop, &s->keepalive, s->keepalive_ms, keepalive_due, s);
+    if (call->timeout_ms > 0)
+        timer_start(loop, &s->deadline, call->timeout_ms, deadline_reached, s);
+}
+
+void process_publish(struct process *p, const struct process_event *event)
+{
+    struct list_node *next;
+    struct frames f;
+
+    frames_init(&f, event, false);
+    for (struct list_node *n = list_first(&p->subscribers); n != NULL; n = next) {
+        struct subscriber *s = of_node(n);
+        struct str frame = frames_get(&f, s->peer.form);
+
+        next = list_next(&p->subscribers, n);
+        if (frame.len > 0)
+            send(s, frame);
+        else
+            cut_off(s); /* no memory: better a broken stream than one with a hole */
+    }
+    frames_done(&f);
+    set_pace(p);
+}
+
+void process_publish_end(struct process *p, const struct process_event *event)
+{
+    struct list_node *n;
+    struct frames f;
+
+    frames_init(&f, event, true);
+    while ((n = list_first(&p->subscribers)) != NULL) {
+        struct subscriber *s = of_node(n);
+        struct rpc_peer peer = s->peer;
+        struct str frame = frames_get(&f, peer.form);
+
+        exchange_on_gone(peer.x, NULL, NULL);
+        exchange_on_drain(peer.x, NULL, NULL);
+        subscriber_free(s);
+        if (frame.len == 0) {
+            exchange_abort(peer.x);
+            continue;
+        }
+        exchange_write(peer.x, frame);
+        exchange_end(peer.x);
+    }
+    frames_done(&f);
+}
