@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may touch which path through /files (wire.md 3.9 to 3.12). */
+#include "envd/files.h"
+
+#include "base/clock.h"
+#include "envd/answer.h"
+#include "envd/guest.h"
+#include "envd/signature.h"
+
+/* The decoded parameter; .at NULL when absent. False: broken escape, or no memory. */
+static bool parameter(struct exchange *x, const char *name, struct str *out)
+{
+    struct str raw = url_query(exchange_head(x)->query, name);
+    char *text;
+    ssize_t len;
+
+    *out = (struct str){NULL, 0};
+    if (raw.at == NULL)
+        return true;
+    text = arena_alloc(exchange_arena(x), raw.len + 1);
+    len = text == NULL ? -1 : url_decode(raw, true, text);
+    if (len < 0)
+        return false;
+    *out = (struct str){text, (size_t)len};
+    return true;
+}
+
+/* NULL: may pass. */
+static const char *refusal(const struct guest *g, struct exchange *x,
+                           const struct signature_input *in, struct str signature)
+{
+    struct str given = http_field(exchange_head(x), "X-Access-Token");
+
+    if (g->config.access_token.len == 0)
+        return NULL;
+    if (given.at != NULL)
+        return str_eq_secret(given, g->config.access_token)
+                   ? NULL
+                   : "access token present in header but does not match";
+    return signature_check(signature, in, clock_wall_ms() / 1000);
+}
+
+bool files_begin(struct guest *g, struct exchange *x, const char *operation,
+                 struct files_request *out)
+{
+    struct signature_input in = {.operation = operation, .token = g->config.access_token};
+    struct str signature;
+    const char *why;
+    struct err err;
+
+    if (!parameter(x, "path", &in.path) || !parameter(x, "username", &in.user) ||
+        !parameter(x, "signature", &signature) ||
+        !parameter(x, "signature_expiration", &in.expiration)) {
+        answer_error(x, 400, "malformed query");
+        return false;
+    }
+    why = refusal(g, x, &in, signature);
+    if (why != NULL) {
+        answer_error(x, 401, "%s", why);
+        return false;
+    }
+    if (guest_user(g, in.user, exchange_arena(x), &out->user, &err) != 0) {
+        answer_failure(x, &err);
+        return false;
+    }
+    out->path = in.path;
+    return true;
+}

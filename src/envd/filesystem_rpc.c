@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* filesystem.Filesystem: Stat, MakeDir, Move, Remove. Everything is done as root; the user decides
+ * what relative paths mean and who owns what is created (wire.md 3.1). */
+#include <errno.h>
+#include <stdio.h>
+
+#include "envd/entry.h"
+#include "envd/guest.h"
+#include "envd/handlers.h"
+#include "envd/paths.h"
+
+static const struct empty nothing = {0};
+
+/* False: the call has been answered. */
+static bool resolve(struct rpc_call *call, const struct user *u, struct str path, struct str *out)
+{
+    struct err err;
+
+    if (path_resolve(path, u, call->guest->config.workdir, &call->arena, out, &err) == 0)
+        return true;
+    rpc_fail_err(call->peer, &err);
+    return false;
+}
+
+static void reply_entry(struct rpc_call *call, struct str path)
+{
+    struct entry_info info;
+    const struct entry_response response = {&info};
+    struct owners owners;
+    struct err err;
+
+    owners_init(&owners);
+    if (entry_read(path, &owners, &call->arena, &info, &err) == 0)
+        rpc_reply(call->peer, &entry_response_message, &response);
+    else
+        rpc_fail_err(call->peer, &err);
+    owners_done(&owners);
+}
+
+void filesystem_stat_rpc(struct rpc_call *call)
+{
+    const struct path_request *in = call->in;
+    struct user user;
+    struct str path;
+
+    if (rpc_user(call, &user) == 0 && resolve(call, &user, in->path, &path))
+        reply_entry(call, path);
+}
+
+void filesystem_make_dir_rpc(struct rpc_call *call)
+{
+    const struct path_request *in = call->in;
+    struct user user;
+    struct str path;
+    struct stat st;
+    struct err err;
+
+    if (rpc_user(call, &user) != 0 || !resolve(call, &user, in->path, &path))
+        return;
+    if (stat(path.at, &st) == 0 && S_ISDIR(st.st_mode)) {
+        rpc_fail(call->peer, CONNECT_ALREADY_EXISTS, "directory already exists: %.300s", path.at);
+        return;
+    }
+    if (stat(path.at, &st) == 0) {
+        rpc_fail(call->peer, CONNECT_INVALID_ARGUMENT,
+                 "path already exists but it is not a directory: %.300s", path.at);
+        return;
+    }
+    if (path_make_dirs(path.at, &user, &err) != 0)
+        rpc_fail_err(call->peer, &err);
+    else
+        reply_entry(call, path);
+}
+
+static void move(struct rpc_call *call, struct str from, struct str to)
+{
+    if (rename(from.at, to.at) == 0)
+        reply_entry(call, to);
+    else if (errno == ENOENT)
+        rpc_fail(call->peer, CONNECT_NOT_FOUND, "source file not found: %.300s", from.at);
+    else
+        rpc_fail(call->peer, CONNECT_INTERNAL, "error renaming '%.180s': %s", from.at,
+                 strerror(errno));
+}
+
+void filesystem_move_rpc(struct rpc_call *call)
+{
+    const struct move_request *in = call->in;
+    struct user user;
+    struct str from, to, parent;
+    struct stat st;
+    struct err err;
+
+    if (rpc_user(call, &user) != 0 || !resolve(call, &user, in->source, &from) ||
+        !resolve(call, &user, in->destination, &to))
+        return;
+    if (lstat(from.at, &st) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        rpc_fail(call->peer, CONNECT_NOT_FOUND, "source file not found: %.300s", from.at);
+        return;
+    }
+    parent = path_parent(to, &call->arena);
+    if (parent.at == NULL)
+        rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
+    else if (path_make_dirs(parent.at, &user, &err) != 0)
+        rpc_fail_err(call->peer, &err);
+    else
+        move(call, from, to);
+}
+
+void filesystem_remove_rpc(struct rpc_call *call)
+{
+    const struct path_request *in = call->in;
+    struct user user;
+    struct str path;
+    struct err err;
+
+    if (rpc_user(call, &user) != 0 || !resolve(call, &user, in->path, &path))
+        return;
+    if (path_remove(path.at, &err) != 0)
+        rpc_fail_err(call->peer, &err);
+    else
+        rpc_reply(call->peer, &empty_message, &nothing);
+}

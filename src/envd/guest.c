@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State of this envd as handlers ask for it: listeners, variables, users, the files that tell
+ * programs where they are. */
+#include "envd/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "envd/env.h"
+
+enum {
+    INTERNAL_VARS = 3,
+    HOSTS_MAX = 64 << 10, /* a larger /etc/hosts is left alone */
+};
+
+static void adopt_port(void *ctx, int fd)
+{
+    struct guest *g = ctx;
+
+    socket_no_delay(fd);
+    http_server_adopt(g->server, fd, TAG_PORT);
+}
+
+static int listen_on(struct guest *g, struct listener *l, const char *host, uint16_t port,
+                     struct err *err)
+{
+    char address[64];
+    int fd;
+
+    snprintf(address, sizeof(address), "%s:%u", host, port);
+    if (socket_listen_tcp(address, false, &fd, err) != 0)
+        return -1;
+    return listener_start(l, g->loop, fd, adopt_port, g, err);
+}
+
+int guest_listen(struct guest *g, uint16_t port, struct err *err)
+{
+    struct err no_ipv6;
+
+    /* An IPv6 socket may or may not take IPv4 as well (a host setting): try the wide one, then add
+     * IPv4, which fails as "in use" when the first has it already. */
+    if (listen_on(g, &g->listeners[0], "[::]", port, &no_ipv6) != 0)
+        return listen_on(g, &g->listeners[0], "0.0.0.0", port, err);
+    if (port == 0)
+        port = socket_port(g->listeners[0].fd);
+    if (listen_on(g, &g->listeners[1], "0.0.0.0", port, err) != 0 && err->sys != EADDRINUSE)
+        return -1;
+    return 0;
+}
+
+int guest_envs(const struct guest *g, struct arena *a, struct codec_list *out, struct err *err)
+{
+    const struct init_request *c = &g->config;
+    struct env e;
+
+    if (env_init(&e, a, c->envs.count + INTERNAL_VARS, err) != 0 ||
+        env_set_all(&e, &c->envs, err) != 0 ||
+        env_set(&e, STR("E2B_SANDBOX"), STR("true"), err) != 0)
+        return -1;
+    if (c->sandbox_id.len > 0 && env_set(&e, STR("E2B_SANDBOX_ID"), c->sandbox_id, err) != 0)
+        return -1;
+    if (c->template_id.len > 0 && env_set(&e, STR("E2B_TEMPLATE_ID"), c->template_id, err) != 0)
+        return -1;
+    *out = (struct codec_list){e.pairs, e.count};
+    return 0;
+}
+
+int guest_user(const struct guest *g, struct str name, struct arena *a, struct user *out,
+               struct err *err)
+{
+    bool is_default = name.len == 0;
+
+    if (is_default)
+        name = g->config.user.len > 0 ? g->config.user : STR("root");
+    if (user_find(name, a, out, err) == 0)
+        return 0;
+    if (err->kind != ERR_NOT_FOUND)
+        return -1;
+    return err_set(err, ERR_UNAUTHENTICATED, "invalid %s: '%.*s'",
+                   is_default ? "default user" : "username", STR_ARG(str_upto(name, 100)));
+}
+
+/* Failures are harmless: the root file system may be read-only. */
+static void write_file(const char *path, struct str text)
+{
+    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
+
+    if (fd >= 0)
+        ignore(write(fd, text.at, text.len)); /* as above */
+}
+
+static bool is_our_line(struct str line)
+{
+    return str_has_prefix(line, "127.0.1.1\t");
+}
+
+/* Give the sandbox's name an address, once: sudo and others look it up. */
+static void settle_hosts(struct str hostname)
+{
+    auto_fd int fd = open("/etc/hosts", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct buf old, new;
+    ssize_t got = 0;
+    struct str rest;
+    char *room;
+
+    buf_init(&old, HOSTS_MAX);
+    buf_init(&new, HOSTS_MAX + 1024);
+    while (fd >= 0 && (room = buf_room(&old, 4096)) != NULL && (got = read(fd, room, 4096)) > 0)
+        buf_fill(&old, (size_t)got);
+    if (fd < 0)
+        buf_add_text(&old, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    rest = buf_str(&old);
+    while (rest.len > 0) {
+        struct str line = str_cut(rest, '\n', &rest);
+
+        if (is_our_line(line))
+            continue;
+        buf_add_str(&new, line);
+        buf_add_byte(&new, '\n');
+    }
+    buf_printf(&new, "127.0.1.1\t%.*s\n", STR_ARG(hostname));
+    if (buf_ok(&old) && buf_ok(&new))
+        write_file("/etc/hosts", buf_str(&new));
+    buf_done(&old);
+    buf_done(&new);
+}
+
+void guest_settle(struct guest *g)
+{
+    const struct init_request *c = &g->config;
+
+    if (g->is_settled || !g->is_init)
+        return;
+    g->is_settled = true;
+    if (c->hostname.len > 0) {
+        char line[256];
+
+        snprintf(line, sizeof(line), "%.*s\n", STR_ARG(c->hostname));
+        write_file("/etc/hostname", str_of(line));
+        settle_hosts(c->hostname);
+    }
+    ignore(mkdir("/run/e2b", 0755)); /* exists after the first time */
+    write_file("/run/e2b/.E2B_SANDBOX", STR("true"));
+    write_file("/run/e2b/.E2B_SANDBOX_ID", c->sandbox_id);
+    write_file("/run/e2b/.E2B_TEMPLATE_ID", c->template_id);
+}

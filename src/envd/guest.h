@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this envd knows: its loop and server, what /init told it, its processes. One per program;
+ * main.c makes it, everything else borrows it. */
+#ifndef ENVD_GUEST_H
+#define ENVD_GUEST_H
+
+#include "envd/messages.h"
+#include "envd/metrics.h"
+#include "envd/process.h"
+#include "envd/users.h"
+#include "http/server.h"
+#include "io/loop.h"
+#include "io/socket.h"
+
+enum guest_tag { /* exchange_tag(): where a request came from */
+                 TAG_PORT,
+                 TAG_CONTROL,
+};
+
+enum {
+    GUEST_PORT = 49983,
+    GUEST_CONTROL_FD = 3,
+    GUEST_CONFIG_MAX = 1 << 20, /* bytes that the answers to /init may hold */
+};
+
+struct guest {
+    struct loop *loop;
+    struct http_server *server;
+    struct listener listeners[2];
+    struct arena config_arena; /* owns what `config` points to */
+    struct init_request config;
+    struct process_table processes;
+    struct metrics_sample sample;
+    const char *path_env; /* PATH that processes start with */
+    bool is_init;         /* PID 1 of a sandbox: may change hostname and /etc */
+    bool is_settled;      /* files of /etc and /run agree with `config` */
+};
+
+/* Listen on the port, IPv4 and IPv6; where there is no IPv6, on IPv4 only. */
+must_check int guest_listen(struct guest *g, uint16_t port, struct err *err);
+
+/* The sandbox's variables as map entries, internal ones last so that they win. In arena `a`. */
+must_check int guest_envs(const struct guest *g, struct arena *a, struct codec_list *out,
+                          struct err *err);
+
+/* The user called `name`, or the default user when `name` is empty. ERR_UNAUTHENTICATED with the
+ * text that clients expect when there is none. Strings are in `a`. */
+must_check int guest_user(const struct guest *g, struct str name, struct arena *a, struct user *out,
+                          struct err *err);
+
+/* Make /etc/hostname, /etc/hosts and /run/e2b agree with the last /init. Done before the first
+ * request that could see them, because start-up must not wait for a disk. */
+void guest_settle(struct guest *g);
+
+#endif

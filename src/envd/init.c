@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /init: the node tells this envd who it is. On the path of every sandbox start, so it touches
+ * memory only; files follow in guest_settle(). */
+#include <fcntl.h>
+
+#include "envd/answer.h"
+#include "envd/env.h"
+#include "envd/guest.h"
+#include "envd/handlers.h"
+
+enum {
+    INIT_BODY_MAX = 512 << 10,
+    HOSTNAME_MAX = 64,
+};
+
+static bool is_older(const struct init_request *new, const struct init_request *old)
+{
+    if (!new->has_timestamp || !old->has_timestamp)
+        return false;
+    if (new->timestamp.seconds != old->timestamp.seconds)
+        return new->timestamp.seconds < old->timestamp.seconds;
+    return new->timestamp.nanos < old->timestamp.nanos;
+}
+
+static bool keep_text(struct arena *a, bool *has, struct str *now, bool had, struct str before)
+{
+    if (*has || !had)
+        return true;
+    *has = true;
+    *now = arena_str(a, before);
+    return now->at != NULL;
+}
+
+static bool keep_envs(struct arena *a, struct init_request *now, const struct init_request *before)
+{
+    const struct codec_pair *from = before->envs.items;
+    struct codec_pair *to;
+
+    if (now->has_envs || !before->has_envs)
+        return true;
+    to = arena_array(a, before->envs.count, sizeof(to[0]));
+    for (size_t i = 0; to != NULL && i < before->envs.count; i++) {
+        to[i] = (struct codec_pair){arena_str(a, from[i].key), arena_str(a, from[i].value)};
+        if (to[i].key.at == NULL || to[i].value.at == NULL)
+            return false;
+    }
+    now->has_envs = true;
+    now->envs = (struct codec_list){to, before->envs.count};
+    return to != NULL || before->envs.count == 0;
+}
+
+/* What this request leaves out stays as it was. */
+static bool keep_rest(struct arena *a, struct init_request *now, const struct init_request *old)
+{
+    if (!now->has_timestamp) {
+        now->has_timestamp = old->has_timestamp;
+        now->timestamp = old->timestamp;
+    }
+    return keep_text(a, &now->has_sandbox_id, &now->sandbox_id, old->has_sandbox_id,
+                     old->sandbox_id) &&
+           keep_text(a, &now->has_template_id, &now->template_id, old->has_template_id,
+                     old->template_id) &&
+           keep_text(a, &now->has_access_token, &now->access_token, old->has_access_token,
+                     old->access_token) &&
+           keep_text(a, &now->has_control_token, &now->control_token, old->has_control_token,
+                     old->control_token) &&
+           keep_text(a, &now->has_user, &now->user, old->has_user, old->user) &&
+           keep_text(a, &now->has_workdir, &now->workdir, old->has_workdir, old->workdir) &&
+           keep_text(a, &now->has_hostname, &now->hostname, old->has_hostname, old->hostname) &&
+           keep_envs(a, now, old);
+}
+
+/* Fresh randomness for a sandbox that was restored: mixed in, not credited (that needs a privilege
+ * a sandbox does not have). */
+static void stir(struct str entropy)
+{
+    auto_fd int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        ignore(write(fd, entropy.at, entropy.len)); /* the pool is seeded without it as well */
+}
+
+static bool has_valid_envs(const struct init_request *r)
+{
+    const struct codec_pair *pairs = r->envs.items;
+
+    for (size_t i = 0; i < r->envs.count; i++) {
+        if (!env_is_valid(pairs[i].key, pairs[i].value))
+            return false;
+    }
+    return r->envs.count < ENV_VARS_MAX / 2;
+}
+
+static bool is_valid(const struct init_request *r, const char **why)
+{
+    if (!has_valid_envs(r))
+        *why = "envVars has a name or value that cannot be in an environment, or too many";
+    else if (r->hostname.len > HOSTNAME_MAX)
+        *why = "hostname is longer than 64 bytes";
+    else if (r->hostname.len > 0 && memchr(r->hostname.at, '\n', r->hostname.len) != NULL)
+        *why = "hostname has a line break in it";
+    else
+        return true;
+    return false;
+}
+
+static void apply(struct guest *g, struct arena *a, const struct init_request *now)
+{
+    arena_done(&g->config_arena);
+    g->config_arena = *a;
+    g->config = *now;
+    g->config.entropy = (struct str){NULL, 0};
+    g->is_settled = false;
+    if (g->is_init && now->hostname.len > 0)
+        ignore(sethostname(now->hostname.at, now->hostname.len)); /* EPERM without the privilege */
+    if (now->entropy.len > 0)
+        stir(now->entropy);
+}
+
+static void init_ready(void *ctx, struct exchange *x)
+{
+    struct guest *g = ctx;
+    struct str body = exchange_body(x);
+    struct init_request now = {0};
+    struct arena a;
+    const char *why;
+    struct err err;
+
+    arena_init(&a, GUEST_CONFIG_MAX);
+    if (json_decode(&init_request_message, body.len > 0 ? body : STR("{}"), &a, &now, &err) != 0) {
+        answer_failure(x, &err);
+        arena_done(&a);
+        return;
+    }
+    if (!is_valid(&now, &why)) {
+        answer_error(x, 400, "%s", why);
+        arena_done(&a);
+        return;
+    }
+    if (is_older(&now, &g->config)) {
+        arena_done(&a); /* a late request of an earlier start: a newer one has been obeyed */
+    } else if (keep_rest(&a, &now, &g->config)) {
+        apply(g, &a, &now);
+    } else {
+        arena_done(&a);
+        answer_error(x, 429, "more than %d bytes of configuration", GUEST_CONFIG_MAX);
+        return;
+    }
+    answer_empty(x, 204);
+}
+
+void init_post(struct guest *g, struct exchange *x)
+{
+    exchange_collect(x, INIT_BODY_MAX, init_ready, NULL, g);
+}
