@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts an envd on a free port and speaks to it over real sockets: what envd_test.py builds on."""
+"""Starts an envd on a free port and speaks to it over real sockets: what the cases build on."""
 
 import base64
 import http.client
@@ -16,6 +16,10 @@ import urllib.parse
 JSON = "application/json"
 STREAM_JSON = "application/connect+json"
 STREAM_PROTO = "application/connect+proto"
+NOT_FOUND, INVALID = "not_found", "invalid_argument"
+
+
+IS_ROOT = os.getuid() == 0
 
 
 class RpcError(Exception):
@@ -84,13 +88,13 @@ class Stream:
 
     def collect(self):
         """(stdout, stderr, pty, end event)"""
-        out = {"stdout": b"", "stderr": b"", "pty": b""}
+        out = {"stdout": [], "stderr": [], "pty": []}
         end = None
         while (event := self.event()) is not None:
             for kind, data in event.get("data", {}).items():
-                out[kind] += base64.b64decode(data)
+                out[kind].append(base64.b64decode(data))
             end = event.get("end", end)
-        return out["stdout"], out["stderr"], out["pty"], end
+        return (*(b"".join(out[kind]) for kind in ("stdout", "stderr", "pty")), end)
 
     def close(self):
         self.socket.close()
@@ -223,3 +227,30 @@ class Envd:
         self.errors.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         return text
+
+
+class Skip(Exception):
+    pass
+
+
+def fails(code, call, *args, **kwargs):
+    """The call must end in this Connect error; returns it."""
+    try:
+        call(*args, **kwargs)
+    except RpcError as e:
+        assert e.code == code, f"{e}, expected {code}"
+        return e
+    raise AssertionError(f"no error, expected {code}")
+
+
+def gone(pid, within_s=5):
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                if f.read().split(")")[1].split()[0] == "Z":
+                    return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False

