@@ -9,6 +9,14 @@ enum {
     KEY_RATE_PER_S = 5000,
 };
 
+static const struct http_limits http_limits = {
+    .head_ms = 10 * 1000,
+    .idle_ms = 640 * 1000,
+    .stall_ms = 30 * 1000, /* a peer that stops in the middle of its body holds a call */
+    .connections_max = 4096,
+    .drain_max = 256 << 10,
+};
+
 static void on_route(void *ctx, const struct sandbox *s)
 {
     struct api *a = ctx;
@@ -40,7 +48,7 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
     if (store_open(l, &config->store, &a->store, err) != 0 ||
         feed_new(l, config->routes_fd, &a->feed, err) != 0 ||
         domain_new(l, a->store, &domain, &hooks, a, &a->domain, err) != 0 ||
-        http_server_new(l, NULL, gate_request, a, &a->http, err) != 0)
+        http_server_new(l, &http_limits, gate_request, a, &a->http, err) != 0)
         return -1;
     feed_serve(a->feed, a->domain);
     return listener_start(&a->listener, l, config->http_fd, on_accept, a, err);

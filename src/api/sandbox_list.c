@@ -3,68 +3,21 @@
 #include <stdio.h>
 
 #include "api/call.h"
+#include "api/cursor.h"
 #include "api/errors.h"
 #include "api/sandbox_json.h"
 #include "base/clock.h"
-#include "base/digest.h"
 #include "domain/metadata.h"
 #include "domain/sandbox_query.h"
 
 enum {
     LIMIT_MAX = 100,
-    CURSOR_MAX = 128, /* characters of a cursor, decoded */
 };
 
 static int refuse(struct call *c, const char *text)
 {
     call_error(c, 400, NULL, "%s", text);
     return -1;
-}
-
-/* "<started_at_ms>__<id>" and "__asc" behind it when ascending, in base64url without padding. */
-static void put_cursor(const struct sandbox *s, bool is_ascending, struct buf *out)
-{
-    char text[CURSOR_MAX];
-    int len = snprintf(text, sizeof(text), "%lld__%.*s%s", (long long)s->r.started_at_ms,
-                       STR_ARG(s->r.id), is_ascending ? "__asc" : "");
-
-    base64_encode(out, text, (size_t)len);
-    for (size_t i = 0; i < out->len; i++) {
-        if (out->at[i] == '+')
-            out->at[i] = '-';
-        if (out->at[i] == '/')
-            out->at[i] = '_';
-    }
-    while (out->len > 0 && out->at[out->len - 1] == '=')
-        buf_truncate(out, out->len - 1);
-}
-
-static int parse_cursor(struct call *c, struct str token, struct sandbox_query *q)
-{
-    uint8_t *text;
-    ssize_t len = -1;
-    struct str rest, time, suffix = q->is_ascending ? STR("__asc") : STR("");
-    ssize_t at;
-
-    if (token.len <= CURSOR_MAX * 4 / 3) {
-        text = arena_alloc(exchange_arena(c->x), base64_decoded_max(token.len) + 1);
-        len = text == NULL ? -1 : base64_decode(token, text);
-    }
-    if (len <= 0)
-        return refuse(c, "Invalid next token");
-    rest = (struct str){(const char *)text, (size_t)len};
-    if (!str_has_suffix(rest, suffix.at))
-        return refuse(c, "Invalid next token");
-    rest.len -= suffix.len;
-    at = str_find(rest, '_');
-    if (at <= 0 || (size_t)at + 2 >= rest.len || rest.at[at + 1] != '_')
-        return refuse(c, "Invalid next token");
-    time = str_upto(rest, (size_t)at);
-    q->cursor_id = str_from(rest, (size_t)at + 2);
-    if (!str_to_i64(time, &q->cursor_ms) || str_find(q->cursor_id, '_') >= 0)
-        return refuse(c, "Invalid next token");
-    q->has_cursor = true;
-    return 0;
 }
 
 static int parse_states(struct call *c, struct sandbox_query *q)
@@ -136,7 +89,9 @@ static int parse_limits(struct call *c, struct sandbox_query *q)
         q->started_after_ms = seconds * 1000 + (nanos + 999999) / 1000000;
     }
     q->template_ref = call_query(c, "template");
-    return token.len > 0 ? parse_cursor(c, token, q) : 0;
+    if (token.len > 0 && cursor_parse(token, exchange_arena(c->x), q) != 0)
+        return refuse(c, "Invalid next token");
+    return 0;
 }
 
 static void answer(struct call *c, const struct sandbox_query *q, bool has_fields)
@@ -166,7 +121,7 @@ static void answer(struct call *c, const struct sandbox_query *q, bool has_field
         fields[n++] = (struct http_field){STR("X-Total-Running"), str_of(total)};
     }
     if (page.has_more) {
-        put_cursor(page.items[page.count - 1], q->is_ascending, &cursor);
+        cursor_put(page.items[page.count - 1], q->is_ascending, &cursor);
         fields[n++] = (struct http_field){STR("X-Next-Token"), buf_str(&cursor)};
     }
     if (buf_ok(&json))

@@ -1196,6 +1196,16 @@ def rate(_):
                         key=s.api.new_key("other")["key"]).status, 200)
 
 
+@test("AC-17 AC-19 domain: the base domain when configured, absent otherwise")
+def domain(_):
+    with Stack(options=["domain=sandboxes.test", "timeout_max_s=100"]) as s:
+        a = s.api.create(timeout=100)
+        same(a["domain"], "sandboxes.test")
+        same(s.api.detail(a["sandboxID"])["domain"], "sandboxes.test")
+        s.api.refused("POST", "/v2/sandboxes", {"templateID": "base", "timeout": 101}, 400,
+                      "Timeout cannot be greater than 100 seconds")
+
+
 # --- keys ---
 
 @test("RX-13 AC-37 keys: official format, shown once, listed with a mask")
