@@ -8,6 +8,11 @@
 #include "envd/guest.h"
 #include "envd/handlers.h"
 #include "envd/paths.h"
+#include "envd/removal.h"
+
+enum {
+    REMOVE_BATCH = 500 /* entries removed before others have their turn */
+};
 
 static const struct empty nothing = {0};
 
@@ -107,17 +112,74 @@ void filesystem_move_rpc(struct rpc_call *call)
         move(call, from, to);
 }
 
+/* A tree on its way out. It goes on when the client leaves. */
+struct remove_call {
+    struct loop *loop;
+    struct rpc_peer peer; /* .x is NULL when the client left */
+    struct removal *removal;
+    struct timer turn;
+};
+
+static void remove_gone(void *ctx, struct exchange *x)
+{
+    struct remove_call *r = ctx;
+
+    (void)x;
+    r->peer.x = NULL;
+}
+
+static void remove_turn(void *ctx)
+{
+    struct remove_call *r = ctx;
+    struct rpc_peer peer = r->peer;
+    bool is_done = false;
+    struct err err;
+    int rc = removal_run(r->removal, REMOVE_BATCH, &is_done, &err);
+
+    if (rc == 0 && !is_done) {
+        timer_start(r->loop, &r->turn, 0, remove_turn, r);
+        return;
+    }
+    removal_free(r->removal);
+    free(r);
+    if (peer.x == NULL)
+        return;
+    exchange_on_gone(peer.x, NULL, NULL);
+    if (rc == 0)
+        rpc_reply(peer, &empty_message, &nothing);
+    else
+        rpc_fail_err(peer, &err);
+}
+
+/* Takes the removal. */
+static void remove_tree(struct rpc_call *call, struct removal *removal)
+{
+    struct remove_call *r = calloc(1, sizeof(*r));
+
+    if (r == NULL) {
+        removal_free(removal);
+        rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
+        return;
+    }
+    *r = (struct remove_call){.loop = call->guest->loop, .peer = call->peer, .removal = removal};
+    exchange_on_gone(call->peer.x, remove_gone, r);
+    remove_turn(r);
+}
+
 void filesystem_remove_rpc(struct rpc_call *call)
 {
     const struct path_request *in = call->in;
+    struct removal *removal;
     struct user user;
     struct str path;
     struct err err;
 
     if (rpc_user(call, &user) != 0 || !resolve(call, &user, in->path, &path))
         return;
-    if (path_remove(path.at, &err) != 0)
+    if (removal_new(path.at, &removal, &err) != 0)
         rpc_fail_err(call->peer, &err);
+    else if (removal != NULL)
+        remove_tree(call, removal);
     else
         rpc_reply(call->peer, &empty_message, &nothing);
 }

@@ -8,10 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "envd/env.h"
-
 enum {
-    INTERNAL_VARS = 3,
     HOSTS_MAX = 64 << 10, /* a larger /etc/hosts is left alone */
 };
 
@@ -50,18 +47,26 @@ int guest_listen(struct guest *g, uint16_t port, struct err *err)
     return 0;
 }
 
-int guest_envs(const struct guest *g, struct arena *a, struct codec_list *out, struct err *err)
+int guest_internal_envs(const struct guest *g, struct env *e, struct err *err)
 {
     const struct init_request *c = &g->config;
+
+    if (env_set(e, STR("E2B_SANDBOX"), STR("true"), err) != 0)
+        return -1;
+    if (c->sandbox_id.len > 0 && env_set(e, STR("E2B_SANDBOX_ID"), c->sandbox_id, err) != 0)
+        return -1;
+    if (c->template_id.len > 0 && env_set(e, STR("E2B_TEMPLATE_ID"), c->template_id, err) != 0)
+        return -1;
+    return 0;
+}
+
+int guest_envs(const struct guest *g, struct arena *a, struct codec_list *out, struct err *err)
+{
+    const struct codec_list *envs = &g->config.envs;
     struct env e;
 
-    if (env_init(&e, a, c->envs.count + INTERNAL_VARS, err) != 0 ||
-        env_set_all(&e, &c->envs, err) != 0 ||
-        env_set(&e, STR("E2B_SANDBOX"), STR("true"), err) != 0)
-        return -1;
-    if (c->sandbox_id.len > 0 && env_set(&e, STR("E2B_SANDBOX_ID"), c->sandbox_id, err) != 0)
-        return -1;
-    if (c->template_id.len > 0 && env_set(&e, STR("E2B_TEMPLATE_ID"), c->template_id, err) != 0)
+    if (env_init(&e, a, envs->count + GUEST_INTERNAL_ENVS, err) != 0 ||
+        env_set_all(&e, envs, err) != 0 || guest_internal_envs(g, &e, err) != 0)
         return -1;
     *out = (struct codec_list){e.pairs, e.count};
     return 0;

@@ -4,6 +4,7 @@
 #ifndef ENVD_GUEST_H
 #define ENVD_GUEST_H
 
+#include "envd/env.h"
 #include "envd/messages.h"
 #include "envd/metrics.h"
 #include "envd/process.h"
@@ -18,6 +19,7 @@ enum guest_tag { /* exchange_tag(): where a request came from */
 };
 
 enum {
+    GUEST_INTERNAL_ENVS = 3,
     GUEST_PORT = 49983,
     GUEST_CONTROL_FD = 3,
     GUEST_CONFIG_MAX = 1 << 20, /* bytes that the answers to /init may hold */
@@ -39,7 +41,9 @@ struct guest {
 /* Listen on the port, IPv4 and IPv6; where there is no IPv6, on IPv4 only. */
 must_check int guest_listen(struct guest *g, uint16_t port, struct err *err);
 
-/* The sandbox's variables as map entries, internal ones last so that they win. In arena `a`. */
+/* The variables that nobody can change: E2B_SANDBOX and so on. */
+must_check int guest_internal_envs(const struct guest *g, struct env *e, struct err *err);
+/* All of the sandbox's variables as map entries, the internal ones included. In arena `a`. */
 must_check int guest_envs(const struct guest *g, struct arena *a, struct codec_list *out,
                           struct err *err);
 

@@ -12,7 +12,7 @@
 #include "envd/handlers.h"
 
 enum {
-    METRICS_FILE_MAX = 8192 /* bytes read of one kernel file */
+    METRICS_FILE_MAX = 2048 /* bytes read of one kernel file: what is wanted stands first */
 };
 
 struct metrics {

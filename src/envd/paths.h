@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the path a client sends to the path we open (wire.md 3.1), and trees made and removed. */
+/* From the path a client sends to the path we open (wire.md 3.1), and directories made on the way.
+ */
 #ifndef ENVD_PATHS_H
 #define ENVD_PATHS_H
 
@@ -25,7 +26,5 @@ struct str path_parent(struct str path, struct arena *a);
 /* mkdir -p with mode 0755, each new directory owned by the user. Races with others are tolerated.
  */
 must_check int path_make_dirs(const char *path, const struct user *u, struct err *err);
-/* rm -rf, never following links. A path that is not there is removed already. */
-must_check int path_remove(const char *path, struct err *err);
 
 #endif

@@ -32,25 +32,18 @@ struct launch {
 static int make_env(struct launch *l, struct err *err)
 {
     const struct guest *g = l->call->guest;
+    const struct codec_list *global = &g->config.envs;
     const struct codec_list *asked = &l->request->process->envs;
-    struct arena *a = &l->call->arena;
-    struct codec_list global;
+    size_t room = OWN_VARS + GUEST_INTERNAL_ENVS + global->count + asked->count;
     struct env *e = &l->env;
 
-    if (guest_envs(g, a, &global, err) != 0 ||
-        env_init(e, a, OWN_VARS + 2 * global.count + asked->count, err) != 0 ||
+    if (env_init(e, &l->call->arena, room, err) != 0 ||
         env_set(e, STR("PATH"), str_of(g->path_env), err) != 0 ||
         env_set(e, STR("HOME"), l->user.home, err) != 0 ||
         env_set(e, STR("USER"), l->user.name, err) != 0 ||
-        env_set(e, STR("LOGNAME"), l->user.name, err) != 0 ||
-        env_set_all(e, &g->config.envs, err) != 0 || env_set_all(e, asked, err) != 0)
+        env_set(e, STR("LOGNAME"), l->user.name, err) != 0 || env_set_all(e, global, err) != 0 ||
+        env_set_all(e, asked, err) != 0 || guest_internal_envs(g, e, err) != 0)
         return -1;
-    for (size_t i = 0; i < global.count; i++) {
-        const struct codec_pair *p = (const struct codec_pair *)global.items + i;
-
-        if (str_has_prefix(p->key, "E2B_") && env_set(e, p->key, p->value, err) != 0)
-            return -1;
-    }
     l->spec.envp = env_strings(e);
     return l->spec.envp == NULL ? err_set(err, ERR_LIMIT, "out of memory") : 0;
 }
