@@ -77,6 +77,8 @@ def large_listings(e):
     got = e.rpc("filesystem.Filesystem/ListDir", {"path": e.path("many")})["entries"]
     found = {x["name"] for x in got}
     assert len(got) == 20005 and set(odd[:4]) <= found and "bad\ufffd" in found
+    assert e.rpc("filesystem.Filesystem/Remove", {"path": e.path("many")}) == {}
+    assert not os.path.exists(e.path("many"))
 
 
 def make_move_remove(e):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 
-from envd_client import JSON
+from envd_client import IS_ROOT, JSON, Envd, Skip
 
 
 def health_and_unknown_routes(e):
@@ -104,7 +104,33 @@ def metrics_have_all_members(e):
     assert m["mem_total"] > m["mem_used"] > 0 and m["disk_total"] > 0 and m["cpu_count"] > 0
 
 
+def as_first_process(e):
+    """In its own namespaces, with copies of /etc and an empty /run, as in a sandbox."""
+    if not IS_ROOT:
+        raise Skip("needs root")
+    script = ("mount -t proc proc /proc && mkdir $0/etc && cp -a /etc/. $0/etc && "
+              "mount --bind $0/etc /etc && mount -t tmpfs none /run && exec \"$@\"")
+    inner = Envd(e.program, lambda where: ["unshare", "-m", "-p", "-u", "-f", "--kill-child",
+                                           "sh", "-c", script, where])
+    try:
+        assert inner.init(sandboxId="isbx", templateId="tpl", hostname="sbxhost") == 204
+        out, err, _ = inner.run("hostname; cat /etc/hostname; grep -c sbxhost /etc/hosts;"
+                                "cat /run/e2b/.E2B_SANDBOX_ID; echo; cat /run/e2b/.E2B_SANDBOX")
+        assert out == b"sbxhost\nsbxhost\n1\nisbx\ntrue", (out, err)
+        assert inner.init(hostname="other") == 204
+        assert inner.run("hostname; grep -c sbxhost /etc/hosts")[0] == b"other\n0\n"
+        assert inner.run("kill -TERM 1; kill -HUP 1; kill -KILL 1; echo alive")[0] == b"alive\n"
+        inner.run("setsid sh -c 'sleep 0.2 & sleep 0.1 & exit' >/dev/null 2>&1 &")
+        time.sleep(0.5)
+        assert inner.run("cat /proc/[0-9]*/stat | grep -c ' Z '")[0] == b"0\n", "zombies"
+        assert inner.http("GET", "/health")[0] == 204
+    finally:
+        inner.process.kill()
+        inner.stop()
+
+
 CASES = [
     health_and_unknown_routes, browsers_are_let_in, init_is_private, init_sets_and_keeps,
     token_guards, signed_urls, metrics_have_all_members,
+    as_first_process,
 ]

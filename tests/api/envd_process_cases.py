@@ -39,14 +39,15 @@ def missing_programs_exit_127(e):
 
 
 def environment_is_built(e):
-    assert e.init(sandboxId="sbx", envVars={"G": "global", "O": "global"}) == 204
-    out, _, _ = e.run("env", envs={"O": "own", "E2B_SANDBOX_ID": "forged", "HOME": "/h"})
+    assert e.init(sandboxId="sbx", envVars={"G": "global", "O": "global", "E2B_X": "global"}) == 204
+    out, _, _ = e.run("env", envs={"O": "own", "E2B_SANDBOX_ID": "forged", "HOME": "/h",
+                                  "E2B_X": "own"})
     got = dict(line.split("=", 1) for line in out.decode().splitlines())
     for noise in ("PWD", "OLDPWD", "SHLVL", "_"):
         got.pop(noise, None)
     assert got.pop("PATH")
     assert got == {"HOME": "/h", "USER": "root", "LOGNAME": "root", "G": "global", "O": "own",
-                   "E2B_SANDBOX": "true", "E2B_SANDBOX_ID": "sbx"}, got
+                   "E2B_X": "own", "E2B_SANDBOX": "true", "E2B_SANDBOX_ID": "sbx"}, got
     fails(INVALID, e.run, "true", envs={"A=B": "x"})
 
 

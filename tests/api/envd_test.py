@@ -6,10 +6,12 @@ import os
 import sys
 import traceback
 
-import envd_file_cases
-import envd_gate_cases
-import envd_process_cases
-from envd_client import Envd, Skip
+sys.dont_write_bytecode = True
+
+import envd_file_cases  # noqa: E402
+import envd_gate_cases  # noqa: E402
+import envd_process_cases  # noqa: E402
+from envd_client import Envd, Skip  # noqa: E402
 
 CASES = envd_gate_cases.CASES + envd_process_cases.CASES + envd_file_cases.CASES
 

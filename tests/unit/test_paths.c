@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* envd/paths: what a client's path means, and trees made and removed. */
+/* envd/paths and envd/removal: what a client's path means, and trees made and removed. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "envd/paths.h"
+#include "envd/removal.h"
 #include "test.h"
 
 static const struct user user = {
@@ -88,6 +89,21 @@ static void touch(const char *path)
     CHECK(fd >= 0);
 }
 
+static bool remove_tree(const char *path)
+{
+    struct removal *r;
+    struct err err;
+    bool is_done = false;
+    int rc = removal_new(path, &r, &err);
+
+    if (r == NULL)
+        return rc == 0;
+    while (rc == 0 && !is_done)
+        rc = removal_run(r, 1, &is_done, &err);
+    removal_free(r);
+    return rc == 0;
+}
+
 static void trees(void)
 {
     const struct user me = {
@@ -112,10 +128,10 @@ static void trees(void)
     snprintf(path, sizeof(path), "%s/a/b/dangling", root);
     CHECK(symlink("nowhere", path) == 0);
     snprintf(path, sizeof(path), "%s/none", root);
-    CHECK(path_remove(path, &err) == 0);
-    CHECK(path_remove(root, &err) == 0);
+    CHECK(remove_tree(path));
+    CHECK(remove_tree(root));
     CHECK(lstat(root, &st) != 0 && stat("/", &st) == 0);
-    CHECK(path_remove(root, &err) == 0);
+    CHECK(remove_tree(root));
 }
 
 int main(int argc, char **argv)
