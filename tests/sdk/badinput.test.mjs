@@ -42,7 +42,7 @@ const rows = [
   ['unknown tag', 'POST', '/sandboxes', '{"templateID":"base:v9"}', auth, 404, /^tag 'v9' does not exist for template 'base'$/],
   ['bad characters in the template', 'POST', '/sandboxes', '{"templateID":"a/b/c"}', auth, 400, /./],
   ['no key', 'POST', '/sandboxes', '{"templateID":"base"}', {}, 401, /./],
-  ['a key in a wrong format', 'POST', '/sandboxes', '{"templateID":"base"}', { 'X-API-Key': 'nonsense' }, 401, /Invalid API key/],
+  ['a key in a wrong format', 'POST', '/sandboxes', '{"templateID":"base"}', { 'X-API-Key': 'nonsense' }, 401, /^authorization header is malformed$/],
   ['an unknown key', 'POST', '/sandboxes', '{"templateID":"base"}', { 'X-API-Key': 'e2b_' + '0'.repeat(40) }, 401, /Invalid API key/],
   ['a body over the limit', 'POST', '/sandboxes', JSON.stringify({ templateID: 'base', metadata: { a: 'x'.repeat(3 << 20) } }), auth, 413, /./],
   ['unknown route', 'GET', '/nothing/here', undefined, auth, 404, /./],

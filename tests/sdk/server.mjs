@@ -1,6 +1,6 @@
 // A real `sandlot serve` for the tests: own port, own run directory, the shared base template.
 import { spawn, execFileSync } from 'node:child_process'
-import { mkdtempSync, mkdirSync, rmSync, symlinkSync, existsSync, readdirSync, cpSync } from 'node:fs'
+import { mkdtempSync, mkdirSync, rmSync, symlinkSync, existsSync, readdirSync, cpSync, chmodSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -28,6 +28,7 @@ function prepareData(dir) {
 export async function startServer(flags = []) {
   if (!existsSync(path.join(shared, 'templates/base.json'))) throw new Error(`no base template below ${shared}`)
   const dir = mkdtempSync(path.join(os.tmpdir(), 'sandlot-sdk-'))
+  chmodSync(dir, 0o711) // the unprivileged roles pass through it
   prepareData(path.join(dir, 'data'))
   const port = await freePort()
   const places = [`--data_dir=${dir}/data`, `--run_dir=${dir}/run`, `--listen=127.0.0.1:${port}`]

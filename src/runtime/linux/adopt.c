@@ -27,9 +27,9 @@ static bool is_alive(struct linux_driver *d, const struct state *state, int *out
     return true;
 }
 
-static struct sandbox *sandbox_of(struct linux_driver *d, const char *id, const struct state *state)
+static struct guest *sandbox_of(struct linux_driver *d, const char *id, const struct state *state)
 {
-    struct sandbox *s = sandbox_new(d, id);
+    struct guest *s = guest_new(d, id);
 
     ignore(snprintf(s->dir, sizeof(s->dir), "%s", state->dir));
     ignore(snprintf(s->cell.cgroup, sizeof(s->cell.cgroup), "%s", state->cgroup));
@@ -41,7 +41,7 @@ static struct sandbox *sandbox_of(struct linux_driver *d, const char *id, const 
     return s;
 }
 
-static int take_over(struct sandbox *s, const struct state *state, int pidfd, struct err *err)
+static int take_over(struct guest *s, const struct state *state, int pidfd, struct err *err)
 {
     struct linux_driver *d = s->driver;
     char path[PATH_SIZE];
@@ -58,7 +58,7 @@ static int take_over(struct sandbox *s, const struct state *state, int pidfd, st
     return lifecycle_watch(s, err);
 }
 
-static void free_remains(struct sandbox *s)
+static void free_remains(struct guest *s)
 {
     state_remove(s);
     s->state = SANDBOX_REAPING;
@@ -67,7 +67,7 @@ static void free_remains(struct sandbox *s)
 
 static void adopt_state(struct linux_driver *d, const char *id, const struct state *state)
 {
-    struct sandbox *s = sandbox_of(d, id, state);
+    struct guest *s = sandbox_of(d, id, state);
     struct err ignored;
     int pidfd;
 
@@ -79,7 +79,7 @@ static void adopt_state(struct linux_driver *d, const char *id, const struct sta
     }
     s->state = SANDBOX_RUNNING;
     ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* ids are file names: unique */
-    sandbox_watch_disk(s);
+    guest_watch_disk(s);
 }
 
 static void adopt_file(struct linux_driver *d, const char *id)
@@ -119,7 +119,7 @@ static int each_entry(int dir, void (*fn)(struct linux_driver *d, const char *na
 static bool is_known(struct linux_driver *d, const char *dir, const char *cgroup)
 {
     for (struct list_node *n = list_first(&d->all); n != NULL; n = list_next(&d->all, n)) {
-        const struct sandbox *s = container_of(n, struct sandbox, all);
+        const struct guest *s = container_of(n, struct guest, all);
 
         if ((dir != NULL && strcmp(s->dir, dir) == 0) ||
             (cgroup != NULL && strcmp(s->cell.cgroup, cgroup) == 0))
@@ -131,11 +131,11 @@ static bool is_known(struct linux_driver *d, const char *dir, const char *cgroup
 /* Files of a launch that was cut off: an object with nothing but that, for the reaper. */
 static void sweep_dir(struct linux_driver *d, const char *name)
 {
-    struct sandbox *s;
+    struct guest *s;
 
     if (strlen(name) >= SANDBOX_DIR_SIZE || is_known(d, name, NULL))
         return;
-    s = sandbox_new(d, "");
+    s = guest_new(d, "");
     ignore(snprintf(s->dir, sizeof(s->dir), "%s", name));
     launch_adopt(s);
     free_remains(s);
@@ -145,12 +145,12 @@ static void sweep_dir(struct linux_driver *d, const char *name)
 static void sweep_cgroup(void *ctx, const char *name)
 {
     struct linux_driver *d = ctx;
-    struct sandbox *s;
+    struct guest *s;
 
     if (strlen(name) >= CGROUP_NAME_SIZE || is_known(d, NULL, name))
         return;
     cgroup_kill(&d->cgroups, name);
-    s = sandbox_new(d, "");
+    s = guest_new(d, "");
     ignore(snprintf(s->cell.cgroup, sizeof(s->cell.cgroup), "%s", name));
     launch_adopt(s);
     free_remains(s);

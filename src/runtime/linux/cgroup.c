@@ -43,7 +43,7 @@ uint64_t cgroup_field(int dir, const char *path, const char *key)
 int cgroups_open(struct cgroups *g, const struct cgroup_source *source, const char *mode,
                  struct err *err)
 {
-    *g = (struct cgroups){.unified = -1};
+    *g = (struct cgroups){.unified = -1, .is_fast = true};
     for (size_t c = 0; c < CGROUP_CONTROLLERS; c++)
         g->place[c] = -1;
     if (strcmp(mode, "none") == 0)

@@ -78,7 +78,7 @@ static int prepare_thread(struct creator *c, struct err *err)
     return 0;
 }
 
-static struct sandbox *next(struct creators *q)
+static struct guest *next(struct creators *q)
 {
     struct list_node *n;
 
@@ -88,10 +88,10 @@ static struct sandbox *next(struct creators *q)
     n = q->is_closing ? NULL : list_pop(&q->queue);
     q->queued -= n != NULL;
     pthread_mutex_unlock(&q->lock);
-    return n == NULL ? NULL : container_of(n, struct sandbox, queue);
+    return n == NULL ? NULL : container_of(n, struct guest, queue);
 }
 
-static void launch(struct creator *c, struct sandbox *s, const struct err *broken)
+static void launch(struct creator *c, struct guest *s, const struct err *broken)
 {
     struct linux_driver *d = c->driver;
     int result = -1;
@@ -113,7 +113,7 @@ static void *creator_main(void *ctx)
 {
     struct creator *c = ctx;
     struct err err = {0};
-    struct sandbox *s;
+    struct guest *s;
 
     /* a creator that cannot prepare itself says so to every launch it gets */
     if (prepare_thread(c, &err) != 0)
@@ -161,7 +161,7 @@ void creators_done(struct linux_driver *d)
     pthread_mutex_destroy(&q->lock);
 }
 
-bool creators_put(struct linux_driver *d, struct sandbox *s)
+bool creators_put(struct linux_driver *d, struct guest *s)
 {
     struct creators *q = &d->creators;
     bool has_room;

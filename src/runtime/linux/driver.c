@@ -14,7 +14,7 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
 {
     struct linux_driver *d = self;
     struct err err = {0};
-    struct sandbox *s;
+    struct guest *s;
 
     if (map_get(&d->sandboxes, str_of(spec->id)) != NULL)
         ignore(err_set(&err, ERR_EXISTS, "start %s: already there", spec->id));
@@ -25,7 +25,7 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
         answers_started(&d->answers, spec->id, &err, fn, ctx);
         return;
     }
-    s = sandbox_new(d, spec->id);
+    s = guest_new(d, spec->id);
     s->asked_us = clock_mono_us();
     ignore(snprintf(s->dir, sizeof(s->dir), "%s.%llx", s->id, (unsigned long long)d->serial++));
     s->rootfs = mem_text(spec->rootfs);
@@ -42,7 +42,7 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
         ignore(err_set(&err, ERR_LIMIT, "start %s: %d starts are waiting already", spec->id,
                        START_QUEUE_MAX));
         answers_started(&d->answers, spec->id, &err, fn, ctx);
-        sandbox_free(s);
+        guest_free(s);
         return;
     }
     ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* looked up above */
@@ -51,7 +51,7 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
 static void linux_stop(void *self, const char *id, runtime_stopped_fn *fn, void *ctx)
 {
     struct linux_driver *d = self;
-    struct sandbox *s = map_get(&d->sandboxes, str_of(id));
+    struct guest *s = map_get(&d->sandboxes, str_of(id));
     struct err err = {0};
 
     if (s == NULL) {
@@ -68,9 +68,9 @@ static void linux_stop(void *self, const char *id, runtime_stopped_fn *fn, void 
     lifecycle_stop(s);
 }
 
-static struct sandbox *find_running(struct linux_driver *d, const char *id)
+static struct guest *find_running(struct linux_driver *d, const char *id)
 {
-    struct sandbox *s = map_get(&d->sandboxes, str_of(id));
+    struct guest *s = map_get(&d->sandboxes, str_of(id));
 
     return s != NULL && s->state == SANDBOX_RUNNING ? s : NULL;
 }
@@ -78,7 +78,7 @@ static struct sandbox *find_running(struct linux_driver *d, const char *id)
 static int linux_connect(void *self, const char *id, uint16_t port, int *out_fd, struct err *err)
 {
     struct linux_driver *d = self;
-    const struct sandbox *s = find_running(d, id);
+    const struct guest *s = find_running(d, id);
 
     if (s == NULL)
         return err_set(err, ERR_NOT_FOUND, "connect %s: no such sandbox", id);
@@ -90,7 +90,7 @@ static int linux_connect(void *self, const char *id, uint16_t port, int *out_fd,
 static int linux_stats(void *self, const char *id, struct sandbox_stats *out, struct err *err)
 {
     struct linux_driver *d = self;
-    struct sandbox *s = find_running(d, id);
+    struct guest *s = find_running(d, id);
 
     if (s == NULL)
         return err_set(err, ERR_NOT_FOUND, "stats %s: no such sandbox", id);
@@ -103,7 +103,7 @@ static void linux_each(void *self, runtime_each_fn *fn, void *ctx)
 {
     struct linux_driver *d = self;
     size_t cursor = 0;
-    struct sandbox *s;
+    struct guest *s;
 
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
         if (s->state == SANDBOX_RUNNING)

@@ -49,7 +49,7 @@ struct stop_waiter {
 struct linux_driver;
 struct creator;
 
-struct sandbox {
+struct guest {
     struct linux_driver *driver;
     struct list_node all;   /* in driver->all, always */
     struct list_node queue; /* of the creators or the reaper */
@@ -131,7 +131,7 @@ struct linux_driver {
     uint64_t capabilities;
     struct cgroups cgroups;
     struct slots slots;
-    struct pool pool;
+    struct slot_pool pool;
     struct mailbox mailbox;
     struct answers answers;
     struct creators creators;
@@ -151,48 +151,48 @@ must_check int driver_open(struct loop *l, const struct runtime_config *config,
 void driver_close(void *self);
 
 /* sandbox.c */
-struct sandbox *sandbox_new(struct linux_driver *d, const char *id);
-void sandbox_free(struct sandbox *s); /* closes what it holds; undoes nothing */
-void sandbox_kill(struct sandbox *s);
-void sandbox_watch_disk(struct sandbox *s);
+struct guest *guest_new(struct linux_driver *d, const char *id);
+void guest_free(struct guest *s); /* closes what it holds; undoes nothing */
+void guest_kill(struct guest *s);
+void guest_watch_disk(struct guest *s);
 /* After its pidfd became readable: collects it. */
-void sandbox_collect(struct sandbox *s);
+void guest_collect(struct guest *s);
 
 /* launch.c: the table of steps. The first ones run on a creator, the rest on the loop. */
-void launch_init(struct sandbox *s);
+void launch_init(struct guest *s);
 extern const char *const launch_step_names[];
 size_t launch_creator_steps(void);
 /* For an adopted sandbox: all steps count as done. */
-void launch_adopt(struct sandbox *s);
+void launch_adopt(struct guest *s);
 
 /* creator.c */
 must_check int creators_init(struct linux_driver *d, struct err *err);
 void creators_done(struct linux_driver *d); /* after it no launch is in progress */
-bool creators_put(struct linux_driver *d, struct sandbox *s); /* false: too many wait */
+bool creators_put(struct linux_driver *d, struct guest *s); /* false: too many wait */
 
 /* process.c: steps on a creator. */
-must_check int process_spawn(struct sandbox *s, struct err *err);
-must_check int process_map(struct sandbox *s, struct err *err);
-must_check int process_release(struct sandbox *s, struct err *err);
+must_check int process_spawn(struct guest *s, struct err *err);
+must_check int process_map(struct guest *s, struct err *err);
+must_check int process_release(struct guest *s, struct err *err);
 must_check int process_start_time(int proc_dir, int pid, uint64_t *out, struct err *err);
-void process_end(struct sandbox *s); /* kills and collects if there is one */
+void process_end(struct guest *s); /* kills and collects if there is one */
 
 /* reaper.c */
 must_check int reaper_init(struct linux_driver *d, struct err *err);
 void reaper_done(struct linux_driver *d); /* finishes its work first */
-void reaper_put(struct linux_driver *d, struct sandbox *s);
+void reaper_put(struct linux_driver *d, struct guest *s);
 void reaper_wait_room(struct linux_driver *d);
 
 /* lifecycle.c: what happens on the loop */
 void lifecycle_spawned(void *sandbox);
 void lifecycle_failed(void *sandbox); /* nothing is left of it but the struct */
 void lifecycle_reaped(void *sandbox);
-must_check int lifecycle_watch(struct sandbox *s, struct err *err); /* its process, for its end */
-void lifecycle_stop(struct sandbox *s);
+must_check int lifecycle_watch(struct guest *s, struct err *err); /* its process, for its end */
+void lifecycle_stop(struct guest *s);
 
 /* state.c */
-must_check int state_write(struct sandbox *s, struct err *err);
-void state_remove(struct sandbox *s);
+must_check int state_write(struct guest *s, struct err *err);
+void state_remove(struct guest *s);
 
 /* adopt.c: what an earlier process left, running or not. */
 must_check int adopt_all(struct linux_driver *d, struct err *err);

@@ -14,14 +14,14 @@
 
 static int slot_run(void *ctx, struct err *err)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
     return slots_take(&s->driver->slots, &s->slot, err);
 }
 
 static void slot_undo(void *ctx)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
     if (s->slot != NULL)
         slots_give(&s->driver->slots, s->slot);
@@ -41,7 +41,7 @@ static int space_check(struct linux_driver *d, struct err *err)
 }
 
 /* Without mapping, what is root's inside must be the sandbox's root's on disk. */
-static int layer_make(struct sandbox *s, const char *name, mode_t mode, struct err *err)
+static int layer_make(struct guest *s, const char *name, mode_t mode, struct err *err)
 {
     struct linux_driver *d = s->driver;
     char path[SANDBOX_PATH_SIZE];
@@ -57,7 +57,7 @@ static int layer_make(struct sandbox *s, const char *name, mode_t mode, struct e
 
 static void directories_undo(void *ctx)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
     struct err ignored;
 
     ignore(tree_remove(s->driver->files_fd, s->dir, &ignored)); /* the next start sweeps */
@@ -65,7 +65,7 @@ static void directories_undo(void *ctx)
 
 static int directories_run(void *ctx, struct err *err)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
     if (space_check(s->driver, err) != 0)
         return -1;
@@ -79,28 +79,28 @@ static int directories_run(void *ctx, struct err *err)
 
 static int cell_run(void *ctx, struct err *err)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
-    return pool_take(&s->driver->pool, &s->cell, err);
+    return slot_pool_take(&s->driver->pool, &s->cell, err);
 }
 
 static void cell_undo(void *ctx)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
     cell_free(&s->driver->cgroups, &s->cell);
 }
 
 static int limits_run(void *ctx, struct err *err)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
     return cgroup_limit(&s->driver->cgroups, s->cell.cgroup, &s->limits, err);
 }
 
 static int overlay_run(void *ctx, struct err *err)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
     struct linux_driver *d = s->driver;
     auto_free char *shifted = NULL;
     char dir[SANDBOX_PATH_SIZE];
@@ -131,7 +131,7 @@ static int overlay_run(void *ctx, struct err *err)
 
 static void overlay_undo(void *ctx)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
     own_close_fd(&s->root_fd);
     own_close_fd(&s->dev_fd);
@@ -155,7 +155,7 @@ static int maps_run(void *ctx, struct err *err)
 
 static int attach_run(void *ctx, struct err *err)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
     struct linux_driver *d = s->driver;
 
     return cgroup_attach(&d->cgroups, s->cell.cgroup, s->pid, d->host.has_clone_into, err);
@@ -169,7 +169,7 @@ static int release_run(void *ctx, struct err *err)
 /* On the loop, when envd has answered, gone, or run out of time; s->err tells the latter two. */
 static int ready_run(void *ctx, struct err *err)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
     struct str line, answer = {s->answer, s->answer_len};
 
     if (s->err.kind != ERR_NONE) {
@@ -215,13 +215,13 @@ const char *const launch_step_names[] = {"slot",    "directories", "cell",  "lim
 
 _Static_assert(COUNT_OF(launch_step_names) == COUNT_OF(launch) + 1, "a name for each step");
 
-void launch_init(struct sandbox *s)
+void launch_init(struct guest *s)
 {
     s->steps = (struct steps){
         .rows = launch, .count = COUNT_OF(launch), .ctx = s, .fail_at = s->driver->fail_step};
 }
 
-void launch_adopt(struct sandbox *s)
+void launch_adopt(struct guest *s)
 {
     launch_init(s);
     s->steps.done = s->steps.count;

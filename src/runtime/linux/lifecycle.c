@@ -10,14 +10,14 @@ enum {
     ANSWER_LEAST = 10 /* bytes that tell: "HTTP/1.1 2" */
 };
 
-static void forget(struct sandbox *s)
+static void forget(struct guest *s)
 {
     if (map_get(&s->driver->sandboxes, str_of(s->id)) == s)
         ignore(map_remove(&s->driver->sandboxes, str_of(s->id)) != NULL); /* it is s */
 }
 
 /* Callers first leave the list: a callback may start or stop anything. */
-static void answer_stops(struct sandbox *s)
+static void answer_stops(struct guest *s)
 {
     struct list_node *n;
 
@@ -34,35 +34,35 @@ static void answer_stops(struct sandbox *s)
 /* Whoever waits for a stop has got what he wants. */
 void lifecycle_failed(void *sandbox)
 {
-    struct sandbox *s = sandbox;
+    struct guest *s = sandbox;
 
     forget(s);
     ignore(err_wrap(&s->err, "start %s", s->id));
     s->on_started(s->started_ctx, s->id, clock_mono_us() - s->asked_us, &s->err);
     answer_stops(s);
-    sandbox_free(s);
+    guest_free(s);
 }
 
 void lifecycle_reaped(void *sandbox)
 {
-    sandbox_free(sandbox);
+    guest_free(sandbox);
 }
 
-static void undo(struct sandbox *s)
+static void undo(struct guest *s)
 {
     watch_stop(&s->pid_watch);
     s->state = SANDBOX_UNDOING;
     reaper_put(s->driver, s);
 }
 
-static void begin_stop(struct sandbox *s)
+static void begin_stop(struct guest *s)
 {
     s->state = SANDBOX_STOPPING;
-    sandbox_kill(s);
+    guest_kill(s);
 }
 
 /* The last steps of the launch: the answer is there, or s->err says why it is not. */
-static void finish_launch(struct sandbox *s)
+static void finish_launch(struct guest *s)
 {
     struct err err = {0};
 
@@ -77,7 +77,7 @@ static void finish_launch(struct sandbox *s)
     s->control_fd = -1;
     s->state = SANDBOX_RUNNING;
     watch_set(&s->pid_watch, EPOLLIN); /* it may have been set aside by on_end() */
-    sandbox_watch_disk(s);
+    guest_watch_disk(s);
     /* the caller may stop it at once: nothing of s is used after this unless stops wait */
     bool must_stop = list_first(&s->stops) != NULL;
 
@@ -88,7 +88,7 @@ static void finish_launch(struct sandbox *s)
 
 static void on_deadline(void *ctx)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
 
     ignore(err_set(&s->err, ERR_TIMEOUT, "envd did not answer in %d ms", READY_TIMEOUT_MS));
     finish_launch(s);
@@ -96,7 +96,7 @@ static void on_deadline(void *ctx)
 
 static void on_answer(void *ctx, uint32_t events)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
     ssize_t n = recv(s->control_fd, s->answer + s->answer_len, sizeof(s->answer) - s->answer_len,
                      MSG_DONTWAIT);
 
@@ -113,7 +113,7 @@ static void on_answer(void *ctx, uint32_t events)
 
 void lifecycle_spawned(void *sandbox)
 {
-    struct sandbox *s = sandbox;
+    struct guest *s = sandbox;
     struct linux_driver *d = s->driver;
 
     s->state = SANDBOX_ANSWERING;
@@ -126,7 +126,7 @@ void lifecycle_spawned(void *sandbox)
     timer_start(d->loop, &s->deadline, READY_TIMEOUT_MS, on_deadline, s);
 }
 
-static enum exit_reason reason_of(struct sandbox *s)
+static enum exit_reason reason_of(struct guest *s)
 {
     if (atomic_load(&s->disk.has_ended_it))
         return EXIT_DISK;
@@ -141,7 +141,7 @@ static enum exit_reason reason_of(struct sandbox *s)
  * the reaper has it. */
 static void on_end(void *ctx, uint32_t events)
 {
-    struct sandbox *s = ctx;
+    struct guest *s = ctx;
     struct linux_driver *d = s->driver;
     bool is_stop = s->state == SANDBOX_STOPPING;
 
@@ -152,7 +152,7 @@ static void on_end(void *ctx, uint32_t events)
     }
     watch_stop(&s->pid_watch);
     disk_remove(&d->disk, &s->disk);
-    sandbox_collect(s);
+    guest_collect(s);
     state_remove(s);
     forget(s);
     s->state = SANDBOX_REAPING;
@@ -162,12 +162,12 @@ static void on_end(void *ctx, uint32_t events)
     reaper_put(d, s);
 }
 
-int lifecycle_watch(struct sandbox *s, struct err *err)
+int lifecycle_watch(struct guest *s, struct err *err)
 {
     return watch_start(s->driver->loop, &s->pid_watch, s->pidfd, EPOLLIN, on_end, s, err);
 }
 
-void lifecycle_stop(struct sandbox *s)
+void lifecycle_stop(struct guest *s)
 {
     if (s->state == SANDBOX_RUNNING)
         begin_stop(s);

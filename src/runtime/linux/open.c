@@ -150,7 +150,7 @@ static int slots_open(struct linux_driver *d, const struct runtime_config *confi
 static int threads_open(struct linux_driver *d, const struct runtime_config *config,
                         struct err *err)
 {
-    const struct pool_config pool = {(size_t)config->pool_size, d->cgroup_prefix, d->host_netns_fd,
+    const struct slot_pool_config pool = {(size_t)config->pool_size, d->cgroup_prefix, d->host_netns_fd,
                                      &d->cgroups, &d->slots};
 
     if (disk_init(&d->disk, d->files_fd, d->proc_fd, &d->cgroups, err) != 0)
@@ -160,7 +160,7 @@ static int threads_open(struct linux_driver *d, const struct runtime_config *con
         return -1;
     d->opened = OPENED_REAPER;
     /* before the pool makes groups that would look like remains */
-    if (adopt_all(d, err) != 0 || pool_init(&d->pool, &pool, err) != 0)
+    if (adopt_all(d, err) != 0 || slot_pool_init(&d->pool, &pool, err) != 0)
         return -1;
     d->opened = OPENED_POOL;
     if (creators_init(d, err) != 0) {
@@ -218,12 +218,12 @@ static void sandboxes_let_go(struct linux_driver *d)
     struct list_node *n;
 
     while ((n = list_first(&d->all)) != NULL) {
-        struct sandbox *s = container_of(n, struct sandbox, all);
+        struct guest *s = container_of(n, struct guest, all);
 
         watch_stop(&s->pid_watch);
         if (s->state != SANDBOX_RUNNING)
             steps_undo(&s->steps); /* ends its process, too */
-        sandbox_free(s);
+        guest_free(s);
     }
     map_done(&d->sandboxes);
 }
@@ -238,7 +238,7 @@ void driver_close(void *self)
         reaper_done(d);
     sandboxes_let_go(d);
     if (d->opened >= OPENED_POOL)
-        pool_done(&d->pool);
+        slot_pool_done(&d->pool);
     if (d->opened >= OPENED_DISK)
         disk_done(&d->disk);
     if (d->opened >= OPENED_SLOTS)

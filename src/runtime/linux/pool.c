@@ -26,7 +26,7 @@ void cell_free(const struct cgroups *g, struct cell *c)
     c->cgroup[0] = '\0';
 }
 
-static uint64_t next_serial(struct pool *p)
+static uint64_t next_serial(struct slot_pool *p)
 {
     uint64_t serial;
 
@@ -36,7 +36,7 @@ static uint64_t next_serial(struct pool *p)
     return serial;
 }
 
-static int cell_make(struct pool *p, struct cell *out, struct err *err)
+static int cell_make(struct slot_pool *p, struct cell *out, struct err *err)
 {
     struct cell c = {-1, -1, ""};
 
@@ -54,7 +54,7 @@ static int cell_make(struct pool *p, struct cell *out, struct err *err)
 }
 
 /* Waits until something is to be made; false at the end. */
-static bool wait_for_work(struct pool *p)
+static bool wait_for_work(struct slot_pool *p)
 {
     bool goes_on;
 
@@ -67,7 +67,7 @@ static bool wait_for_work(struct pool *p)
 }
 
 /* Failures end the round: who takes from an empty pool makes its own and gets the error. */
-static void fill(struct pool *p)
+static void fill(struct slot_pool *p)
 {
     struct cell c;
     struct err ignored;
@@ -87,7 +87,7 @@ static void fill(struct pool *p)
 
 static void *filler(void *ctx)
 {
-    struct pool *p = ctx;
+    struct slot_pool *p = ctx;
 
     ignore(setpriority(PRIO_PROCESS, (id_t)gettid(), FILLER_NICE)); /* a courtesy */
     while (wait_for_work(p))
@@ -95,9 +95,9 @@ static void *filler(void *ctx)
     return NULL;
 }
 
-int pool_init(struct pool *p, const struct pool_config *config, struct err *err)
+int slot_pool_init(struct slot_pool *p, const struct slot_pool_config *config, struct err *err)
 {
-    *p = (struct pool){.target = config->target < POOL_MAX ? config->target : POOL_MAX,
+    *p = (struct slot_pool){.target = config->target < POOL_MAX ? config->target : POOL_MAX,
                        .host_netns_fd = config->host_netns_fd,
                        .cgroups = config->cgroups,
                        .slots = config->slots};
@@ -112,7 +112,7 @@ int pool_init(struct pool *p, const struct pool_config *config, struct err *err)
     return 0;
 }
 
-void pool_done(struct pool *p)
+void slot_pool_done(struct slot_pool *p)
 {
     pthread_mutex_lock(&p->lock);
     p->is_closing = true;
@@ -127,7 +127,7 @@ void pool_done(struct pool *p)
     pthread_mutex_destroy(&p->lock);
 }
 
-int pool_take(struct pool *p, struct cell *out, struct err *err)
+int slot_pool_take(struct slot_pool *p, struct cell *out, struct err *err)
 {
     bool has_one;
 

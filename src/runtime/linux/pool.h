@@ -20,7 +20,7 @@ struct cell {
     char cgroup[CGROUP_NAME_SIZE];
 };
 
-struct pool {
+struct slot_pool {
     pthread_mutex_t lock;
     pthread_cond_t wanted;
     pthread_t thread;
@@ -35,7 +35,7 @@ struct pool {
     struct slots *slots;
 };
 
-struct pool_config {
+struct slot_pool_config {
     size_t target;
     const char *prefix;
     int host_netns_fd;
@@ -43,10 +43,10 @@ struct pool_config {
     struct slots *slots;
 };
 
-must_check int pool_init(struct pool *p, const struct pool_config *config, struct err *err);
-void pool_done(struct pool *p); /* frees the cells that nobody took */
+must_check int slot_pool_init(struct slot_pool *p, const struct slot_pool_config *config, struct err *err);
+void slot_pool_done(struct slot_pool *p); /* frees the cells that nobody took */
 /* A prepared cell, or one made on the spot. Any thread. */
-must_check int pool_take(struct pool *p, struct cell *out, struct err *err);
+must_check int slot_pool_take(struct slot_pool *p, struct cell *out, struct err *err);
 void cell_free(const struct cgroups *g, struct cell *c);
 
 #endif

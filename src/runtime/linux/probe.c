@@ -178,6 +178,17 @@ static void row_switch(struct host *h, const char *name, bool has_it, bool is_fo
     row(h, (struct runtime_feature){name, path, has_it ? "" : note, has_it});
 }
 
+/* Layers are mapped only where a user namespace gives the map. */
+static void describe_idmap(struct host *h, const struct runtime_config *config)
+{
+    if (!h->has_userns)
+        row(h, (struct runtime_feature){"id-mapped mounts", "not needed", "", true});
+    else
+        row_switch(h, "id-mapped mounts", h->has_idmap, strcmp(config->idmap, "off") == 0,
+                   "sandboxes share one range of user ids and templates are copied once: use "
+                   "Linux 5.19 or later with ext4, xfs or btrfs");
+}
+
 static void describe_limit(struct host *h, const struct cgroups *g, enum cgroup_controller c,
                            const char *name)
 {
@@ -199,9 +210,7 @@ void host_describe(struct host *h, const struct runtime_config *config, const st
     row_switch(h, "user namespaces", h->has_userns, strcmp(config->userns, "off") == 0,
                "root inside is root of the host, held only by capabilities and seccomp: raise "
                "user.max_user_namespaces, or do not run code you do not trust");
-    row_switch(h, "id-mapped mounts", h->has_idmap, strcmp(config->idmap, "off") == 0,
-               "sandboxes share one range of user ids and templates are copied once: use Linux "
-               "5.19 or later with ext4, xfs or btrfs");
+    describe_idmap(h, config);
     row(h, (struct runtime_feature){"overlay layers",
                                     h->has_layer_fds ? "by descriptor"
                                     : is_path_forced ? "by path (forced)"

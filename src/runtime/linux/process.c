@@ -39,7 +39,7 @@ static int send_all(int fd, struct str data, struct err *err)
 }
 
 /* envd finds its first request waiting when it starts. */
-static int control_open(struct sandbox *s, struct err *err)
+static int control_open(struct guest *s, struct err *err)
 {
     char head[REQUEST_HEAD_SIZE];
     const int room = SOCKET_BUFFER;
@@ -62,14 +62,14 @@ static int control_open(struct sandbox *s, struct err *err)
     return s->init_len == 0 ? 0 : send_all(s->control_fd, (struct str){s->init, s->init_len}, err);
 }
 
-static void control_close(struct sandbox *s)
+static void control_close(struct guest *s)
 {
     own_close_fd(&s->control_fd);
     own_close_fd(&s->child_control_fd);
     s->control_fd = s->child_control_fd = -1;
 }
 
-static void enter_fill(struct sandbox *s)
+static void enter_fill(struct guest *s)
 {
     struct creator *c = s->creator;
     struct linux_driver *d = s->driver;
@@ -92,7 +92,7 @@ static void enter_fill(struct sandbox *s)
 }
 
 /* Into the sandbox's network namespace for the moment of the clone: the child stays there. */
-static long clone_inside(struct sandbox *s, const struct clone_args *args)
+static long clone_inside(struct guest *s, const struct clone_args *args)
 {
     struct creator *c = s->creator;
     long pid;
@@ -105,7 +105,7 @@ static long clone_inside(struct sandbox *s, const struct clone_args *args)
     return pid;
 }
 
-static int clone_child(struct sandbox *s, int cgroup_fd, struct err *err)
+static int clone_child(struct guest *s, int cgroup_fd, struct err *err)
 {
     struct creator *c = s->creator;
     const struct host *h = &s->driver->host;
@@ -139,7 +139,7 @@ static int clone_child(struct sandbox *s, int cgroup_fd, struct err *err)
     return 0;
 }
 
-int process_spawn(struct sandbox *s, struct err *err)
+int process_spawn(struct guest *s, struct err *err)
 {
     struct creator *c = s->creator;
     struct linux_driver *d = s->driver;
@@ -161,7 +161,7 @@ int process_spawn(struct sandbox *s, struct err *err)
 }
 
 /* Clocks inside begin at zero: they say nothing of the host, and can go on after a restore. */
-static int map_clocks(struct sandbox *s, struct err *err)
+static int map_clocks(struct guest *s, struct err *err)
 {
     char name[NAME_SIZE], text[TEXT_SIZE];
     struct timespec mono, boot;
@@ -202,7 +202,7 @@ int process_start_time(int proc_dir, int pid, uint64_t *out, struct err *err)
     return 0;
 }
 
-int process_map(struct sandbox *s, struct err *err)
+int process_map(struct guest *s, struct err *err)
 {
     struct linux_driver *d = s->driver;
     char name[NAME_SIZE];
@@ -237,7 +237,7 @@ static bool wait_until_left(struct creator *c)
     return true;
 }
 
-int process_release(struct sandbox *s, struct err *err)
+int process_release(struct guest *s, struct err *err)
 {
     struct creator *c = s->creator;
 
@@ -256,17 +256,17 @@ int process_release(struct sandbox *s, struct err *err)
     return 0;
 }
 
-void process_end(struct sandbox *s)
+void process_end(struct guest *s)
 {
     if (s->pid != 0) {
         struct pollfd gone = {.fd = s->pidfd, .events = POLLIN};
 
         cgroup_kill(&s->driver->cgroups, s->cell.cgroup);
-        sandbox_kill(s);
+        guest_kill(s);
         /* a killed process ends, unless the kernel itself hangs */
         while (poll(&gone, 1, END_TIMEOUT_MS) < 0 && errno == EINTR) {
         }
-        sandbox_collect(s);
+        guest_collect(s);
     }
     own_close_fd(&s->pidfd);
     s->pidfd = -1;

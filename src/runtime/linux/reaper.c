@@ -3,7 +3,7 @@
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/thread.h"
 
-static struct sandbox *next(struct reaper *r)
+static struct guest *next(struct reaper *r)
 {
     struct list_node *n;
 
@@ -11,7 +11,7 @@ static struct sandbox *next(struct reaper *r)
     while ((n = list_pop(&r->queue)) == NULL && !r->is_closing)
         pthread_cond_wait(&r->wanted, &r->lock);
     pthread_mutex_unlock(&r->lock);
-    return n == NULL ? NULL : container_of(n, struct sandbox, queue);
+    return n == NULL ? NULL : container_of(n, struct guest, queue);
 }
 
 static void count_down(struct reaper *r)
@@ -25,7 +25,7 @@ static void count_down(struct reaper *r)
 static void *reaper_main(void *ctx)
 {
     struct linux_driver *d = ctx;
-    struct sandbox *s;
+    struct guest *s;
 
     while ((s = next(&d->reaper)) != NULL) {
         bool is_failure = s->state == SANDBOX_UNDOING;
@@ -65,7 +65,7 @@ void reaper_done(struct linux_driver *d)
     pthread_mutex_destroy(&r->lock);
 }
 
-void reaper_put(struct linux_driver *d, struct sandbox *s)
+void reaper_put(struct linux_driver *d, struct guest *s)
 {
     struct reaper *r = &d->reaper;
 

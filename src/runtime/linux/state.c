@@ -56,7 +56,7 @@ int state_parse(struct str text, struct state *out, struct err *err)
     return 0;
 }
 
-int state_write(struct sandbox *s, struct err *err)
+int state_write(struct guest *s, struct err *err)
 {
     struct state state = {.pid = (uint64_t)s->pid,
                           .start_time = s->start_time,
@@ -75,7 +75,7 @@ int state_write(struct sandbox *s, struct err *err)
 }
 
 /* Once: the reaper comes after the id may be in use again. */
-void state_remove(struct sandbox *s)
+void state_remove(struct guest *s)
 {
     if (s->has_state)
         ignore(unlinkat(s->driver->state_fd, s->id, 0)); /* gone already is fine */

@@ -8,9 +8,9 @@
 
 #include "runtime/linux/driver_internal.h"
 
-struct sandbox *sandbox_new(struct linux_driver *d, const char *id)
+struct guest *guest_new(struct linux_driver *d, const char *id)
 {
-    struct sandbox *s = mem_zero(sizeof(*s));
+    struct guest *s = mem_zero(sizeof(*s));
 
     s->driver = d;
     ignore(snprintf(s->id, sizeof(s->id), "%s", id)); /* checked by runtime.c: it fits */
@@ -22,7 +22,7 @@ struct sandbox *sandbox_new(struct linux_driver *d, const char *id)
     return s;
 }
 
-void sandbox_free(struct sandbox *s)
+void guest_free(struct guest *s)
 {
     struct list_node *n;
 
@@ -48,12 +48,12 @@ void sandbox_free(struct sandbox *s)
 
 /* Its first process is the init of its pid namespace: the kernel ends all others with it, and lets
  * no new one begin. */
-void sandbox_kill(struct sandbox *s)
+void guest_kill(struct guest *s)
 {
     ignore(pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0)); /* gone already is fine */
 }
 
-void sandbox_watch_disk(struct sandbox *s)
+void guest_watch_disk(struct guest *s)
 {
     s->disk.dir = s->dir;
     s->disk.cgroup = s->cell.cgroup;
@@ -63,7 +63,7 @@ void sandbox_watch_disk(struct sandbox *s)
     disk_add(&s->driver->disk, &s->disk);
 }
 
-void sandbox_collect(struct sandbox *s)
+void guest_collect(struct guest *s)
 {
     siginfo_t gone = {0};
 
