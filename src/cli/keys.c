@@ -165,7 +165,7 @@ static int call_server(const struct invocation *v, const struct call *c, struct 
     return result;
 }
 
-int key_create(const struct invocation *v)
+int cli_key_create(const struct invocation *v)
 {
     struct call c = {.method = "POST", .status = 201};
     struct str team = team_of(v);
@@ -218,7 +218,7 @@ static void print_keys(const struct key_list *list)
     }
 }
 
-int key_list(const struct invocation *v)
+int cli_key_list(const struct invocation *v)
 {
     struct call c = {.method = "GET", .status = 200};
     struct str team = team_of(v);
@@ -253,7 +253,7 @@ int key_list(const struct invocation *v)
     return result;
 }
 
-int key_revoke(const struct invocation *v)
+int cli_key_revoke(const struct invocation *v)
 {
     struct call c = {.method = "DELETE", .status = 204};
     struct str team = team_of(v), id = str_of(v->words[0]);

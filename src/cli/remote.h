@@ -14,9 +14,9 @@ struct cli_places {
 extern const char cli_admin_token_file[]; /* in data_dir, readable by root alone */
 extern const char cli_api_socket[];       /* in run_dir */
 
-int key_create(const struct invocation *v);    /* NAME, options --team, --json */
-int key_list(const struct invocation *v);      /* options --team, --json */
-int key_revoke(const struct invocation *v);    /* ID, option --team */
-int template_list(const struct invocation *v); /* option --json */
+int cli_key_create(const struct invocation *v);    /* NAME, options --team, --json */
+int cli_key_list(const struct invocation *v);      /* options --team, --json */
+int cli_key_revoke(const struct invocation *v);    /* ID, option --team */
+int cli_template_list(const struct invocation *v); /* option --json */
 
 #endif

@@ -97,7 +97,7 @@ static int list_dir(struct listing *l, DIR *dir)
     return l->result;
 }
 
-int template_list(const struct invocation *v)
+int cli_template_list(const struct invocation *v)
 {
     const struct cli_places *places = v->ctx;
     struct listing l = {.v = v};

@@ -1,0 +1,709 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""edge as clients and servers in sandboxes see it, byte by byte.
+
+    edge_test.py SANDLOT [name part]
+"""
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from sandlot_kit import (EDGE_UID, Reader, Upstream, check, free_port, main, reply, same, test, wait_until)
+
+BINARY = os.path.abspath(sys.argv[1])
+ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
+BROWSER = "User-Agent: Mozilla/5.0 Chrome/120"
+
+
+def to(sandbox, port):
+    return [f"E2b-Sandbox-Id: {sandbox}", f"E2b-Sandbox-Port: {port}"]
+
+
+def echo_head(sock, reader):
+    """Answers every request with its own head and body."""
+    while True:
+        first, fields, body = reader.request()
+        text = "\n".join([first, *(f"{n}: {v}" for n, v in fields)]).encode() + b"\n\n" + body
+        sock.sendall(reply(text))
+
+
+def seen_fields(answer):
+    return [line.split(": ", 1) for line in answer.body.decode().split("\n\n")[0].split("\n")[1:]]
+
+
+@test("header routing and host routing reach the port")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(echo_head) as up:
+        for host in ("localhost", f"127.0.0.1:{s.port}", "[::1]", "LOCALHOST", "box.lan"):
+            a = s.call("GET", "/a?b=c", to(box, up.port), host=host)
+            same(a.status, 200, host, a.body)
+            check(a.body.startswith(b"GET /a?b=c HTTP/1.1\n"), a.body)
+        for host in (f"{up.port}-{box}.localhost:{s.port}", f"{up.port}-{box.upper()}.LocalHost.", f"{up.port}-{box}.a.b",
+                     f"{up.port}-{box}-6532622b.localhost"):
+            a = s.call("GET", "/x", host=host)
+            same(a.status, 200, host, a.body)
+            same(dict(seen_fields(a))["Host"], host)
+
+
+@test("what is no sandbox's goes to the control plane")
+def _(s):
+    same(s.call("GET", "/health").status, 204)
+    same(s.call("GET", "/health", host="my-server.lan").status, 204)
+    a = s.call("GET", "/nothing/here")
+    same((a.status, a.json["code"]), (404, 404))
+
+
+@test("precise 400s for broken names")
+def _(s):
+    for fields, host, text in (
+            (["E2b-Sandbox-Id: iabc"], "localhost", b"Missing header: E2b-Sandbox-Port"),
+            (["E2b-Sandbox-Port: 80"], "localhost", b"Missing header: E2b-Sandbox-Id"),
+            (to("iABC", 80), "localhost", b"Invalid sandbox ID"), (to("iabc", 0), "localhost", b"Invalid sandbox port"),
+            ([], "99999-iabc.localhost", b"Invalid sandbox port"), ([], "80-.localhost", b"Invalid sandbox ID"),
+            ([], "80-iabc", b"Invalid host")):
+        a = s.call("GET", "/", fields, host=host)
+        same((a.status, a.body, a.field("Content-Type")), (400, text, "text/plain; charset=utf-8"))
+
+
+@test("unknown sandbox: 502, JSON for programs, HTML for people")
+def _(s):
+    a = s.call("GET", "/", to("inotthere", 8000))
+    same((a.status, a.field("Content-Type")), (502, "application/json; charset=utf-8"))
+    same(a.body, b'{"sandboxId":"inotthere","message":"The sandbox was not found","code":502}')
+    a = s.call("GET", "/", [BROWSER], host="8000-inotthere.localhost")
+    same((a.status, a.field("Content-Type")), (502, "text/html; charset=utf-8"))
+    check(a.body.startswith(b"<html") and a.body.endswith(b"</html>") and b"Sandbox Not Found" in a.body)
+
+
+@test("a killed sandbox is gone at once, pooled connections with it")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(echo_head) as up:
+        same(s.call("GET", "/", to(box, up.port)).status, 200)
+        same(s.api("DELETE", f"/sandboxes/{box}").status, 204)
+        same(s.call("GET", "/", to(box, up.port)).status, 502)
+        same(s.call("GET", "/health", to(box, 49983)).json["message"], "The sandbox was not found")
+
+
+@test("closed port: 502 after five tries; on envd's port at once")
+def _(s):
+    box, port = s.create()["sandboxID"], free_port()
+    began = time.monotonic()
+    a = s.call("POST", "/", to(box, port), b"x" * 100000)
+    took = time.monotonic() - began
+    same((a.status, a.field("Content-Type")), (502, "application/json; charset=utf-8"))
+    same(a.body.decode(), '{"sandboxId":"%s","message":"The sandbox is running but port is not open","port":%d,"code":502}'
+         % (box, port))
+    check(0.9 < took < 2, took)
+    check(b"no service running on port %d" % port in s.call("GET", "/", to(box, port) + [BROWSER]).body)
+    began = time.monotonic()
+    a = s.call("GET", "/health", to(box, 49983))
+    same((a.status, a.json["port"]), (502, 49983))
+    check(time.monotonic() - began < 0.3)
+
+
+@test("a server that is just starting is waited for")
+def _(s):
+    box, port = s.create()["sandboxID"], free_port()
+    ups = []
+    timer = threading.Timer(0.4, lambda: ups.append(Upstream(echo_head, port=port)))
+    timer.start()
+    a = s.call("POST", "/", to(box, port), b"body")
+    same(a.status, 200, a.body)
+    check(a.body.endswith(b"\n\nbody"))
+    timer.join()
+    ups[0].__exit__()
+
+
+@test("private routes of envd are refused for every method, before lookup")
+def _(s):
+    for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+        for path in ("/init", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade", "/%69nit", "//init",
+                     "/init/?x=1"):
+            a = s.call(method, path, to("inotthere", 49983))
+            same((a.status, a.field("Content-Type")), (404, "application/json; charset=utf-8"), method, path)
+            same(a.json, {"message": "This endpoint is reserved for the E2B control plane and is not reachable through "
+                                     "the sandbox URL", "path": path.split("?")[0], "code": 404})
+    same(s.call("GET", "/init", to("inotthere", 8000)).status, 502)
+
+
+@test("private sandbox: exact 403s, the token opens every port, envd's needs none")
+def _(s):
+    made = s.create(network={"allowPublicTraffic": False})
+    box, token = made["sandboxID"], made["trafficAccessToken"]
+    with Upstream(echo_head) as up:
+        a = s.call("GET", "/", to(box, up.port))
+        same((a.status, a.body.decode()), (403, '{"sandboxId":"%s","message":"Sandbox is secured with traffic access token. '
+             "Token header 'e2b-traffic-access-token' is missing\",\"code\":403}" % box))
+        a = s.call("GET", "/", to(box, up.port) + ["E2B-Traffic-Access-Token: " + token[:-1] + "!"])
+        same((a.status, a.body.decode()), (403, '{"sandboxId":"%s","message":"Sandbox is secured with traffic access token. '
+             "Provided token in header 'e2b-traffic-access-token' is invalid\",\"code\":403}" % box))
+        check(b"Missing Traffic Access Token" in s.call("GET", "/", to(box, up.port) + [BROWSER]).body)
+        same(up.connections, 0)
+        same(s.call("GET", "/", to(box, up.port) + ["e2b-traffic-access-token: " + token]).status, 200)
+    same(s.call("GET", "/health", to(box, 49983)).status, 502)
+
+
+@test("signed URL that names no sandbox: 501, said clearly")
+def _(s):
+    a = s.call("GET", "/files?path=a&signature=v1_x")
+    same((a.status, a.json["code"], a.field("Content-Type")), (501, 501, "application/json; charset=utf-8"))
+
+
+@test("fields: hop-by-hop and forwarding ones stop here, the others travel")
+def _(s):
+    box = s.create()["sandboxID"]
+    sent = ["X-Forwarded-For: 6.6.6.6", "X-Forwarded-Host: evil", "X-Forwarded-Proto: https", "Forwarded: for=6.6.6.6",
+            "X-Sandlot-Control: guess", "x-sandlot-control: again", "Keep-Alive: timeout=5", "TE: trailers",
+            "Proxy-Authorization: x", "X-Hop: 1", "Connection: X-Hop", "Cookie: a=b", "X-Access-Token: t", "X-Odd_name: 1",
+            "Authorization: Basic dXNlcjo="]
+    with Upstream(echo_head) as up:
+        a = s.call("GET", "/", to(box, up.port) + sent)
+    got = dict(seen_fields(a))
+    for gone in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Sandlot-Control",
+                 "x-sandlot-control", "Keep-Alive", "TE", "Proxy-Authorization", "X-Hop", "Connection"):
+        check(gone not in got, gone)
+    for kept in ("Cookie", "X-Access-Token", "X-Odd_name", "Authorization", "E2b-Sandbox-Id"):
+        check(kept in got, kept)
+    same(got["Host"], "localhost")
+
+
+@test("answers: hop-by-hop fields stop here, status and the rest travel")
+def _(s):
+    box = s.create()["sandboxID"]
+
+    def serve(sock, reader):
+        reader.request()
+        sock.sendall(reply(b"no", "418 I am a teapot", ["Set-Cookie: a=1", "Set-Cookie: b=2", "Connection: X-Hop, keep-alive",
+                                                       "X-Hop: 1", "Keep-Alive: timeout=5", "Server: mine"]))
+    with Upstream(serve) as up:
+        a = s.call("GET", "/", to(box, up.port))
+    same((a.status, a.body), (418, b"no"))
+    same([v for n, v in a.fields if n == "Set-Cookie"], ["a=1", "b=2"])
+    same((a.field("Server"), a.field("X-Hop"), a.field("Keep-Alive")), ("mine", None, None))
+
+
+@test("masked host: the server sees the mask, the original is forwarded; envd's port is exempt")
+def _(s):
+    box = s.create(network={"maskRequestHost": "app.example.com:${PORT}"})["sandboxID"]
+    with Upstream(echo_head) as up:
+        a = s.call("GET", "/", host=f"{up.port}-{box}.localhost")
+        got = dict(seen_fields(a))
+        same((got["Host"], got["X-Forwarded-Host"]), (f"app.example.com:{up.port}", f"{up.port}-{box}.localhost"))
+
+
+@test("HEAD, 204, 304 and 1xx")
+def _(s):
+    box = s.create()["sandboxID"]
+    answers = {"/head": b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n", "/none": b"HTTP/1.1 204 No Content\r\n\r\n",
+               "/same": b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n",
+               "/hints": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + reply(b"late"),
+               "/empty": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}
+
+    def serve(sock, reader):
+        while True:
+            sock.sendall(answers[reader.request()[0].split()[1]])
+    with Upstream(serve) as up:
+        with s.connect() as sock:
+            reader = Reader(sock)
+            for method, path, status, body in (("HEAD", "/head", 200, b""), ("GET", "/none", 204, b""),
+                                               ("GET", "/same", 304, b""), ("GET", "/hints", 200, b"late"),
+                                               ("GET", "/empty", 200, b"")):
+                head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *to(box, up.port)])
+                sock.sendall(head.encode() + b"\r\n\r\n")
+                a = reader.answer(method)
+                same((a.status, a.body), (status, body), path)
+                same(a.field("Transfer-Encoding"), None, path)
+            same(a.field("Content-Length"), "0")
+
+
+@test("an answer without length arrives chunked, and ends where the server ended it")
+def _(s):
+    box = s.create()["sandboxID"]
+
+    def serve(sock, reader):
+        reader.request()
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100000)
+    with Upstream(serve) as up:
+        a = s.call("GET", "/", to(box, up.port))
+        same((a.status, a.field("Transfer-Encoding"), a.body), (200, "chunked", b"x" * 100000))
+
+
+@test("chunked upload is re-serialised; Content-Length stays one")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(echo_head) as up, s.connect() as sock:
+        reader = Reader(sock)
+        head = "\r\n".join(["POST /up HTTP/1.1", "Host: localhost", *to(box, up.port), "Transfer-Encoding: chunked"])
+        sock.sendall(head.encode() + b"\r\n\r\n5;ext=1\r\nhello\r\n")
+        time.sleep(0.05)
+        sock.sendall(b"6\r\n world\r\n0\r\nTrailer: x\r\n\r\n")
+        a = reader.answer()
+        got = dict(seen_fields(a))
+        same(a.body.split(b"\n\n", 1)[1], b"hello world")
+        same((got.get("Transfer-Encoding"), got.get("Content-Length")), ("chunked", None))
+        body = os.urandom(300000)
+        head = "\r\n".join(["PUT /up HTTP/1.1", "Host: localhost", *to(box, up.port), f"Content-Length: {len(body)}"])
+        sock.sendall(head.encode() + b"\r\n\r\n" + body)
+        a = reader.answer()
+        same(a.body.split(b"\n\n", 1)[1], body)
+        check(b"\nContent-Length: 300000\n" in a.body.split(b"\n\n")[0] + b"\n")
+
+
+@test("full duplex: 64 MiB echoed within one chunked request")
+def _(s):
+    box, total, block = s.create()["sandboxID"], 64 << 20, os.urandom(1 << 16)
+
+    def serve(sock, reader):
+        reader.head()
+        sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while data := reader.chunk():
+            sock.sendall(b"%x\r\n" % len(data) + data + b"\r\n")
+        sock.sendall(b"0\r\n\r\n")
+
+    def upload(sock):
+        for _ in range(total // len(block)):
+            sock.sendall(b"10000\r\n" + block + b"\r\n")
+        sock.sendall(b"0\r\n\r\n")
+    with Upstream(serve) as up, s.connect() as sock:
+        head = "\r\n".join(["POST /echo HTTP/1.1", "Host: localhost", *to(box, up.port), "Transfer-Encoding: chunked"])
+        sock.sendall(head.encode() + b"\r\n\r\n")
+        reader = Reader(sock)
+        same(reader.head()[0].split()[1], "200")  # before a byte of the body was sent
+        sender = threading.Thread(target=upload, args=(sock,))
+        sender.start()
+        got = 0
+        pending = b""
+        while data := reader.chunk():
+            pending += data
+            while len(pending) >= len(block):
+                same(pending[:len(block)], block)
+                pending = pending[len(block):]
+            got += len(data)
+        same((got, pending), (total, b""))
+        sender.join()
+
+
+@test("Expect: 100-continue is answered here and the body arrives")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(echo_head) as up, s.connect() as sock:
+        head = "\r\n".join(["POST / HTTP/1.1", "Host: localhost", *to(box, up.port), "Content-Length: 4",
+                            "Expect: 100-continue"])
+        sock.sendall(head.encode() + b"\r\n\r\n")
+        reader = Reader(sock)
+        same(reader.head()[0], "HTTP/1.1 100 Continue")
+        sock.sendall(b"data")
+        a = reader.answer()
+        check(a.body.endswith(b"\n\ndata") and b"Expect" not in a.body, a.body)
+
+
+@test("server-sent events are flushed at once")
+def _(s):
+    box = s.create()["sandboxID"]
+    tick = threading.Semaphore(0)
+
+    def serve(sock, reader):
+        reader.request()
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for i in range(5):
+            check(tick.acquire(timeout=10))
+            sock.sendall(b"9\r\ndata: %d\n\n\r\n" % i)
+        sock.sendall(b"0\r\n\r\n")
+    with Upstream(serve) as up, s.connect() as sock:
+        sock.sendall("\r\n".join(["GET / HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
+        reader = Reader(sock)
+        same(dict(reader.head()[1])["Content-Type"], "text/event-stream")
+        for i in range(5):
+            began = time.monotonic()
+            tick.release()
+            same(reader.chunk(), b"data: %d\n\n" % i)
+            check(time.monotonic() - began < 0.1)
+        same(reader.chunk(), b"")
+
+
+UPGRADE = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13"]
+
+
+def serve_upgrade(sock, reader):
+    first, fields, _ = reader.request()
+    get = {n.lower(): v for n, v in fields}
+    same((get["upgrade"], get["connection"].lower(), get["sec-websocket-key"]), ("websocket", "upgrade", "x"))
+    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 b"Sec-WebSocket-Accept: y\r\n\r\nfirst")
+    while data := sock.recv(65536) if not reader.data else reader.data:
+        reader.data = b""
+        sock.sendall(data)
+    sock.sendall(b"last")
+
+
+def upgrade(s, box, port, early=b""):
+    sock = s.connect()
+    sock.sendall("\r\n".join(["GET /ws HTTP/1.1", "Host: localhost", *to(box, port), *UPGRADE]).encode() + b"\r\n\r\n" + early)
+    reader = Reader(sock)
+    first, fields = reader.head()
+    same(first, "HTTP/1.1 101 Switching Protocols")
+    get = dict(fields)
+    same((get["Upgrade"], get["Connection"], get["Sec-WebSocket-Accept"]), ("websocket", "Upgrade", "y"))
+    return sock, reader
+
+
+@test("upgrade: both directions, early bytes, half-close kept")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(serve_upgrade) as up:
+        sock, reader = upgrade(s, box, up.port, b"early")
+        same(reader.exactly(10), b"firstearly")
+        for size in (1, 125, 65536, 300000):
+            data = os.urandom(size)
+            threading.Thread(target=sock.sendall, args=(data,)).start()
+            same(reader.exactly(size), data)
+        sock.shutdown(socket.SHUT_WR)
+        same(reader.rest(), b"last")
+        sock.close()
+
+
+@test("upgrade: a refusal is an answer like any other")
+def _(s):
+    box = s.create()["sandboxID"]
+
+    def serve(sock, reader):
+        reader.request()
+        sock.sendall(reply(b"no", "426 Upgrade Required"))
+    with Upstream(serve) as up:
+        same(s.call("GET", "/", to(box, up.port) + UPGRADE[1:] + ["Connection: upgrade"]).status, 426)
+
+
+@test("upgrade: the sandbox's end ends the tunnel, the client's end frees it")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(serve_upgrade) as up:
+        sock, reader = upgrade(s, box, up.port)
+        same(reader.exactly(5), b"first")
+        for served in up.socks:
+            served.shutdown(socket.SHUT_RDWR)
+        reader.rest()
+        sock.close()
+        sock, reader = upgrade(s, box, up.port)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        wait_until(lambda: up.socks[-1].fileno() < 0, "the server to see the end")
+
+
+@test("keep-alive: one connection into the sandbox for many requests")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(echo_head) as up, s.connect() as sock:
+        reader = Reader(sock)
+        for i in range(50):
+            sock.sendall("\r\n".join([f"GET /{i} HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
+            check(reader.answer().body.startswith(b"GET /%d " % i))
+        same(up.connections, 1)
+
+
+@test("pipelined requests are answered in order")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(echo_head) as up, s.connect() as sock:
+        for i in range(20):
+            sock.sendall("\r\n".join([f"GET /{i} HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
+        reader = Reader(sock)
+        for i in range(20):
+            check(reader.answer().body.startswith(b"GET /%d " % i))
+
+
+@test("a pooled connection that went stale is replaced unseen")
+def _(s):
+    box = s.create()["sandboxID"]
+
+    def serve(sock, reader):
+        first, _, _ = reader.request()
+        sock.sendall(reply(first.encode()))
+        reader.request()  # the second is read, never answered
+    with Upstream(serve) as up, s.connect() as sock:
+        reader = Reader(sock)
+        for i in range(10):
+            sock.sendall("\r\n".join([f"GET /{i} HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
+            a = reader.answer()
+            same((a.status, a.body), (200, b"GET /%d HTTP/1.1" % i))
+        same(up.connections, 10)
+
+
+@test("a server that dies: before its head 502, after it the client sees the cut")
+def _(s):
+    box = s.create()["sandboxID"]
+
+    def serve(sock, reader):
+        first, _, _ = reader.request()
+        if "/cut" in first:
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+        elif "/chunk" in first:
+            sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")
+        elif "/junk" in first:
+            sock.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
+    with Upstream(serve) as up:
+        for path in ("/none", "/junk"):
+            a = s.call("POST", path, to(box, up.port), b"x")
+            same((a.status, a.json["code"], a.json["sandboxId"]), (502, 502, box), path)
+        for path in ("/cut", "/chunk"):
+            try:
+                a = s.call("GET", path, to(box, up.port))
+                check(False, "a whole answer", a.body)
+            except EOFError:
+                pass
+
+
+@test("a client that leaves stops its request")
+def _(s):
+    box = s.create()["sandboxID"]
+    ended = threading.Event()
+
+    def serve(sock, reader):
+        reader.request()
+        if not sock.recv(1):
+            ended.set()
+    with Upstream(serve) as up:
+        sock = s.connect()
+        sock.sendall("\r\n".join(["GET / HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
+        wait_until(lambda: up.connections == 1, "the request")
+        sock.close()
+        check(ended.wait(5), "the server still waits")
+
+
+with open(BINARY, "rb") as program:
+    # a sanitizer keeps freed memory for a while
+    GROWTH_MAX_KIB = 16384 if b"__asan_init" in program.read() else 2048
+
+
+def fill(sock, limit):
+    """Sends until nothing was taken for a second; returns the bytes taken."""
+    block, sent = b"x" * (1 << 18), 0
+    sock.settimeout(1)
+    try:
+        while sent < limit:
+            sent += sock.send(block)
+    except TimeoutError:
+        pass
+    return sent
+
+
+@test("400 MiB to a server that never reads: the client waits, memory stays flat")
+def _(s):
+    box = s.create()["sandboxID"]
+    hold = threading.Event()
+
+    def serve(sock, reader):
+        hold.wait(60)
+    with Upstream(serve) as up, s.connect() as sock:
+        s.call("GET", "/health")
+        before = s.rss_kib("edge")
+        head = ["POST / HTTP/1.1", "Host: localhost", *to(box, up.port), f"Content-Length: {400 << 20}"]
+        sock.sendall("\r\n".join(head).encode() + b"\r\n\r\n")
+        sent = fill(sock, 400 << 20)
+        grown = s.rss_kib("edge") - before
+        check(sent < 64 << 20, "taken", sent)
+        check(grown <= GROWTH_MAX_KIB, "edge grew by", grown, "KiB")
+        hold.set()
+
+
+@test("a gigabyte for a client that never reads: the server waits, memory stays flat")
+def _(s):
+    box, taken = s.create()["sandboxID"], []
+
+    def serve(sock, reader):
+        reader.request()
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
+        taken.append(fill(sock, 1 << 30))
+    with Upstream(serve) as up, s.connect() as sock:
+        before = s.rss_kib("edge")
+        sock.sendall("\r\n".join(["GET / HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
+        wait_until(lambda: taken, "the server to give up", 30)
+        grown = s.rss_kib("edge") - before
+        check(taken[0] < 64 << 20 and grown <= GROWTH_MAX_KIB, taken, "edge grew by", grown, "KiB")
+
+
+@test("malformed requests end in 400 and a closed connection")
+def _(s):
+    for raw in (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"):
+        with s.connect() as sock:
+            sock.sendall(raw)
+            reader = Reader(sock)
+            same(reader.answer().status, 400, raw)
+            same(reader.rest(), b"")
+
+
+# edge alone, with a scripted api and node behind it
+
+
+class Alone:
+    """role-edge with our own listeners and this object as routes.sock."""
+
+    def __init__(self, routes):
+        self.routes, self.lookups = routes, []
+        self.dir = tempfile.mkdtemp(prefix="sandlot-edge-")
+        os.chmod(self.dir, 0o755)
+        self.socks = [self.listen_unix("routes.sock", socket.SOCK_SEQPACKET),
+                      self.listen_unix("dial.sock", socket.SOCK_SEQPACKET), self.listen_unix("api.sock", socket.SOCK_STREAM)]
+        tcp = socket.socket()
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen(16)
+        tcp.setblocking(False)
+        self.port = tcp.getsockname()[1]
+        ready, gives = os.pipe()
+
+        def place():
+            os.dup2(tcp.fileno(), 5)
+            os.dup2(gives, 3)
+        env = dict(os.environ, SANDLOT_RUN_DIR=self.dir, SANDLOT_EDGE_LOOPS="1")
+        self.process = subprocess.Popen([BINARY, "role-edge", "1"], preexec_fn=place, pass_fds=(3, 5), env=env)
+        os.close(gives)
+        tcp.close()
+        same(os.read(ready, 1), b"1")
+        os.close(ready)
+        self.socks[0].settimeout(10)
+        self.peer, _ = self.socks[0].accept()
+        threading.Thread(target=self.answer, daemon=True).start()
+
+    def listen_unix(self, name, kind):
+        sock = socket.socket(socket.AF_UNIX, kind)
+        sock.bind(f"{self.dir}/{name}")
+        sock.listen(16)
+        return sock
+
+    def answer(self):
+        while data := self.peer.recv(1 << 16):
+            fields = decode(data[1:])
+            name = fields[2].decode()
+            self.lookups.append(name)
+            if name in self.routes:
+                self.send(2, {1: fields[1], 2: name, **self.routes[name]})
+            elif name != "isilent":
+                self.send(3, {1: fields[1], 2: name})
+
+    def send(self, kind, fields):
+        self.peer.send(bytes([kind]) + encode(fields))
+
+    def call(self, box, fields=(), port=8000):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as sock:
+            lines = ["GET / HTTP/1.1", "Host: localhost", "Connection: close", *to(box, port), *fields]
+            sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+            return Reader(sock).answer()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        same(self.process.wait(20), 0)
+        for sock in (*self.socks, self.peer):
+            sock.close()
+        shutil.rmtree(self.dir)
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out, n = out + bytes([n & 127 | 128]), n >> 7
+    return out + bytes([n])
+
+
+def encode(fields):
+    out = b""
+    for number, value in fields.items():
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            data = value.encode()
+            out += varint(number << 3 | 2) + varint(len(data)) + data
+    return out
+
+
+def decode(data):
+    fields, at = {}, 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+    while at < len(data):
+        tag = number()
+        value = number()
+        if tag & 7 == 2:
+            at += value
+            value = data[at - value:at]
+        fields[tag >> 3] = value
+    return fields
+
+
+@test("a sandbox in transition is 409, a paused one is not found, with Retry-After where it helps")
+def _(s):
+    with Alone({"imoving": {3: 2}, "ipaused": {3: 3}}) as e:
+        a = e.call("imoving")
+        same(a.body, b'{"sandboxId":"imoving","message":"The sandbox is still transitioning. Try again in a moment.","code":409}')
+        same((a.status, a.field("Retry-After")), (409, "1"))
+        a = e.call("ipaused")
+        same((a.status, a.json["message"], a.field("Retry-After")), (502, "The sandbox was not found", None))
+
+
+@test("routes are asked for once, replaced by what is pushed, forgotten when gone")
+def _(s):
+    with Alone({"imoving": {3: 2}}) as e:
+        same([e.call("imoving").status for _ in range(3)], [409] * 3)
+        same(e.lookups, ["imoving"])
+        e.send(4, {2: "imoving", 3: 3})
+        wait_until(lambda: e.call("imoving").status == 502, "the push")
+        e.send(5, {2: "imoving"})
+        wait_until(lambda: e.call("imoving").status == 409, "the removal")
+        same(e.lookups.count("imoving"), 2)
+        e.send(4, {2: "inew", 3: 2, 4: "secret"})
+        wait_until(lambda: e.call("inew", ["E2b-Traffic-Access-Token: secret"]).status == 409, "the new one")
+        same(e.call("inew").status, 403)  # the token comes first: strangers learn nothing
+
+
+@test("an api that does not answer: 503 after five seconds, not for what is known")
+def _(s):
+    with Alone({"imoving": {3: 2}}) as e:
+        same(e.call("imoving").status, 409)
+        began = time.monotonic()
+        results = []
+        waiting = threading.Thread(target=lambda: results.append(e.call("isilent")))
+        waiting.start()
+        same(e.call("imoving").status, 409)
+        check(time.monotonic() - began < 1)
+        waiting.join()
+        took = time.monotonic() - began
+        same((results[0].status, results[0].json["code"], results[0].field("Retry-After")), (503, 503, "1"))
+        check(4.5 < took < 7, took)
+
+
+@test("api's channel comes back by itself; the cache is kept meanwhile")
+def _(s):
+    with Alone({"imoving": {3: 2}}) as e:
+        same(e.call("imoving").status, 409)
+        e.peer.shutdown(socket.SHUT_RDWR)
+        e.peer.close()
+        same(e.call("imoving").status, 409)
+        e.peer, _ = e.socks[0].accept()
+        threading.Thread(target=e.answer, daemon=True).start()
+        e.routes["imoving"] = {3: 3}
+        wait_until(lambda: e.call("imoving").status == 502, "the question after the reconnect")
+
+
+if __name__ == "__main__":
+    sys.exit(main(BINARY, ONLY))
