@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Load generator: creates and destroys sandboxes through the real API as fast as it answers.
+ *
+ *   load ADDRESS API_KEY CONCURRENCY SECONDS [TEMPLATE]
+ *
+ * Prints one JSON object. A latency is that of one create; a rate counts whole create+destroy
+ * pairs. Exit status 1 when a call failed. Started by tools/bench. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "codec/codec.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "io/socket.h"
+
+enum {
+    WORKERS_MAX = 512,
+    SAMPLES_MAX = 4 << 20,
+    ANSWER_MAX = 64 << 10,
+    ID_MAX = 64,
+};
+
+struct load {
+    struct loop *loop;
+    const char *address, *key, *template;
+    struct timer end;
+    uint32_t *created_us, *destroyed_us; /* one for each pair */
+    size_t pairs, errors, running;
+    uint64_t started_us;
+    bool is_ending;
+};
+
+struct worker {
+    struct load *load;
+    struct http_conn *conn;
+    struct buf answer;
+    unsigned status;
+    uint64_t began_us;
+    uint32_t create_us;
+    char id[ID_MAX]; /* empty: the next call is a create */
+};
+
+static const struct call_events events;
+
+static void leave(struct worker *w)
+{
+    http_conn_free(w->conn);
+    w->conn = NULL;
+    if (--w->load->running == 0)
+        loop_stop(w->load->loop);
+}
+
+static void give_up(struct worker *w, const char *why)
+{
+    fprintf(stderr, "load: %s: %s\n", w->id[0] == '\0' ? "create" : "destroy", why);
+    w->load->errors++;
+    leave(w);
+}
+
+static void next_call(struct worker *w)
+{
+    char body[160] = "", target[ID_MAX + 16] = "/v2/sandboxes";
+    bool is_create = w->id[0] == '\0';
+    struct http_field fields[] = {
+        {STR("Host"),         str_of(w->load->address)},
+        {STR("X-API-Key"),    str_of(w->load->key)    },
+        {STR("Content-Type"), STR("application/json") },
+    };
+    struct call_request r = {.fields = fields, .field_count = COUNT_OF(fields)};
+
+    if (is_create)
+        ignore(snprintf(body, sizeof body, "{\"templateID\":\"%s\",\"timeout\":60}",
+                        w->load->template));
+    else
+        ignore(snprintf(target, sizeof target, "/sandboxes/%s", w->id));
+    r.method = is_create ? STR("POST") : STR("DELETE");
+    r.target = str_of(target);
+    r.length = (int64_t)strlen(body);
+    w->began_us = clock_mono_us();
+    buf_clear(&w->answer);
+    http_conn_call(w->conn, &r, &events, w);
+    if (is_create) {
+        ignore(http_conn_write(w->conn, str_of(body)));
+        http_conn_end(w->conn);
+    }
+}
+
+static bool take_id(struct worker *w)
+{
+    struct str text = buf_str(&w->answer);
+    const char *name = "\"sandboxID\":\"";
+    const char *at = memmem(text.at, text.len, name, strlen(name));
+    struct str rest;
+
+    if (at == NULL)
+        return false;
+    at += strlen(name);
+    return str_to_c(str_cut((struct str){at, text.len - (size_t)(at - text.at)}, '"', &rest), w->id,
+                    sizeof w->id);
+}
+
+static void finish_call(struct worker *w)
+{
+    struct load *l = w->load;
+    uint32_t took_us = (uint32_t)(clock_mono_us() - w->began_us);
+    bool is_create = w->id[0] == '\0';
+    char why[200];
+
+    if (w->status != (is_create ? 201U : 204U) || (is_create && !take_id(w))) {
+        ignore(snprintf(why, sizeof why, "status %u: %.*s", w->status,
+                        STR_ARG(str_upto(buf_str(&w->answer), 120))));
+        give_up(w, why);
+        return;
+    }
+    if (is_create) {
+        w->create_us = took_us;
+        next_call(w);
+        return;
+    }
+    w->id[0] = '\0';
+    if (l->pairs < SAMPLES_MAX) {
+        l->created_us[l->pairs] = w->create_us;
+        l->destroyed_us[l->pairs++] = took_us;
+    }
+    if (l->is_ending)
+        leave(w);
+    else
+        next_call(w);
+}
+
+static void on_head(void *ctx, const struct http_head *h)
+{
+    struct worker *w = ctx;
+
+    w->status = h->status;
+}
+
+static size_t on_body(void *ctx, struct str data, bool is_last)
+{
+    struct worker *w = ctx;
+
+    buf_add_str(&w->answer, data);
+    if (is_last)
+        finish_call(w);
+    return data.len;
+}
+
+static void on_drain(void *ctx)
+{
+    ignore(ctx != NULL); /* our bodies are small */
+}
+
+static void on_fail(void *ctx, const struct err *err, bool is_fresh)
+{
+    ignore(is_fresh);
+    give_up(ctx, err->text);
+}
+
+static const struct call_events events = {on_head, on_body, on_drain, on_fail};
+
+static void on_end(void *ctx)
+{
+    struct load *l = ctx;
+
+    l->is_ending = true;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static double percentile_ms(const uint32_t *sorted, size_t count, double part)
+{
+    return count == 0 ? 0 : sorted[(size_t)(part * (double)(count - 1))] / 1000.0;
+}
+
+static void report(struct load *l, uint64_t concurrency)
+{
+    double seconds = (double)(clock_mono_us() - l->started_us) / 1e6;
+
+    qsort(l->created_us, l->pairs, sizeof *l->created_us, compare);
+    qsort(l->destroyed_us, l->pairs, sizeof *l->destroyed_us, compare);
+    printf("{\"bench\":\"create+destroy\",\"concurrency\":%llu,\"seconds\":%.2f,\"pairs\":%zu,"
+           "\"errors\":%zu,\"rate_per_s\":%.1f,\"create_p50_ms\":%.3f,\"create_p99_ms\":%.3f,"
+           "\"create_max_ms\":%.3f,\"destroy_p50_ms\":%.3f,\"destroy_p99_ms\":%.3f}\n",
+           (unsigned long long)concurrency, seconds, l->pairs, l->errors,
+           (double)l->pairs / seconds, percentile_ms(l->created_us, l->pairs, 0.5),
+           percentile_ms(l->created_us, l->pairs, 0.99), percentile_ms(l->created_us, l->pairs, 1),
+           percentile_ms(l->destroyed_us, l->pairs, 0.5),
+           percentile_ms(l->destroyed_us, l->pairs, 0.99));
+}
+
+static int start_worker(struct load *l, struct worker *w, struct err *err)
+{
+    int fd;
+
+    w->load = l;
+    buf_init(&w->answer, ANSWER_MAX);
+    if (socket_connect_tcp(l->address, &fd, err) != 0 ||
+        http_conn_new(l->loop, fd, true, &w->conn, err) != 0)
+        return -1;
+    l->running++;
+    next_call(w);
+    return 0;
+}
+
+static int run(struct load *l, struct worker *workers, uint64_t concurrency, uint64_t seconds,
+               struct err *err)
+{
+    if (loop_new(&l->loop, err) != 0)
+        return -1;
+    l->started_us = clock_mono_us();
+    for (size_t i = 0; i < concurrency; i++) {
+        if (start_worker(l, &workers[i], err) != 0)
+            return -1;
+    }
+    timer_start(l->loop, &l->end, seconds * 1000, on_end, l);
+    return loop_run(l->loop, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct load l = {.template = argc > 5 ? argv[5] : "base"};
+    uint64_t concurrency = 0, seconds = 0;
+    struct worker *workers;
+    struct err err;
+
+    if (argc < 5 || !str_to_u64(str_of(argv[3]), &concurrency) || concurrency == 0 ||
+        concurrency > WORKERS_MAX || !str_to_u64(str_of(argv[4]), &seconds) || seconds == 0) {
+        fprintf(stderr, "usage: load ADDRESS API_KEY CONCURRENCY SECONDS [TEMPLATE]\n");
+        return 2;
+    }
+    l.address = argv[1];
+    l.key = argv[2];
+    l.created_us = mem_array(SAMPLES_MAX, sizeof *l.created_us);
+    l.destroyed_us = mem_array(SAMPLES_MAX, sizeof *l.destroyed_us);
+    workers = mem_array(concurrency, sizeof *workers);
+    if (run(&l, workers, concurrency, seconds, &err) != 0) {
+        fprintf(stderr, "load: %s\n", err.text);
+        return 1;
+    }
+    report(&l, concurrency);
+    timer_stop(&l.end);
+    for (size_t i = 0; i < concurrency; i++)
+        buf_done(&workers[i].answer);
+    loop_free(l.loop);
+    free(workers);
+    free(l.created_us);
+    free(l.destroyed_us);
+    return l.errors == 0 && l.pairs > 0 ? 0 : 1;
+}
