@@ -258,25 +258,22 @@ static void reads_answers(void)
         bool keep_alive;
         const char *text;
     } cases[] = {
-        /* clang-format off: its columns would be too wide */
-        {"GET",  200, HTTP_LENGTH,      true,  "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"},
-        {"HEAD", 200, HTTP_NO_BODY,     true,  "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"},
+        {"GET",  200, HTTP_LENGTH,      true,  "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"     },
+        {"HEAD", 200, HTTP_NO_BODY,     true,  "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"     },
         {"GET",  200, HTTP_CHUNKED,     true,  "HTTP/1.1 200\r\nTransfer-Encoding:Chunked\r\n\r\n"},
-        {"GET",  200, HTTP_UNTIL_CLOSE, false, "HTTP/1.1 200 \r\n\r\n"},
-        {"GET",  200, HTTP_LENGTH,      false, "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n"},
+        {"GET",  200, HTTP_UNTIL_CLOSE, false, "HTTP/1.1 200 \r\n\r\n"                            },
+        {"GET",  200, HTTP_LENGTH,      false, "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n"     },
         {"GET",  200, HTTP_LENGTH,      true,
-         "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n"},
-        {"GET",  204, HTTP_NO_BODY,     true,  "HTTP/1.1 204 No Content\r\n\r\n"},
-        {"GET",  304, HTTP_NO_BODY,     true,
-         "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"},
-        {"POST", 100, HTTP_NO_BODY,     true,  "HTTP/1.1 100 Continue\r\n\r\n"},
+         "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n"                 },
+        {"GET",  204, HTTP_NO_BODY,     true,  "HTTP/1.1 204 No Content\r\n\r\n"                  },
+        {"GET",  304, HTTP_NO_BODY,     true,  "HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n"     },
+        {"POST", 100, HTTP_NO_BODY,     true,  "HTTP/1.1 100 Continue\r\n\r\n"                    },
         {"GET",  101, HTTP_NO_BODY,     true,
-         "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"},
+         "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"                           },
         {"GET",  999, HTTP_LENGTH,      false,
-         "HTTP/1.1 999 What?!\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"},
-        {"GET",  0,   HTTP_NO_BODY,     false, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n"},
-        {"GET",  0,   HTTP_NO_BODY,     false, "HTTP/1.1 2"},
-        /* clang-format on */
+         "HTTP/1.1 999 What?!\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"                  },
+        {"GET",  0,   HTTP_NO_BODY,     false, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n"         },
+        {"GET",  0,   HTTP_NO_BODY,     false, "HTTP/1.1 2"                                       },
     };
     static const char *const bad[] = {
         "HTTP/1.1 200 OK\nContent-Length: 3\n\n",
