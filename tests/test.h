@@ -13,9 +13,9 @@
 #ifndef TESTS_TEST_H
 #define TESTS_TEST_H
 
-#include "base/own.h"
-
 #include <stdbool.h>
+
+#include "base/own.h"
 
 struct test {
     const char *name;

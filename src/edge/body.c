@@ -97,9 +97,11 @@ static void start_tunnel(struct proxy *p, const struct reply *r)
         own_close_fd(&client);
         own_close_fd(&upstream);
         proxy_end(p);
-    } else if (relay_start(p->worker->loop, client, upstream, buf_str(&from_upstream),
-                           buf_str(&from_client), TUNNEL_IDLE_MS, on_tunnel_end, p, &p->tunnel,
-                           &err) != 0) {
+    } else if (relay_start(p->worker->loop,
+                           &(struct relay_spec){client, upstream, buf_str(&from_upstream),
+                                                buf_str(&from_client), TUNNEL_IDLE_MS,
+                                                on_tunnel_end, p},
+                           &p->tunnel, &err) != 0) {
         log_warn("edge.tunnel_failed", "error=\"%s\"", err.text);
         proxy_end(p);
     }

@@ -244,7 +244,7 @@ static void on_fail(void *ctx)
     conn_fail(c, &err);
 }
 
-static const struct stream_events events = {pump, on_drain, on_fail};
+static const struct stream_events events = {pump, on_drain, on_fail, HTTP_IN_MAX, HTTP_OUT_MAX};
 
 int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn **out,
                   struct err *err)
@@ -256,8 +256,7 @@ int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn *
         return err_sys(err, ENOMEM, "create HTTP connection");
     }
     socket_no_delay(fd);
-    if (stream_open(&c->stream, l, fd, is_connecting, HTTP_IN_MAX, HTTP_OUT_MAX, &events, c, err) !=
-        0) {
+    if (stream_open(&c->stream, l, fd, is_connecting, &events, c, err) != 0) {
         free(c);
         return -1;
     }

@@ -295,7 +295,7 @@ static void on_fail(void *ctx)
     session_fail(ctx);
 }
 
-static const struct stream_events events = {on_data, on_drain, on_fail};
+static const struct stream_events events = {on_data, on_drain, on_fail, HTTP_IN_MAX, HTTP_OUT_MAX};
 
 int http_server_new(struct loop *l, const struct http_limits *limits, request_fn *on_request,
                     void *ctx, struct http_server **out, struct err *err)
@@ -335,8 +335,7 @@ void http_server_adopt(struct http_server *server, int fd, unsigned tag)
         return;
     }
     socket_no_delay(fd);
-    if (stream_open(&s->stream, server->loop, fd, false, HTTP_IN_MAX, HTTP_OUT_MAX, &events, s,
-                    &err) != 0) {
+    if (stream_open(&s->stream, server->loop, fd, false, &events, s, &err) != 0) {
         free(s);
         return;
     }

@@ -217,31 +217,30 @@ static int set_up(struct relay *r, struct str to_a, struct str to_b, struct err 
     return arm(r, 0, false, err) != 0 || arm(r, 1, false, err) != 0 ? -1 : 0;
 }
 
-int relay_start(struct loop *l, int a, int b, struct str to_a, struct str to_b, uint64_t idle_ms,
-                loop_fn *on_end, void *ctx, struct relay **out, struct err *err)
+int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **out, struct err *err)
 {
     struct relay *r = calloc(1, sizeof(*r));
 
     if (r == NULL) {
-        own_close_fd(&a);
-        own_close_fd(&b);
+        own_close_fd(&spec->a);
+        own_close_fd(&spec->b);
         return err_sys(err, ENOMEM, "start relay");
     }
     *r = (struct relay){
         .loop = l,
-        .sides = {{.fd = a}, {.fd = b}},
-        .idle_ms = idle_ms,
+        .sides = {{.fd = spec->a}, {.fd = spec->b}},
+        .idle_ms = spec->idle_ms,
         .active_ms = loop_now_ms(l),
-        .on_end = on_end,
-        .ctx = ctx
+        .on_end = spec->on_end,
+        .ctx = spec->ctx,
     };
-    if (set_up(r, to_a, to_b, err) != 0) {
+    if (set_up(r, spec->to_a, spec->to_b, err) != 0) {
         close_all(r);
         free(r);
         return -1;
     }
-    if (idle_ms > 0)
-        timer_start(l, &r->idle, idle_ms, on_idle, r);
+    if (r->idle_ms > 0)
+        timer_start(l, &r->idle, r->idle_ms, on_idle, r);
     *out = r;
     return 0;
 }

@@ -9,11 +9,15 @@
 
 struct relay;
 
-/* Takes both descriptors, also when it fails. `to_a` and `to_b` are bytes already read from the
- * other side (copied). on_end is called once, after both are closed: the relay frees itself after
- * it returns. idle_ms without a byte in either direction ends it; 0 = never. */
-must_check int relay_start(struct loop *l, int a, int b, struct str to_a, struct str to_b,
-                           uint64_t idle_ms, loop_fn *on_end, void *ctx, struct relay **out,
+struct relay_spec {
+    int a, b;              /* taken, also when the start fails */
+    struct str to_a, to_b; /* already read from the other side; copied */
+    uint64_t idle_ms;      /* without a byte in either direction it ends; 0 = never */
+    loop_fn *on_end;       /* once, after both are closed; the relay frees itself afterwards */
+    void *ctx;
+};
+
+must_check int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **out,
                            struct err *err);
 void relay_abort(struct relay *r); /* closes both, no callback */
 

@@ -332,8 +332,8 @@ static void send_parts(struct stream *s, struct iovec *iov, size_t count)
     queue(s, iov, count);
 }
 
-int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting, size_t in_max,
-                size_t out_max, const struct stream_events *events, void *ctx, struct err *err)
+int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting,
+                const struct stream_events *events, void *ctx, struct err *err)
 {
     int flags = fcntl(fd, F_GETFL);
     uint32_t mask = is_connecting ? EPOLLOUT : EPOLLIN;
@@ -355,8 +355,8 @@ int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting, si
     s->flags = (flags & O_ACCMODE) == O_WRONLY ? STREAM_WRITE_ONLY : 0;
     s->events = events;
     s->ctx = ctx;
-    buf_init(&s->in, in_max);
-    buf_init(&s->out, out_max);
+    buf_init(&s->in, events->in_max);
+    buf_init(&s->out, events->out_max);
     return 0;
 }
 

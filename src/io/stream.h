@@ -26,6 +26,7 @@ struct stream_events {
     /* Read or write error (sys is set); the stream is dead, close it. What the peer sent before
      * that is delivered first, as far as `in` has room. */
     loop_fn *on_fail;
+    size_t in_max, out_max; /* the most bytes that `in` and `out` ever hold */
 };
 
 struct stream {
@@ -45,8 +46,7 @@ struct stream {
 /* Takes the descriptor, also when it fails (non-blocking is set here). With is_connecting the first
  * writability ends the connect: success is silent, failure is on_fail. Reading is on. */
 must_check int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting,
-                           size_t in_max, size_t out_max, const struct stream_events *events,
-                           void *ctx, struct err *err);
+                           const struct stream_events *events, void *ctx, struct err *err);
 /* Close the descriptor and drop both boxes. Harmless on a closed or zeroed stream. */
 void stream_close(struct stream *s);
 /* Give the descriptor away (upgrade, adoption): stops watching, returns it, leaves `in` to the

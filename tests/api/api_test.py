@@ -627,7 +627,7 @@ def list_refusals(s):
             ("order=up", "Invalid order parameter: up"),
             ("startedAfter=yesterday",
              "validation error: startedAfter must be an RFC 3339 date-time"),
-            ("metadata=%25zz", "Error parsing metadata"), ("metadata=%zz", "Error parsing metadata"),
+            ("metadata=%25zz", "Error parsing metadata"), ("metadata=%zz", "validation error: the query string has a broken escape"),
             ("nextToken=%21%21", "Invalid next token"), ("nextToken=abcd", "Invalid next token"),
             ("nextToken=" + "A" * 500, "Invalid next token")]
     for query, message in rows:

@@ -61,7 +61,7 @@ static void on_fail(void *ctx)
     exit(1);
 }
 
-static const struct stream_events events = {on_data, on_drain, on_fail};
+static const struct stream_events events = {on_data, on_drain, on_fail, BOX, BOX};
 
 static void need(int rc, const struct err *err)
 {
@@ -91,15 +91,13 @@ static double run(bool is_relayed, bool is_bulk, uint64_t for_ms)
     need(socket_pair(SOCK_STREAM, left, &err), &err);
     if (is_relayed) {
         need(socket_pair(SOCK_STREAM, right, &err), &err);
-        need(relay_start(l, left[1], right[0], (struct str){0}, (struct str){0}, 0, NULL, NULL,
-                         &relay, &err),
-             &err);
+        need(relay_start(l, &(struct relay_spec){.a = left[1], .b = right[0]}, &relay, &err), &err);
     }
     for (int i = 0; i < 2; i++) {
         int fd = i == 0 ? left[0] : is_relayed ? right[1] : left[1];
 
         ends[i] = (struct end){.loop = l, .echoes = !is_bulk, .produces = is_bulk && i == 0};
-        need(stream_open(&ends[i].stream, l, fd, false, BOX, BOX, &events, &ends[i], &err), &err);
+        need(stream_open(&ends[i].stream, l, fd, false, &events, &ends[i], &err), &err);
     }
     if (is_bulk)
         produce(&ends[0]);

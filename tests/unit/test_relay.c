@@ -70,7 +70,7 @@ static void on_fail(void *ctx)
     stream_close(&f->stream);
 }
 
-static const struct stream_events events = {on_data, on_drain, on_fail};
+static const struct stream_events events = {on_data, on_drain, on_fail, BOX, BOX};
 
 static void on_end(void *ctx)
 {
@@ -84,6 +84,7 @@ static void on_end(void *ctx)
 
 static void set_up(struct bench *b, struct str to_a, struct str to_b, uint64_t idle_ms)
 {
+    struct relay_spec spec;
     struct err err;
 
     *b = (struct bench){.loop = help_loop()};
@@ -93,11 +94,11 @@ static void set_up(struct bench *b, struct str to_a, struct str to_b, uint64_t i
         help_pair(fds);
         b->inner[i] = fds[0];
         b->far[i] = (struct far){.loop = b->loop, .eats = true, .answers_end = true};
-        CHECK(stream_open(&b->far[i].stream, b->loop, fds[1], false, BOX, BOX, &events, &b->far[i],
-                          &err) == 0);
+        CHECK(stream_open(&b->far[i].stream, b->loop, fds[1], false, &events, &b->far[i], &err) ==
+              0);
     }
-    CHECK(relay_start(b->loop, b->inner[0], b->inner[1], to_a, to_b, idle_ms, on_end, b, &b->relay,
-                      &err) == 0);
+    spec = (struct relay_spec){b->inner[0], b->inner[1], to_a, to_b, idle_ms, on_end, b};
+    CHECK(relay_start(b->loop, &spec, &b->relay, &err) == 0);
 }
 
 static void tear_down(struct bench *b)
@@ -219,12 +220,14 @@ static void abort_is_silent(void)
 static void bad_descriptor_is_an_error(void)
 {
     struct loop *l = help_loop();
+    struct relay_spec spec;
     struct relay *r;
     struct err err;
     int fds[2];
 
     help_pair(fds);
-    CHECK(relay_start(l, fds[0], 999, STR("x"), STR("y"), 10, on_end, NULL, &r, &err) == -1);
+    spec = (struct relay_spec){fds[0], 999, STR("x"), STR("y"), 10, on_end, NULL};
+    CHECK(relay_start(l, &spec, &r, &err) == -1);
     CHECK(!help_is_open(fds[0])); /* taken all the same */
     own_close_fd(&fds[1]);
     loop_free(l);

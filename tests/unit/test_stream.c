@@ -87,7 +87,8 @@ static void on_fail(void *ctx)
         loop_stop(e->loop);
 }
 
-static const struct stream_events events = {on_data, on_drain, on_fail};
+static const struct stream_events events = {on_data, on_drain, on_fail, IN_MAX, OUT_MAX};
+static const struct stream_events small = {on_data, on_drain, on_fail, 1000, 1000};
 
 static void open_end(struct end *e, struct loop *l, int fd)
 {
@@ -95,7 +96,7 @@ static void open_end(struct end *e, struct loop *l, int fd)
 
     *e = (struct end){.loop = l, .eat_max = SIZE_MAX};
     buf_init(&e->got, 64 << 20);
-    CHECK(stream_open(&e->stream, l, fd, false, IN_MAX, OUT_MAX, &events, e, &err) == 0);
+    CHECK(stream_open(&e->stream, l, fd, false, &events, e, &err) == 0);
 }
 
 static void close_end(struct end *e)
@@ -327,7 +328,8 @@ static void on_data_refills(void *ctx)
 /* One event brings bytes and room; the answer to the bytes takes the room: then no drain is due. */
 static void drain_is_not_told_when_full_again(void)
 {
-    static const struct stream_events refilling = {on_data_refills, on_drain, on_fail};
+    static const struct stream_events refilling = {on_data_refills, on_drain, on_fail, IN_MAX,
+                                                   OUT_MAX};
     static char sink[400000];
     struct loop *l = help_loop();
     struct end a;
@@ -360,7 +362,7 @@ static void on_data_frees(void *ctx)
 
 static void owner_may_be_freed_by_a_callback(void)
 {
-    static const struct stream_events freeing = {on_data_frees, on_drain, on_fail};
+    static const struct stream_events freeing = {on_data_frees, on_drain, on_fail, IN_MAX, OUT_MAX};
     struct loop *l = help_loop();
     struct end *a = mem_zero(sizeof(*a));
     int fds[2];
@@ -408,7 +410,7 @@ static void connects(void)
     CHECK(socket_listen_tcp("127.0.0.1:0", false, &listener, &err) == 0);
     snprintf(address, sizeof(address), "127.0.0.1:%u", socket_port(listener));
     CHECK(socket_connect_tcp(address, &fd, &err) == 0);
-    CHECK(stream_open(&a.stream, l, fd, true, 1000, 1000, &events, &a, &err) == 0);
+    CHECK(stream_open(&a.stream, l, fd, true, &small, &a, &err) == 0);
     CHECK(a.stream.connecting);
     stream_write(&a.stream, STR("early"));
     CHECK(stream_unsent(&a.stream) == 5);
@@ -436,7 +438,7 @@ static void refused_connect_fails(void)
     snprintf(address, sizeof(address), "127.0.0.1:%u", socket_port(listener));
     own_close_fd(&listener);
     if (socket_connect_tcp(address, &fd, &err) == 0) {
-        CHECK(stream_open(&a.stream, l, fd, true, 1000, 1000, &events, &a, &err) == 0);
+        CHECK(stream_open(&a.stream, l, fd, true, &small, &a, &err) == 0);
         stream_write(&a.stream, STR("early"));
         help_run(l);
         CHECK(a.stream.sys == ECONNREFUSED && a.fail_calls == 1 && a.data_calls == 0);
