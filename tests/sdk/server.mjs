@@ -1,6 +1,6 @@
 // A real `sandlot serve` for the tests: own port, own run directory, the shared base template.
 import { spawn, execFileSync } from 'node:child_process'
-import { mkdtempSync, mkdirSync, rmSync, symlinkSync, existsSync, readdirSync, cpSync, chmodSync } from 'node:fs'
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, symlinkSync, existsSync, readdirSync, cpSync, chmodSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -52,8 +52,8 @@ export async function startServer(flags = []) {
     rolePid(role) {
       for (const pid of readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
         try {
-          const args = execFileSync('cat', [`/proc/${pid}/cmdline`], { encoding: 'utf8' }).split('\0')
-          const parent = execFileSync('cat', [`/proc/${pid}/stat`], { encoding: 'utf8' }).split(') ')[1].split(' ')[1]
+          const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+          const parent = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1]
           if (args.includes(`role-${role}`) && Number(parent) === child.pid) return Number(pid)
         } catch {}
       }
