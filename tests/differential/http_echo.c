@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The smallest server on http/server.h: for compare.py, which sends it the same bytes as other
+/* The smallest server on http/server.h: for http_compare.py, which sends it the same bytes as other
  * servers, and for measurements (GET /hello, POST /echo answers as the body comes).
  *
  *   http_echo [127.0.0.1:0]    prints "port N", serves until SIGTERM */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sends the same bytes to our server and to Node's, and compares what they make of them. TAP out.
 
-    compare.py HTTP_ECHO [MUTATIONS [SEED]]
+    http_compare.py HTTP_ECHO [MUTATIONS [SEED]]
 
 What the reference refuses we must not accept, and what both accept must have the same bodies: two
 parsers that disagree about where a message ends are how requests are smuggled. That we refuse more
@@ -149,7 +149,7 @@ class Servers:
     def __init__(self, ours):
         self.processes = []
         self.ours = self.start([ours])
-        self.theirs = self.start(["node", str(HERE / "node_echo.mjs")])
+        self.theirs = self.start(["node", str(HERE / "http_node.mjs")])
         self.excused = {name: 0 for name, _ in KNOWN}
         self.both_refused = self.both_accepted = self.stricter = 0
 

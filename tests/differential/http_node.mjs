@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference of compare.py: Node's HTTP server, strict parser, answers every request with its body.
+// The reference of http_compare.py: Node's HTTP server, strict parser, answers every request with its body.
 import http from 'node:http';
 
 const server = http.createServer({ insecureHTTPParser: false, maxHeaderSize: 32768 }, (request, answer) => {
@@ -11,7 +11,7 @@ const server = http.createServer({ insecureHTTPParser: false, maxHeaderSize: 327
     answer.end(Buffer.concat(parts));
   });
 });
-server.httpAllowHalfOpen = true; // compare.py ends its side after the last byte
+server.httpAllowHalfOpen = true; // http_compare.py ends its side after the last byte
 // What it refuses is seen by the answer that does not come; whole requests in front of it are answered first.
 server.on('clientError', (error, socket) => setImmediate(() => setImmediate(() => socket.end())));
 server.listen(0, '127.0.0.1', () => console.log(`port ${server.address().port}`));
