@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
@@ -33,8 +32,6 @@ void creator_clear(struct creator *c)
 
 static int creator_init(struct creator *c, struct linux_driver *d, struct err *err)
 {
-    char path[SANDBOX_PATH_SIZE];
-
     *c = (struct creator){
         .driver = d, .stack = MAP_FAILED, .fds = {-1, -1, -1, -1, -1}
     };
@@ -49,10 +46,6 @@ static int creator_init(struct creator *c, struct linux_driver *d, struct err *e
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (c->stack == MAP_FAILED)
         return err_sys(err, errno, "stack");
-    ignore(snprintf(path, sizeof(path), "%s/root", d->stage)); /* its length was checked */
-    c->root_path = mem_text(path);
-    ignore(snprintf(path, sizeof(path), "%s/dev", d->stage));
-    c->dev_path = mem_text(path);
     return 0;
 }
 
@@ -62,8 +55,6 @@ static void creator_done(struct creator *c)
         own_close_fd(&c->fds[i]);
     if (c->stack != MAP_FAILED)
         ignore(munmap(c->stack, CHILD_STACK_SIZE));
-    free(c->root_path);
-    free(c->dev_path);
 }
 
 /* With a user namespace the filter goes on the thread itself, and each child inherits it. */

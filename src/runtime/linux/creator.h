@@ -25,7 +25,6 @@ struct creator {
     int fds[CREATOR_FDS]; /* /dev/null between launches */
     int fds_end;          /* one above the highest of them */
     void *stack;          /* of the child, until it executes */
-    char *root_path, *dev_path;
     struct enter enter;   /* shared with the child */
     uint32_t child_lives; /* the kernel clears it when the child executes or ends */
 };

@@ -167,7 +167,7 @@ void launch_adopt(struct guest *s);
 
 /* creator.c */
 must_check int creators_init(struct linux_driver *d, struct err *err);
-void creators_done(struct linux_driver *d); /* after it no launch is in progress */
+void creators_done(struct linux_driver *d);                 /* after it no launch is in progress */
 bool creators_put(struct linux_driver *d, struct guest *s); /* false: too many wait */
 
 /* process.c: steps on a creator. */

@@ -109,7 +109,7 @@ static int overlay_run(void *ctx, struct err *err)
         .dir = dir,
         .userns_fd = d->host.has_idmap ? s->slot->userns_fd : -1,
         .uid = s->slot->uid,
-        .stage = d->host.has_layer_fds ? NULL : d->stage,
+        .by_path = !d->host.has_layer_fds,
     };
 
     if (d->host.has_userns && !d->host.has_idmap) {
@@ -122,7 +122,7 @@ static int overlay_run(void *ctx, struct err *err)
     ignore(snprintf(dir, sizeof(dir), "%s/%s", d->files_dir, s->dir)); /* both were checked */
     if (overlay_make(&spec, &s->root_fd, err) != 0)
         return -1;
-    if (devtree_clone(s->creator->dev_path, spec.userns_fd, &s->dev_fd, err) == 0)
+    if (devtree_clone("dev", spec.userns_fd, &s->dev_fd, err) == 0)
         return 0;
     own_close_fd(&s->root_fd);
     s->root_fd = -1;

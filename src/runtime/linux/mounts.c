@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <linux/securebits.h>
 #include <sched.h>
-#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -15,7 +14,6 @@
 #include "runtime/linux/mountinfo.h"
 
 enum {
-    PATH_SIZE = 1200,
     POINTS_MAX = 4096, /* mounts we care to drop; more only costs time */
 };
 
@@ -82,8 +80,6 @@ static int drop_mounts(const char *stage, const char *data_dir, struct err *err)
 
 int mounts_private(const char *stage, const char *data_dir, struct err *err)
 {
-    char path[PATH_SIZE];
-
     if (unshare(CLONE_NEWNS) != 0)
         return err_sys(err, errno, "unshare the mount namespace");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
@@ -92,13 +88,14 @@ int mounts_private(const char *stage, const char *data_dir, struct err *err)
         return -1;
     if (mount("sandlot", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700,size=64k") != 0)
         return err_sys(err, errno, "mount %s", stage);
+    /* unshare() gave the thread a working directory of its own, too */
+    if (chdir(stage) != 0)
+        return err_sys(err, errno, "chdir %s", stage);
     for (size_t i = 0; i < COUNT_OF(stage_dirs); i++) {
-        ignore(snprintf(path, sizeof(path), "%s/%s", stage, stage_dirs[i]));
-        if (mkdir(path, 0755) != 0)
-            return err_sys(err, errno, "mkdir %s", path);
+        if (mkdir(stage_dirs[i], 0755) != 0)
+            return err_sys(err, errno, "mkdir %s/%s", stage, stage_dirs[i]);
     }
-    ignore(snprintf(path, sizeof(path), "%s/dev", stage));
-    if (devtree_make(path, err) != 0)
+    if (devtree_make("dev", err) != 0)
         return -1;
     if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) != 0)
         return err_sys(err, errno, "keep capabilities");

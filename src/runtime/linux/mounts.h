@@ -10,7 +10,8 @@
 
 /* Gives the calling thread a mount namespace of its own with the stage mounted at `stage` (an
  * existing directory; data_dir stays visible), and lets it change its file-system ids without
- * losing capabilities. The thread can never go back. */
+ * losing capabilities. The thread's working directory is the stage from then on, and it can never
+ * go back. */
 must_check int mounts_private(const char *stage, const char *data_dir, struct err *err);
 
 #endif

@@ -62,8 +62,6 @@ static int dirs_open(struct linux_driver *d, const struct runtime_config *config
 
     if (strlen(config->data_dir) > DIR_MAX || strlen(config->run_dir) > DIR_MAX)
         return err_set(err, ERR_INVALID, "data_dir or run_dir is longer than %d", DIR_MAX);
-    if (strpbrk(config->run_dir, ",:\\") != NULL)
-        return err_set(err, ERR_INVALID, "run_dir may not contain ',', ':' or '\\'");
     d->data_dir = mem_text(config->data_dir);
     d->run_dir = mem_text(config->run_dir);
     d->files_dir = join(d->data_dir, "sandboxes");
@@ -150,8 +148,8 @@ static int slots_open(struct linux_driver *d, const struct runtime_config *confi
 static int threads_open(struct linux_driver *d, const struct runtime_config *config,
                         struct err *err)
 {
-    const struct slot_pool_config pool = {(size_t)config->pool_size, d->cgroup_prefix, d->host_netns_fd,
-                                     &d->cgroups, &d->slots};
+    const struct slot_pool_config pool = {(size_t)config->pool_size, d->cgroup_prefix,
+                                          d->host_netns_fd, &d->cgroups, &d->slots};
 
     if (disk_init(&d->disk, d->files_fd, d->proc_fd, &d->cgroups, err) != 0)
         return -1;

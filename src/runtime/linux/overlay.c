@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 
@@ -106,53 +105,36 @@ static int by_descriptor(const struct overlay_spec *spec, struct layers *l, int 
     return mount_fs(fs, spec, out_fd, err);
 }
 
-static int set_path(int fs, const char *key, const char *stage, const char *rest, struct err *err)
+static int set_path(int fs, const char *key, const char *path, struct err *err)
 {
-    char path[PATH_SIZE];
-    int len = snprintf(path, sizeof(path), "%s/%s", stage, rest);
-
-    if (len < 0 || (size_t)len >= sizeof(path))
-        return err_set(err, ERR_INVALID, "overlay: path too long");
     if (fsconfig(fs, FSCONFIG_SET_STRING, key, path, 0) != 0)
         return err_sys(err, errno, "overlay %s=%s", key, path);
     return 0;
 }
 
-static int attach(int tree, const char *stage, const char *name, struct err *err)
+static int attach(int tree, const char *path, struct err *err)
 {
-    char path[PATH_SIZE];
-
-    ignore(snprintf(path, sizeof(path), "%s/%s", stage, name));
     if (move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0)
-        return err_sys(err, errno, "attach %s", path);
+        return err_sys(err, errno, "attach the layer %s", path);
     return 0;
 }
 
-static void detach(const char *stage, const char *name)
-{
-    char path[PATH_SIZE];
-
-    ignore(snprintf(path, sizeof(path), "%s/%s", stage, name));
-    ignore(umount2(path, MNT_DETACH)); /* not attached is fine */
-}
-
 /* For kernels that take paths only (before 6.8 and 6.13): the trees are attached for the moment in
- * the creator's own mount namespace. */
+ * the creator's own mount namespace. The paths are relative, for a sandbox can read them. */
 static int by_path(const struct overlay_spec *spec, struct layers *l, int *out_fd, struct err *err)
 {
     auto_fd int fs = fsopen("overlay", FSOPEN_CLOEXEC);
-    const char *stage = spec->stage;
     int result = -1;
 
     if (fs < 0)
         return err_sys(err, errno, "fsopen overlay");
-    if (attach(l->lower, stage, "lower", err) == 0 && attach(l->tree, stage, "upper", err) == 0 &&
-        set_path(fs, "lowerdir", stage, "lower", err) == 0 &&
-        set_path(fs, "upperdir", stage, "upper/u", err) == 0 &&
-        set_path(fs, "workdir", stage, "upper/w", err) == 0)
+    if (attach(l->lower, "lower", err) == 0 && attach(l->tree, "upper", err) == 0 &&
+        set_path(fs, "lowerdir", "lower", err) == 0 &&
+        set_path(fs, "upperdir", "upper/u", err) == 0 &&
+        set_path(fs, "workdir", "upper/w", err) == 0)
         result = mount_fs(fs, spec, out_fd, err);
-    detach(stage, "upper");
-    detach(stage, "lower");
+    ignore(umount2("upper", MNT_DETACH)); /* not attached is fine */
+    ignore(umount2("lower", MNT_DETACH));
     return result;
 }
 
@@ -161,7 +143,7 @@ int overlay_make(const struct overlay_spec *spec, int *out_fd, struct err *err)
     struct layers l = {-1, -1, -1, -1};
     int result = layers_open(spec, &l, err);
 
-    if (result == 0 && spec->stage == NULL)
+    if (result == 0 && !spec->by_path)
         result = by_descriptor(spec, &l, out_fd, err);
     else if (result == 0)
         result = by_path(spec, &l, out_fd, err);

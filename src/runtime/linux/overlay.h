@@ -13,11 +13,11 @@ struct overlay_spec {
     const char *dir;    /* holds u (upper) and w (work) */
     int userns_fd;      /* layers are mapped through it; -1: taken as they are */
     uint32_t uid;       /* host id of the map's 0 */
-    const char *stage;  /* NULL: give layers by descriptor; else the private directory that holds
-                           the empty lower/ and upper/, and layers are given by path */
+    bool by_path;       /* give layers by path instead of by descriptor */
 };
 
-/* Runs on a creator (see mounts.h). The mount is attached nowhere: *out_fd is all that holds it. */
+/* Runs on a creator, in its stage (see mounts.h). The mount is attached nowhere: *out_fd is all
+ * that holds it. */
 must_check int overlay_make(const struct overlay_spec *spec, int *out_fd, struct err *err);
 
 #endif

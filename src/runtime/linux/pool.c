@@ -98,9 +98,9 @@ static void *filler(void *ctx)
 int slot_pool_init(struct slot_pool *p, const struct slot_pool_config *config, struct err *err)
 {
     *p = (struct slot_pool){.target = config->target < POOL_MAX ? config->target : POOL_MAX,
-                       .host_netns_fd = config->host_netns_fd,
-                       .cgroups = config->cgroups,
-                       .slots = config->slots};
+                            .host_netns_fd = config->host_netns_fd,
+                            .cgroups = config->cgroups,
+                            .slots = config->slots};
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wanted, NULL);
     ignore(snprintf(p->prefix, sizeof(p->prefix), "%s", config->prefix));

@@ -43,7 +43,8 @@ struct slot_pool_config {
     struct slots *slots;
 };
 
-must_check int slot_pool_init(struct slot_pool *p, const struct slot_pool_config *config, struct err *err);
+must_check int slot_pool_init(struct slot_pool *p, const struct slot_pool_config *config,
+                              struct err *err);
 void slot_pool_done(struct slot_pool *p); /* frees the cells that nobody took */
 /* A prepared cell, or one made on the spot. Any thread. */
 must_check int slot_pool_take(struct slot_pool *p, struct cell *out, struct err *err);

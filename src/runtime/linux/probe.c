@@ -82,7 +82,7 @@ static bool can_overlay(struct probe *p, bool has_idmap, bool has_layer_fds, str
         .dir = dir,
         .userns_fd = has_idmap ? p->userns_fd : -1,
         .uid = p->place->uid_base,
-        .stage = has_layer_fds ? NULL : p->place->stage,
+        .by_path = !has_layer_fds,
     };
     int fd = -1, files;
     bool is_good;

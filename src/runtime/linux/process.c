@@ -82,7 +82,7 @@ static void enter_fill(struct guest *s)
         .envd_fd = c->fds[CREATOR_ENVD],
         .control_fd = c->fds[CREATOR_CONTROL],
         .fds_end = c->fds_end,
-        .root_path = c->root_path,
+        .root_path = "root", /* in the stage, where the creator is */
         .hostname = s->hostname,
         .capabilities = d->capabilities,
         .filter = is_inherited ? NULL : &d->filter,
