@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A stand-in for envd with which the runtime contract can try what envd would never do. Static,
+ * libc only. It answers its first request as the body asks ("refuse", "die", "silent"), then takes
+ * one command per connection on 127.0.0.1:49983, and answers "six" on [::1]:49984:
+ *   s<text>  run it by sh, output to the connection
+ *   x        end       m  eat memory until killed       w  fill the disk file by file */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CONTROL_FD = 3,
+    PORT = 49983,
+    TEXT_SIZE = 8192,
+    CHUNK_SIZE = 1 << 20,
+    EXIT_CODE = 7,
+    FILL_PAUSE_US = 50000,
+};
+
+static void say(int fd, const char *text)
+{
+    if (write(fd, text, strlen(text)) < 0)
+        _exit(1);
+}
+
+/* The whole request in one go: it was queued before we began. */
+static void first_answer(void)
+{
+    static char text[TEXT_SIZE];
+    ssize_t n = read(CONTROL_FD, text, sizeof(text) - 1);
+
+    if (n <= 0 || strncmp(text, "POST /init HTTP/1.1\r\n", 21) != 0)
+        _exit(1);
+    if (strstr(text, "die") != NULL)
+        _exit(1);
+    if (strstr(text, "silent") != NULL)
+        return;
+    say(CONTROL_FD, strstr(text, "refuse") != NULL ? "HTTP/1.1 400 Bad Request\r\n\r\n"
+                                                   : "HTTP/1.1 204 No Content\r\n\r\n");
+    close(CONTROL_FD);
+}
+
+static int listen_at(const struct sockaddr *address, socklen_t size)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && bind(fd, address, size) == 0 && listen(fd, 64) == 0)
+        return fd;
+    return -1;
+}
+
+static void eat(void)
+{
+    for (;;) {
+        char *chunk = mmap(NULL, CHUNK_SIZE, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+        if (chunk == MAP_FAILED)
+            _exit(1);
+    }
+}
+
+static void fill(void)
+{
+    static char chunk[CHUNK_SIZE];
+    char name[] = "/fill-aaa";
+
+    for (unsigned i = 0;; i++) {
+        int fd;
+
+        name[6] = (char)('a' + i / 676 % 26);
+        name[7] = (char)('a' + i / 26 % 26);
+        name[8] = (char)('a' + i % 26);
+        fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0 || write(fd, chunk, sizeof(chunk)) < 0)
+            _exit(1);
+        close(fd);
+        usleep(FILL_PAUSE_US);
+    }
+}
+
+static void run(int fd, const char *text)
+{
+    if (fork() != 0)
+        return;
+    signal(SIGCHLD, SIG_DFL);
+    setsid(); /* so that a command may kill what it started */
+    dup2(fd, 0);
+    dup2(fd, 1);
+    dup2(fd, 2);
+    execl("/bin/sh", "sh", "-c", text, (char *)NULL);
+    _exit(127);
+}
+
+static void serve(int fd)
+{
+    static char text[TEXT_SIZE];
+    size_t len = 0;
+    ssize_t n;
+
+    while (len + 1 < sizeof(text) && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+        len += (size_t)n;
+    text[len] = '\0';
+    switch (text[0]) {
+    case 's': run(fd, text + 1); break;
+    case 'x': _exit(EXIT_CODE);
+    case 'm': eat(); break;
+    case 'w': fill(); break;
+    default: break;
+    }
+}
+
+int main(void)
+{
+    const struct sockaddr_in v4 = {
+        .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons(PORT + 1), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int four = listen_at((const struct sockaddr *)&v4, sizeof(v4));
+    int six = listen_at((const struct sockaddr *)&v6, sizeof(v6));
+
+    signal(SIGCHLD, SIG_IGN); /* orphans are reaped by the kernel */
+    first_answer();
+    if (six >= 0 && fork() == 0) {
+        for (;;) {
+            int fd = accept(six, NULL, NULL);
+
+            say(fd, "six");
+            close(fd);
+        }
+    }
+    for (;;) {
+        int fd = accept(four, NULL, NULL);
+
+        if (fd < 0)
+            _exit(1);
+        serve(fd);
+        close(fd);
+    }
+}

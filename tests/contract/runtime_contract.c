@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every driver must do: runtime_contract DRIVER [key=value …]. What only real sandboxes can
+ * show is in runtime_linux.c. */
+#include <stdio.h>
+
+#include "runtime_fixture.h"
+#include "test.h"
+
+enum {
+    WAIT_MS = 20000,
+    MANY = 20,
+    ID_SIZE = 32,
+};
+
+static void opens(void)
+{
+    rig_dirs_make();
+    rig_open();
+}
+
+static void starts_and_stops(void)
+{
+    CHECK(rig_start("one") == ERR_NONE);
+    CHECK(rig_lists("one"));
+    CHECK(runtime_count(rig.runtime) == 1);
+    CHECK(rig_stop("one") == ERR_NONE);
+    CHECK(!rig_lists("one"));
+    CHECK(runtime_count(rig.runtime) == 0);
+}
+
+static void an_id_can_be_used_again_at_once(void)
+{
+    for (size_t i = 0; i < 5; i++) {
+        CHECK(rig_start("again") == ERR_NONE);
+        CHECK(rig_stop("again") == ERR_NONE);
+    }
+}
+
+static void refuses_a_second_of_the_same_id(void)
+{
+    CHECK(rig_start("twin") == ERR_NONE);
+    CHECK(rig_start("twin") == ERR_EXISTS);
+    CHECK(rig_lists("twin")); /* the first one is not harmed */
+    CHECK(rig_stop("twin") == ERR_NONE);
+}
+
+static void does_not_know_other_ids(void)
+{
+    struct sandbox_stats stats;
+    struct err err = {0};
+    int fd = -1;
+
+    CHECK(rig_stop("nobody") == ERR_NOT_FOUND);
+    CHECK(rig_stop("../../etc") == ERR_NOT_FOUND);
+    CHECK(runtime_stats(rig.runtime, "nobody", &stats, &err) != 0 && err.kind == ERR_NOT_FOUND);
+    CHECK(runtime_connect(rig.runtime, "nobody", 80, &fd, &err) != 0 && fd == -1);
+    CHECK(err.kind == ERR_NOT_FOUND);
+}
+
+static void refuses_bad_specs(void)
+{
+    const struct sandbox_limits none = {0};
+    const struct sandbox_limits small = {.memory_bytes = 1000};
+    static const char *const ids[] = {"", "UPPER", "a/b", "..", "a b"};
+    char longest[80];
+
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        CHECK(rig_start_with(ids[i], &none, "{}") == ERR_INVALID);
+    memset(longest, 'a', sizeof(longest));
+    longest[64] = '\0';
+    CHECK(rig_start_with(longest, &none, "{}") == ERR_INVALID);
+    CHECK(rig_start_with("small", &small, "{}") == ERR_INVALID);
+    CHECK(runtime_count(rig.runtime) == 0);
+}
+
+static void nobody_listens(void)
+{
+    struct err err = {0};
+    int fd = -1;
+
+    CHECK(rig_start("quiet") == ERR_NONE);
+    CHECK(runtime_connect(rig.runtime, "quiet", 1, &fd, &err) != 0);
+    CHECK(err.kind == ERR_UNAVAILABLE);
+    CHECK(runtime_connect(rig.runtime, "quiet", 0, &fd, &err) != 0);
+    CHECK(err.kind == ERR_INVALID);
+    CHECK(rig_stop("quiet") == ERR_NONE);
+}
+
+static void counts(void)
+{
+    struct sandbox_stats stats = {.pids = 77};
+    struct err err = {0};
+
+    CHECK(rig_start("counted") == ERR_NONE);
+    CHECK(runtime_stats(rig.runtime, "counted", &stats, &err) == 0);
+    CHECK(stats.pids != 77);
+    CHECK(rig_stop("counted") == ERR_NONE);
+}
+
+static void stops_what_is_still_starting(void)
+{
+    size_t before = rig.answers;
+
+    rig_begin_start("hasty");
+    rig_begin_stop("hasty");
+    rig_begin_stop("hasty");
+    CHECK(rig_pump(&rig.answers, before + 3, WAIT_MS));
+    CHECK(rig_stop("hasty") == ERR_NOT_FOUND);
+    CHECK(runtime_count(rig.runtime) == 0);
+}
+
+static void starts_many_at_once(void)
+{
+    size_t before = rig.answers;
+    char id[ID_SIZE];
+
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(id, sizeof(id), "m%zu", i);
+        rig_begin_start(id);
+    }
+    CHECK(rig_pump(&rig.answers, before + MANY, WAIT_MS));
+    CHECK(rig_listed() == MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(id, sizeof(id), "m%zu", i);
+        rig_begin_stop(id);
+    }
+    CHECK(rig_pump(&rig.answers, before + 2 * (size_t)MANY, WAIT_MS));
+    CHECK(runtime_count(rig.runtime) == 0);
+}
+
+static void stops_at_the_most(void)
+{
+    size_t before = rig.answers, most = (size_t)rig.config.sandboxes_max;
+    char id[ID_SIZE];
+
+    for (size_t i = 0; i < most; i++) {
+        snprintf(id, sizeof(id), "f%zu", i);
+        rig_begin_start(id);
+    }
+    CHECK(rig_start("toomany") == ERR_LIMIT);
+    CHECK(rig_pump(&rig.answers, before + most + 1, WAIT_MS));
+    CHECK(rig_listed() == most);
+    for (size_t i = 0; i < most; i++) {
+        snprintf(id, sizeof(id), "f%zu", i);
+        CHECK(rig_stop(id) == ERR_NONE);
+    }
+}
+
+static void says_what_it_uses(void)
+{
+    const struct runtime_feature *rows;
+    size_t count = runtime_features(rig.runtime, &rows);
+
+    CHECK(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        test_note("%s: %s%s%s", rows[i].name, rows[i].path, rows[i].is_ok ? "" : ": ",
+                  rows[i].note);
+        CHECK(rows[i].name[0] != '\0' && rows[i].path[0] != '\0');
+        CHECK(rows[i].is_ok || rows[i].note[0] != '\0'); /* a problem comes with advice */
+    }
+}
+
+static void every_step_can_fail(void)
+{
+    const char *const *names = runtime_step_names(rig.runtime);
+
+    CHECK(names[0] != NULL);
+    for (size_t i = 0; names[i] != NULL; i++) {
+        runtime_fail_step(rig.runtime, names[i]);
+        CHECK(rig_start("unlucky") != ERR_NONE);
+        CHECK(strstr(rig.err.text, names[i]) != NULL);
+        CHECK(runtime_count(rig.runtime) == 0);
+    }
+    runtime_fail_step(rig.runtime, "");
+    CHECK(rig_start("unlucky") == ERR_NONE);
+    CHECK(rig_stop("unlucky") == ERR_NONE);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"opens",                           opens                          },
+        {"starts and stops",                starts_and_stops               },
+        {"an id can be used again at once", an_id_can_be_used_again_at_once},
+        {"refuses a second of the same id", refuses_a_second_of_the_same_id},
+        {"does not know other ids",         does_not_know_other_ids        },
+        {"refuses bad specs",               refuses_bad_specs              },
+        {"connecting: nobody listens",      nobody_listens                 },
+        {"statistics",                      counts                         },
+        {"stops what is still starting",    stops_what_is_still_starting   },
+        {"starts many at once",             starts_many_at_once            },
+        {"no more than the most",           stops_at_the_most              },
+        {"says what it uses",               says_what_it_uses              },
+        {"every step can fail",             every_step_can_fail            },
+        {"closes",                          rig_close                      },
+    };
+    int result;
+
+    if (!rig_configure(argc, argv)) {
+        fprintf(stderr, "usage: runtime_contract linux|fake [key=value …]\n");
+        return 2;
+    }
+    if (rig_reason_to_skip() != NULL) {
+        printf("1..0 # SKIP %s\n", rig_reason_to_skip());
+        return 0;
+    }
+    result = test_main(tests, COUNT_OF(tests), 1, argv);
+    rig_dirs_remove();
+    return result;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See runtime_fixture.h. */
+#include "runtime_fixture.h"
+
+#include <ftw.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "test.h"
+
+enum {
+    ANSWER_MS = 120000, /* a template may have to be copied first */
+    READ_MS = 30000,
+    TICK_MS = 10,
+    OPEN_DIRS = 32,
+};
+
+struct rig rig;
+
+static const char *const rootfs_places[] = {
+    "/var/lib/sandlot/rootfs/base",
+    "/var/tmp/sandlot-dev-rootfs",
+};
+
+static const char guest_beside[] = "runtime_guest";
+
+static bool set_key(const char *text)
+{
+    static const struct {
+        const char *key;
+        size_t offset;
+    } keys[] = {
+        {"cgroup=",  offsetof(struct runtime_config, cgroup) },
+        {"userns=",  offsetof(struct runtime_config, userns) },
+        {"idmap=",   offsetof(struct runtime_config, idmap)  },
+        {"overlay=", offsetof(struct runtime_config, overlay)},
+        {"seccomp=", offsetof(struct runtime_config, seccomp)},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        size_t len = strlen(keys[i].key);
+
+        if (strncmp(text, keys[i].key, len) == 0) {
+            *(const char **)(void *)((char *)&rig.config + keys[i].offset) = text + len;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *find_rootfs(void)
+{
+    const char *given = getenv("SANDLOT_TEST_ROOTFS");
+    static char path[RIG_TEXT_SIZE];
+
+    if (given != NULL)
+        return given;
+    for (size_t i = 0; i < COUNT_OF(rootfs_places); i++) {
+        snprintf(path, sizeof(path), "%s/bin/sh", rootfs_places[i]);
+        if (access(path, X_OK) == 0)
+            return rootfs_places[i];
+    }
+    return NULL;
+}
+
+/* The stand-in is built next to the test program. */
+static const char *find_guest(const char *program)
+{
+    static char path[RIG_TEXT_SIZE];
+    const char *given = getenv("SANDLOT_TEST_ENVD");
+    const char *slash = strrchr(program, '/');
+
+    if (given != NULL)
+        return given;
+    snprintf(path, sizeof(path), "%.*s%s", slash == NULL ? 0 : (int)(slash - program) + 1, program,
+             guest_beside);
+    return path;
+}
+
+bool rig_configure(int argc, char **argv)
+{
+    if (argc < 2)
+        return false;
+    rig.config = (struct runtime_config){
+        .driver = argv[1],
+        .cgroup = "auto",
+        .userns = "auto",
+        .idmap = "auto",
+        .overlay = "auto",
+        .seccomp = "auto",
+        .pool_size = 4,
+        .uid_base = 400000,
+        .sandboxes_max = 40,
+        .disk_reserve_bytes = 1 << 20,
+        .envd_path = find_guest(argv[0]),
+        .data_dir = rig.dir,
+        .run_dir = rig.dir,
+    };
+    rig.rootfs = find_rootfs();
+    for (int i = 2; i < argc; i++) {
+        if (!set_key(argv[i]))
+            return false;
+    }
+    return true;
+}
+
+bool rig_is_linux(void)
+{
+    return strcmp(rig.config.driver, "linux") == 0;
+}
+
+const char *rig_reason_to_skip(void)
+{
+    if (!rig_is_linux())
+        return NULL;
+    if (geteuid() != 0)
+        return "needs root";
+    if (rig.rootfs == NULL)
+        return "needs a template's tree: set SANDLOT_TEST_ROOTFS";
+    if (access(rig.config.envd_path, X_OK) != 0)
+        return "needs the stand-in guest: is musl-gcc installed?";
+    return NULL;
+}
+
+void rig_dirs_make(void)
+{
+    snprintf(rig.dir, sizeof(rig.dir), "/var/tmp/sandlot-contract-XXXXXX");
+    CHECK(mkdtemp(rig.dir) != NULL);
+    if (rig.rootfs == NULL)
+        rig.rootfs = "/"; /* the fake driver only checks that it is a path */
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+void rig_dirs_remove(void)
+{
+    nftw(rig.dir, remove_one, OPEN_DIRS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+static void on_exit_unasked(void *ctx, const char *id, enum exit_reason reason)
+{
+    (void)ctx;
+    rig.exits++;
+    rig.exit_reason = reason;
+    snprintf(rig.exit_id, sizeof(rig.exit_id), "%s", id);
+}
+
+void rig_open(void)
+{
+    struct err err = {0};
+    bool is_open;
+
+    CHECK(loop_new(&rig.loop, &err) == 0);
+    is_open = runtime_new(rig.loop, &rig.config, on_exit_unasked, NULL, &rig.runtime, &err) == 0;
+    if (!is_open)
+        test_note("%s", err.text);
+    CHECK(is_open);
+}
+
+void rig_close(void)
+{
+    runtime_free(rig.runtime);
+    loop_free(rig.loop);
+    rig.runtime = NULL;
+    rig.loop = NULL;
+}
+
+static void on_tick(void *ctx)
+{
+    (void)ctx;
+    loop_stop(rig.loop);
+}
+
+static void turn(void)
+{
+    struct timer tick = {0};
+    struct err err = {0};
+
+    timer_start(rig.loop, &tick, TICK_MS, on_tick, NULL);
+    CHECK(loop_run(rig.loop, &err) == 0);
+    timer_stop(&tick);
+}
+
+bool rig_pump(const size_t *counter, size_t wanted, uint64_t ms)
+{
+    for (uint64_t passed = 0; *counter < wanted && passed < ms; passed += TICK_MS)
+        turn();
+    return *counter >= wanted;
+}
+
+bool rig_until(bool (*holds)(void), uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += TICK_MS) {
+        if (holds())
+            return true;
+        turn();
+    }
+    return holds();
+}
+
+static void answered(const struct err *err)
+{
+    rig.err = err == NULL ? (struct err){0} : *err;
+    rig.answers++;
+    if (err != NULL && getenv("SANDLOT_TEST_SAY") != NULL)
+        test_note("%s", err->text);
+    loop_stop(rig.loop);
+}
+
+static void on_started(void *ctx, const char *id, uint64_t took_us, const struct err *err)
+{
+    (void)ctx;
+    (void)id;
+    rig.took_us = took_us;
+    answered(err);
+}
+
+static void on_stopped(void *ctx, const char *id, const struct err *err)
+{
+    (void)ctx;
+    (void)id;
+    answered(err);
+}
+
+static void begin_start(const char *id, const struct sandbox_limits *limits, const char *init)
+{
+    const struct sandbox_spec spec = {.id = id,
+                                      .rootfs = rig.rootfs,
+                                      .hostname = "inside",
+                                      .limits = *limits,
+                                      .init = str_of(init)};
+
+    runtime_start(rig.runtime, &spec, on_started, NULL);
+}
+
+enum err_kind rig_start_with(const char *id, const struct sandbox_limits *limits, const char *init)
+{
+    size_t before = rig.answers;
+
+    begin_start(id, limits, init);
+    CHECK(rig.answers == before); /* no answer from inside the call */
+    CHECK(rig_pump(&rig.answers, before + 1, ANSWER_MS));
+    return rig.err.kind;
+}
+
+enum err_kind rig_start(const char *id)
+{
+    const struct sandbox_limits limits = {256 << 20, 100, 100, 64 << 20};
+
+    return rig_start_with(id, &limits, "{}");
+}
+
+enum err_kind rig_stop(const char *id)
+{
+    size_t before = rig.answers;
+
+    runtime_stop(rig.runtime, id, on_stopped, NULL);
+    CHECK(rig.answers == before);
+    CHECK(rig_pump(&rig.answers, before + 1, ANSWER_MS));
+    return rig.err.kind;
+}
+
+void rig_begin_start(const char *id)
+{
+    const struct sandbox_limits limits = {256 << 20, 100, 100, 64 << 20};
+
+    begin_start(id, &limits, "{}");
+}
+
+void rig_begin_stop(const char *id)
+{
+    runtime_stop(rig.runtime, id, on_stopped, NULL);
+}
+
+struct search {
+    const char *id;
+    size_t count;
+};
+
+static void compare(void *ctx, const char *id)
+{
+    struct search *s = ctx;
+
+    if (s->id == NULL || strcmp(id, s->id) == 0)
+        s->count++;
+}
+
+bool rig_lists(const char *id)
+{
+    struct search s = {id, 0};
+
+    runtime_each(rig.runtime, compare, &s);
+    return s.count == 1;
+}
+
+size_t rig_listed(void)
+{
+    struct search s = {NULL, 0};
+
+    runtime_each(rig.runtime, compare, &s);
+    return s.count;
+}
+
+const char *rig_read_all(int fd)
+{
+    static char text[RIG_TEXT_SIZE];
+    size_t len = 0;
+
+    while (len + 1 < sizeof(text)) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        ssize_t n;
+
+        CHECK(poll(&ready, 1, READ_MS) == 1);
+        n = read(fd, text + len, sizeof(text) - 1 - len);
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    text[len] = '\0';
+    return text;
+}
+
+static int send_command(const char *id, const char *text)
+{
+    struct err err = {0};
+    int fd = -1;
+    bool is_connected = runtime_connect(rig.runtime, id, RIG_PORT, &fd, &err) == 0;
+
+    if (!is_connected)
+        test_note("%s", err.text);
+    CHECK(is_connected);
+    CHECK(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
+    CHECK(shutdown(fd, SHUT_WR) == 0);
+    return fd;
+}
+
+const char *rig_sh(const char *id, const char *command)
+{
+    char text[RIG_TEXT_SIZE];
+    auto_fd int fd = -1;
+
+    snprintf(text, sizeof(text), "s%s", command);
+    fd = send_command(id, text);
+    return rig_read_all(fd);
+}
+
+void rig_poke(const char *id, char command)
+{
+    const char text[] = {command, '\0'};
+    int fd = send_command(id, text);
+
+    own_close_fd(&fd);
+}
+
+bool rig_has(const char *feature)
+{
+    const struct runtime_feature *rows;
+    size_t count = runtime_features(rig.runtime, &rows);
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].name, feature) == 0)
+            return rows[i].is_ok;
+    }
+    return false;
+}

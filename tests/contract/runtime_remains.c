@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See runtime_remains.h. */
+#include "runtime_remains.h"
+
+#include <dirent.h>
+#include <stdio.h>
+
+#include "runtime_fixture.h"
+#include "test.h"
+
+enum {
+    SETTLE_MS = 10000,
+    SHORT_MS = 200,
+    PATH_SIZE = 512,
+    MOUNTINFO_SIZE = 256 << 10,
+    HIERARCHY_DEPTH = 6,
+};
+
+struct remains {
+    size_t fds, children, mounts, groups, files, states;
+};
+
+static struct remains baseline;
+
+static size_t count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    size_t count = 0;
+
+    while (dir != NULL && readdir(dir) != NULL)
+        count++;
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+/* Descriptors, but for the user namespaces that ranges of ids keep once they were used. */
+static size_t count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *e;
+    size_t count = 0;
+
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        char target[PATH_SIZE] = "";
+
+        if (readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1) > 0)
+            count += strncmp(target, "user:[", 6) != 0;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+size_t remains_children(void)
+{
+    char text[RIG_TEXT_SIZE];
+    size_t count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *e;
+
+    while (tasks != NULL && (e = readdir(tasks)) != NULL) {
+        char path[PATH_SIZE];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%s/children", e->d_name);
+        f = fopen(path, "r");
+        while (f != NULL && fscanf(f, "%4095s", text) == 1)
+            count++;
+        if (f != NULL)
+            fclose(f);
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+    return count;
+}
+
+/* Mounts that have to do with us, as the whole host sees them. */
+static size_t count_mounts(void)
+{
+    static char line[MOUNTINFO_SIZE];
+    FILE *f = fopen("/proc/self/mountinfo", "r");
+    size_t count = 0;
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        count += strstr(line, rig.dir) != NULL;
+    if (f != NULL)
+        fclose(f);
+    return count;
+}
+
+/* Groups are named after the run directory, whatever the hierarchy. */
+static char group_prefix[RIG_DIR_SIZE];
+
+static size_t count_groups_in(const char *path, unsigned depth)
+{
+    DIR *dir = opendir(path);
+    struct dirent *e;
+    size_t count = 0;
+
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        char below[PATH_SIZE];
+
+        if (e->d_type != DT_DIR || e->d_name[0] == '.')
+            continue;
+        count +=
+            group_prefix[0] != '\0' && strncmp(e->d_name, group_prefix, strlen(group_prefix)) == 0;
+        if (depth > 0 &&
+            snprintf(below, sizeof(below), "%s/%s", path, e->d_name) < (int)sizeof(below))
+            count += count_groups_in(below, depth - 1);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+size_t remains_groups(void)
+{
+    return count_groups_in("/sys/fs/cgroup", HIERARCHY_DEPTH);
+}
+
+static struct remains remains_now(void)
+{
+    char files[PATH_SIZE], states[PATH_SIZE];
+
+    snprintf(files, sizeof(files), "%s/sandboxes", rig.dir);
+    snprintf(states, sizeof(states), "%s/sandboxes", rig.config.run_dir);
+    return (struct remains){count_fds(),      remains_children(),   count_mounts(),
+                            remains_groups(), count_entries(files), count_entries(states)};
+}
+
+/* The pool's descriptors and groups come and go in the background: full it is the same again. */
+static bool is_clean(void)
+{
+    struct remains now = remains_now();
+
+    return memcmp(&now, &baseline, sizeof(now)) == 0;
+}
+
+/* What a failed case left is no reason for the next one to fail. */
+static void stop_one(void *ctx, const char *id)
+{
+    (void)ctx;
+    rig_begin_stop(id);
+}
+
+void check_clean(const char *after)
+{
+    struct remains now;
+
+    runtime_each(rig.runtime, stop_one, NULL);
+    if (rig_until(is_clean, SETTLE_MS))
+        return;
+    now = remains_now();
+    test_note("after %s (now/before): fds %zu/%zu children %zu/%zu mounts %zu/%zu groups %zu/%zu "
+              "files %zu/%zu states %zu/%zu",
+              after, now.fds, baseline.fds, now.children, baseline.children, now.mounts,
+              baseline.mounts, now.groups, baseline.groups, now.files, baseline.files, now.states,
+              baseline.states);
+    CHECK(is_clean());
+}
+
+/* Groups in the state file are "<prefix>-<run>-<number>". */
+void learn_prefix(const char *id)
+{
+    char path[PATH_SIZE], line[PATH_SIZE];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/sandboxes/%s", rig.config.run_dir, id);
+    f = fopen(path, "r");
+    CHECK(f != NULL);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        if (sscanf(line, "cgroup %40[^-]", group_prefix) == 1)
+            group_prefix[strlen(group_prefix)] = '-';
+    }
+    fclose(f);
+    CHECK(group_prefix[0] != '\0');
+}
+
+/* Quiet for a while: the pool is full. */
+void remember_remains(void)
+{
+    struct remains before;
+    size_t never = 0;
+
+    do {
+        before = remains_now();
+        ignore(rig_pump(&never, 1, SHORT_MS));
+        baseline = remains_now();
+    } while (memcmp(&before, &baseline, sizeof(before)) != 0);
+    test_note("baseline: %zu fds, %zu groups", baseline.fds, baseline.groups);
+}

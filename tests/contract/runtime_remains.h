@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What sandboxes could leave behind: descriptors, children, mounts, control groups, files. */
+#ifndef TESTS_CONTRACT_RUNTIME_REMAINS_H
+#define TESTS_CONTRACT_RUNTIME_REMAINS_H
+
+#include <stddef.h>
+
+/* Learns from a running sandbox how the groups of this runtime are named. */
+void learn_prefix(const char *id);
+/* The quiet state everything must come back to. */
+void remember_remains(void);
+/* Stops what still runs, and CHECKs that all is as it was, within seconds. */
+void check_clean(const char *after);
+
+size_t remains_children(void);
+size_t remains_groups(void);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/linux/seccomp*.c: the tables are sound, and the filter does what they say (tried in a
+ * child). */
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "runtime/linux/seccomp.h"
+#include "test.h"
+
+static void no_name_is_in_both_tables(void)
+{
+    for (size_t i = 0; i < seccomp_allowed_count; i++) {
+        for (size_t k = 0; k < seccomp_refused_count; k++)
+            CHECK(strcmp(seccomp_allowed[i].name, seccomp_refused[k]) != 0);
+        for (size_t k = 0; k < i; k++)
+            CHECK(strcmp(seccomp_allowed[i].name, seccomp_allowed[k].name) != 0);
+    }
+}
+
+/* errno of the call under the filter; 0 when it succeeded. */
+static int errno_of(const struct sock_fprog *filter, long call)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct err err = {0};
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || seccomp_install(filter, &err) != 0)
+            _exit(255);
+        _exit(syscall(call, 0, 0, 0, 0, 0, 0) < 0 ? errno : 0);
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void filters(void)
+{
+    struct sock_fprog filter = {0};
+    struct err err = {0};
+
+    CHECK(seccomp_compile(true, &filter, &err) == 0);
+    test_note("%u instructions", filter.len);
+    CHECK(errno_of(&filter, SYS_getpid) == 0);
+    CHECK(errno_of(&filter, SYS_keyctl) == EPERM);
+    CHECK(errno_of(&filter, SYS_bpf) == EPERM);
+    CHECK(errno_of(&filter, SYS_io_uring_setup) == EPERM);
+    CHECK(errno_of(&filter, SYS_init_module) == EPERM);
+    CHECK(errno_of(&filter, 1000) == ENOSYS);
+    CHECK(errno_of(&filter, SYS_unshare) == 0);
+    free(filter.filter);
+}
+
+static void without_a_user_namespace_none_can_be_made(void)
+{
+    struct sock_fprog filter = {0};
+    struct err err = {0};
+
+    CHECK(seccomp_compile(false, &filter, &err) == 0);
+    CHECK(errno_of(&filter, SYS_getpid) == 0);
+    CHECK(errno_of(&filter, SYS_unshare) == EPERM);
+    CHECK(errno_of(&filter, SYS_setns) == EPERM);
+    CHECK(errno_of(&filter, SYS_clone3) == ENOSYS);
+    free(filter.filter);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test tests[] = {
+        {"no name is in both tables",                 no_name_is_in_both_tables                },
+        {"the filter does what they say",             filters                                  },
+        {"without a user namespace none can be made", without_a_user_namespace_none_can_be_made},
+    };
+
+    return test_main(tests, COUNT_OF(tests), argc, argv);
+}
