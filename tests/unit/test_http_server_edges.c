@@ -421,7 +421,7 @@ static void gives_the_socket_away(void)
 
 static void has_time_limits(void)
 {
-    const struct http_limits limits = {.head_ms = 40, .idle_ms = 120, .stall_ms = 60};
+    const struct http_limits limits = {.head_ms = 40, .idle_ms = 400, .stall_ms = 60};
     struct state st;
     struct rig g;
 
