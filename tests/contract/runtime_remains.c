@@ -89,7 +89,7 @@ static size_t count_mounts(void)
     return count;
 }
 
-/* Groups are named after the run directory, whatever the hierarchy. */
+/* Groups and their parents are named after the run directory, whatever the hierarchy. */
 static char group_prefix[RIG_DIR_SIZE];
 
 static size_t count_groups_in(const char *path, unsigned depth)
@@ -103,8 +103,7 @@ static size_t count_groups_in(const char *path, unsigned depth)
 
         if (e->d_type != DT_DIR || e->d_name[0] == '.')
             continue;
-        count +=
-            group_prefix[0] != '\0' && strncmp(e->d_name, group_prefix, strlen(group_prefix)) == 0;
+        count += group_prefix[0] != '\0' && strstr(e->d_name, group_prefix) != NULL;
         if (depth > 0 &&
             snprintf(below, sizeof(below), "%s/%s", path, e->d_name) < (int)sizeof(below))
             count += count_groups_in(below, depth - 1);
@@ -171,7 +170,7 @@ void learn_prefix(const char *id)
     CHECK(f != NULL);
     while (fgets(line, sizeof(line), f) != NULL) {
         if (sscanf(line, "cgroup %40[^-]", group_prefix) == 1)
-            group_prefix[strlen(group_prefix)] = '-';
+            break;
     }
     fclose(f);
     CHECK(group_prefix[0] != '\0');

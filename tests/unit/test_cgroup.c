@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/linux/cgroup.h"
 #include "test.h"
@@ -61,11 +62,12 @@ static void begin(void)
 
 static int open_groups(struct cgroups *g, const char *mode, struct err *err)
 {
-    char mountinfo[PATH_SIZE * 2], own[PATH_SIZE * 2];
-    struct cgroup_source source = {mountinfo, own};
+    char mountinfo[PATH_SIZE * 2], own[PATH_SIZE * 2], before[PATH_SIZE * 2];
+    struct cgroup_source source = {mountinfo, own, before, "sandlot"};
 
     snprintf(mountinfo, sizeof(mountinfo), "%s", path_of("mountinfo"));
     snprintf(own, sizeof(own), "%s", path_of("own"));
+    snprintf(before, sizeof(before), "%s", path_of("before"));
     return cgroups_open(g, &source, mode, err);
 }
 
@@ -241,6 +243,26 @@ static void hybrid_takes_limits_from_v1(void)
     cgroups_close(&g);
 }
 
+/* A process that is restarted from elsewhere finds what it left. */
+static void stays_where_it_began(void)
+{
+    struct cgroups g;
+    struct err err = {0};
+
+    make_hybrid();
+    CHECK(open_groups(&g, "auto", &err) == 0 && cgroup_create(&g, "box", &err) == 0);
+    cgroups_close(&g);
+    put("own", "4:memory:/\n3:cpu,cpuacct:/\n2:pids:/\n0::/\n");
+    CHECK(open_groups(&g, "auto", &err) == 0);
+    CHECK(cgroup_destroy(&g, "box", &err) == 0);
+    CHECK(access(path_of("memory/us/sandlot/box"), F_OK) != 0);
+    cgroups_close(&g);
+    CHECK(access(path_of("memory/us/sandlot"), F_OK) != 0); /* empty: it is gone */
+    CHECK(open_groups(&g, "auto", &err) == 0);              /* then we are where we are */
+    CHECK(access(path_of("memory/sandlot"), F_OK) == 0);
+    cgroups_close(&g);
+}
+
 static void v1_alone_counts_time_itself(void)
 {
     struct sandbox_stats stats;
@@ -321,6 +343,7 @@ int main(int argc, char **argv)
         {"v2: numbers",                 v2_numbers                 },
         {"v2: in a container",          v2_in_a_container          },
         {"hybrid: limits come from v1", hybrid_takes_limits_from_v1},
+        {"stays where it began",        stays_where_it_began       },
         {"v1 alone counts time itself", v1_alone_counts_time_itself},
         {"none is none",                none_is_none               },
         {"lists and removes",           lists_and_removes          },

@@ -44,6 +44,7 @@ int cgroups_open(struct cgroups *g, const struct cgroup_source *source, const ch
                  struct err *err)
 {
     *g = (struct cgroups){.unified = -1, .is_fast = true};
+    ignore(snprintf(g->parent, sizeof(g->parent), "%s", source->parent));
     for (size_t c = 0; c < CGROUP_CONTROLLERS; c++)
         g->place[c] = -1;
     if (strcmp(mode, "none") == 0)
@@ -57,8 +58,11 @@ int cgroups_open(struct cgroups *g, const struct cgroup_source *source, const ch
 
 void cgroups_close(struct cgroups *g)
 {
-    for (size_t i = 0; i < g->dir_count; i++)
+    for (size_t i = 0; i < g->dir_count; i++) {
+        ignore(unlinkat(g->dirs[i].above, g->parent, AT_REMOVEDIR)); /* sandboxes keep it */
+        own_close_fd(&g->dirs[i].above);
         own_close_fd(&g->dirs[i].fd);
+    }
     g->dir_count = 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control groups, whatever mixture of v1 and v2 the host has. A sandbox has one name and a group of
- * that name in every hierarchy we use, all below a group "sandlot". Thread-safe once open. */
+ * that name in every hierarchy we use, all below one parent of our own. Thread-safe once open. */
 #ifndef RUNTIME_LINUX_CGROUP_H
 #define RUNTIME_LINUX_CGROUP_H
 
@@ -22,7 +22,8 @@ enum {
 };
 
 struct cgroup_dir {
-    int fd; /* of the parent group */
+    int fd;    /* of the parent group */
+    int above; /* of the group it is in */
     int version;
 };
 
@@ -33,17 +34,22 @@ struct cgroups {
     int unified;                   /* the cgroup2 hierarchy, with or without controllers, or -1 */
     bool has_kill;                 /* cgroup.kill */
     bool is_fast;                  /* moving a process does not wait for RCU */
+    char parent[CGROUP_NAME_SIZE]; /* name of the parent group, nobody else's */
 };
 
 /* Where the host is described; tests point it at files of their own. */
 struct cgroup_source {
     const char *mountinfo; /* /proc/self/mountinfo */
     const char *own;       /* /proc/self/cgroup */
+    const char *before; /* a file of ours: `own` of the process whose sandboxes may still run, and
+                           which may have been elsewhere; written when there is none */
+    const char *parent; /* name for the parent group */
 };
 
 /* mode: auto, v1, v2 or none. What is missing is absent, not an error. */
 must_check int cgroups_open(struct cgroups *g, const struct cgroup_source *source, const char *mode,
                             struct err *err);
+/* Removes the parent group if it is empty. */
 void cgroups_close(struct cgroups *g);
 
 must_check int cgroup_create(const struct cgroups *g, const char *name, struct err *err);

@@ -15,25 +15,25 @@
 
 enum {
     PATH_SIZE = 1024,
-    OWN_SIZE = 8 << 10,
+    OWN_SIZE = 4 << 10,
 };
 
 static const char *const names[CGROUP_CONTROLLERS] = {"memory", "cpu", "pids", "cpuacct"};
-static const char parent_name[] = "sandlot";
 static const char leaf_name[] = "sandlot-host";
 
 struct found {
     struct cgroups *g;
-    char own[OWN_SIZE]; /* /proc/self/cgroup */
-    struct str own_text;
+    char own[OWN_SIZE], before[OWN_SIZE]; /* /proc/self/cgroup, now and of an earlier process */
+    struct str own_text, before_text;
+    bool has_used_before;
     bool may_v1, may_v2;
     struct mountinfo unified; /* .point.len 0: none */
 };
 
-/* Our own group in the hierarchy that has `controller` ("" = cgroup2): lines "4:memory:/path". */
-static struct str own_group(const struct found *f, const char *controller)
+/* The group in the hierarchy that has `controller` ("" = cgroup2), of lines "4:memory:/path". */
+static struct str group_in(struct str text, const char *controller)
 {
-    struct str rest = f->own_text;
+    struct str rest = text;
 
     while (rest.len > 0) {
         struct str path, line = str_cut(rest, '\n', &rest);
@@ -66,16 +66,35 @@ static int group_path(const struct mountinfo *m, struct str group, char out[PATH
     return len > 0 && len < PATH_SIZE ? 0 : -1;
 }
 
-static int make_parent(const char *path)
+/* Where our parent group is, or is to be: where an earlier process left it, else in our own. */
+static int place_path(struct found *f, const struct mountinfo *m, const char *controller,
+                      char out[PATH_SIZE])
 {
-    char parent[PATH_SIZE + sizeof(parent_name)];
+    char parent[PATH_SIZE + CGROUP_NAME_SIZE + 1];
+
+    if (f->before_text.len > 0 && group_path(m, group_in(f->before_text, controller), out) == 0) {
+        ignore(snprintf(parent, sizeof(parent), "%s/%s", out, f->g->parent));
+        if (access(parent, F_OK) == 0) {
+            f->has_used_before = true;
+            return 0;
+        }
+    }
+    return group_path(m, group_in(f->own_text, controller), out);
+}
+
+/* Adds a hierarchy with our parent group in `path`. Returns its index, or -1. */
+static int add_dir(struct cgroups *g, const char *path, int version)
+{
+    auto_fd int above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int fd;
 
-    ignore(snprintf(parent, sizeof(parent), "%s/%s", path, parent_name));
-    if (mkdir(parent, 0755) != 0 && errno != EEXIST)
+    if (above < 0 || (mkdirat(above, g->parent, 0755) != 0 && errno != EEXIST))
         return -1;
-    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd;
+    fd = openat(above, g->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    g->dirs[g->dir_count] = (struct cgroup_dir){fd, take_fd(&above), version};
+    return (int)g->dir_count++;
 }
 
 static bool hand_down(int dir, const char *controller)
@@ -138,36 +157,38 @@ static bool has_controllers(const struct found *f)
 static bool use_v2(struct found *f, const char *path, bool may_move)
 {
     struct cgroups *g = f->g;
-    auto_fd int group = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    auto_fd int parent = group < 0 ? -1 : make_parent(path);
-    int index = (int)g->dir_count;
+    int index = add_dir(g, path, 2);
 
-    if (parent < 0)
+    if (index < 0)
         return false;
+
+    int group = g->dirs[index].above, parent = g->dirs[index].fd;
+
     use_v2_controllers(f, group, parent, index);
     if (!has_controllers(f) && may_move && is_listed(group, "memory")) {
         move_to_leaf(group);
         use_v2_controllers(f, group, parent, index);
     }
     g->unified = index;
-    g->dirs[g->dir_count++] = (struct cgroup_dir){take_fd(&parent), 2};
     return true;
 }
 
 static void undo_v2(struct cgroups *g)
 {
-    g->dir_count--;
-    own_close_fd(&g->dirs[g->dir_count].fd);
+    struct cgroup_dir *dir = &g->dirs[--g->dir_count];
+
+    ignore(unlinkat(dir->above, g->parent, AT_REMOVEDIR)); /* stays if it was in use */
+    own_close_fd(&dir->above);
+    own_close_fd(&dir->fd);
     g->unified = -1;
 }
 
 static void find_v2(struct found *f)
 {
     char root[PATH_SIZE], own[PATH_SIZE];
-    struct str group = own_group(f, "");
 
     if (group_path(&f->unified, f->unified.root, root) != 0 ||
-        group_path(&f->unified, group, own) != 0)
+        place_path(f, &f->unified, "", own) != 0)
         return;
     if (use_v2(f, root, strcmp(root, own) == 0)) {
         if (has_controllers(f) || strcmp(root, own) == 0)
@@ -181,7 +202,7 @@ static void use_v1(struct found *f, const struct mountinfo *m, size_t controller
 {
     struct cgroups *g = f->g;
     char path[PATH_SIZE];
-    int fd, shared = -1;
+    int shared = -1;
 
     for (size_t c = 0; c < CGROUP_CONTROLLERS; c++) {
         /* one hierarchy may carry several controllers ("cpu,cpuacct") */
@@ -192,13 +213,8 @@ static void use_v1(struct found *f, const struct mountinfo *m, size_t controller
         g->place[controller] = shared;
         return;
     }
-    if (group_path(m, own_group(f, names[controller]), path) != 0)
-        return;
-    fd = make_parent(path);
-    if (fd < 0)
-        return;
-    g->place[controller] = (int)g->dir_count;
-    g->dirs[g->dir_count++] = (struct cgroup_dir){fd, 1};
+    if (place_path(f, m, names[controller], path) == 0)
+        g->place[controller] = add_dir(g, path, 1);
 }
 
 static void find_v1(struct found *f, char *mounts)
@@ -258,6 +274,26 @@ static bool can_kill(const struct cgroups *g)
     return g->unified >= 0 && faccessat(g->dirs[g->unified].fd, "cgroup.kill", F_OK, 0) == 0;
 }
 
+static int read_own(struct found *f, const struct cgroup_source *source, struct err *err)
+{
+    struct err ignored;
+
+    if (file_read(AT_FDCWD, source->before, f->before, sizeof(f->before), &f->before_text,
+                  &ignored) != 0)
+        f->before_text.len = 0; /* the first process here */
+    return file_read(AT_FDCWD, source->own, f->own, sizeof(f->own), &f->own_text, err);
+}
+
+/* For the next process, unless this one is still where an earlier one began. */
+static int remember_own(const struct found *f, const struct cgroup_source *source, struct err *err)
+{
+    if (f->has_used_before)
+        return 0;
+    if (unlink(source->before) != 0 && errno != ENOENT)
+        return err_sys(err, errno, "remove %s", source->before);
+    return file_create(AT_FDCWD, source->before, f->own_text, err);
+}
+
 int cgroups_find(struct cgroups *g, const struct cgroup_source *source, const char *mode,
                  struct err *err)
 {
@@ -268,7 +304,7 @@ int cgroups_find(struct cgroups *g, const struct cgroup_source *source, const ch
     char *at;
     struct mountinfo m;
 
-    if (file_read(AT_FDCWD, source->own, f.own, sizeof(f.own), &f.own_text, err) != 0 ||
+    if (read_own(&f, source, err) != 0 ||
         file_load(source->mountinfo, MOUNTINFO_MAX, &first, &len, err) != 0)
         return -1;
     second = mem_text(first);
@@ -283,5 +319,5 @@ int cgroups_find(struct cgroups *g, const struct cgroup_source *source, const ch
         find_v1(&f, second);
     g->has_kill = can_kill(g);
     g->is_fast = !uses_v1(g) || (f.unified.point.len > 0 && favor_moves(&f.unified));
-    return 0;
+    return remember_own(&f, source, err);
 }

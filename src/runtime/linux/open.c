@@ -47,11 +47,11 @@ static int lock_take(struct linux_driver *d, struct err *err)
     return err_set(err, ERR_CONFLICT, "another process uses %s", d->run_dir);
 }
 
-/* Names of groups begin with a mark of run_dir, so that servers side by side do not take each
- * other's for remains. */
+/* Groups are marked with run_dir, so that servers side by side do not take each other's for
+ * remains. */
 static void prefix_make(struct linux_driver *d, const struct stat *st)
 {
-    ignore(snprintf(d->cgroup_prefix, sizeof(d->cgroup_prefix), "%llx-",
+    ignore(snprintf(d->cgroup_prefix, sizeof(d->cgroup_prefix), "%llx",
                     (unsigned long long)(st->st_ino ^ (uint64_t)st->st_dev << 32) & 0xffffffffff));
 }
 
@@ -101,7 +101,7 @@ static bool can_clone_into(struct linux_driver *d)
     struct err ignored;
     bool is_good = false;
 
-    ignore(snprintf(full, sizeof(full), "%s%s", d->cgroup_prefix, name));
+    ignore(snprintf(full, sizeof(full), "%s-%s", d->cgroup_prefix, name));
     if (d->cgroups.unified < 0)
         return false;
     ignore(cgroup_destroy(&d->cgroups, full, &ignored)); /* of a process that was killed here */
@@ -115,10 +115,14 @@ static bool can_clone_into(struct linux_driver *d)
 
 static int host_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
 {
-    const struct cgroup_source source = {"/proc/self/mountinfo", "/proc/self/cgroup"};
+    char parent[CGROUP_NAME_SIZE];
+    auto_free char *before = join(d->run_dir, "cgroup");
+    const struct cgroup_source source = {"/proc/self/mountinfo", "/proc/self/cgroup", before,
+                                         parent};
     const struct probe_place place = {d->stage, d->data_dir, d->files_dir,
                                       (uint32_t)config->uid_base};
 
+    ignore(snprintf(parent, sizeof(parent), "sandlot-%s", d->cgroup_prefix));
     if (config->uid_base == 0 || config->uid_base > UINT32_MAX - IDS_PER_SANDBOX)
         return err_set(err, ERR_INVALID, "uid_base must be a range of the host's own");
     if (host_probe(&d->host, config, &place, err) != 0 ||

@@ -42,7 +42,7 @@ static int cell_make(struct slot_pool *p, struct cell *out, struct err *err)
 
     if (netns_make(p->host_netns_fd, &c.netns_fd, &c.sysfs_fd, err) != 0)
         return -1;
-    ignore(snprintf(c.cgroup, sizeof(c.cgroup), "%s%s-%llu", p->prefix, p->run,
+    ignore(snprintf(c.cgroup, sizeof(c.cgroup), "%s-%s-%llu", p->prefix, p->run,
                     (unsigned long long)next_serial(p)));
     if (cgroup_create(p->cgroups, c.cgroup, err) != 0) {
         c.cgroup[0] = '\0';
