@@ -196,6 +196,7 @@ int main(int argc, char **argv)
     };
     int result;
 
+    rig_may_use_envd = true;
     if (!rig_configure(argc, argv)) {
         fprintf(stderr, "usage: runtime_contract linux|fake [key=value …]\n");
         return 2;

@@ -3,6 +3,7 @@
 #include "runtime_fixture.h"
 
 #include <ftw.h>
+#include <glob.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -18,12 +19,9 @@ enum {
 };
 
 struct rig rig;
+bool rig_may_use_envd;
 
-static const char *const rootfs_places[] = {
-    "/var/lib/sandlot/rootfs/base",
-    "/var/tmp/sandlot-dev-rootfs",
-};
-
+static const char shell_name[] = "/bin/sh";
 static const char guest_beside[] = "runtime_guest";
 
 static bool set_key(const char *text)
@@ -50,26 +48,40 @@ static bool set_key(const char *text)
     return false;
 }
 
+/* The first tree with a shell that the pattern matches. */
+static const char *match_rootfs(const char *pattern)
+{
+    static char path[RIG_TEXT_SIZE];
+    glob_t found;
+    bool has_one = glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0;
+
+    if (has_one)
+        snprintf(path, sizeof(path), "%.*s", (int)(strlen(found.gl_pathv[0]) - strlen(shell_name)),
+                 found.gl_pathv[0]);
+    globfree(&found);
+    return has_one ? path : NULL;
+}
+
 static const char *find_rootfs(void)
 {
     const char *given = getenv("SANDLOT_TEST_ROOTFS");
-    static char path[RIG_TEXT_SIZE];
+    const char *data = getenv("SANDLOT_TEST_DATA");
+    char pattern[RIG_TEXT_SIZE];
 
     if (given != NULL)
         return given;
-    for (size_t i = 0; i < COUNT_OF(rootfs_places); i++) {
-        snprintf(path, sizeof(path), "%s/bin/sh", rootfs_places[i]);
-        if (access(path, X_OK) == 0)
-            return rootfs_places[i];
-    }
-    return NULL;
+    snprintf(pattern, sizeof(pattern), "%s/rootfs/*%s", data == NULL ? "/var/lib/sandlot" : data,
+             shell_name);
+    given = match_rootfs(pattern);
+    return given != NULL ? given : match_rootfs("/var/tmp/sandlot-dev-rootfs/bin/sh");
 }
 
-/* The stand-in is built next to the test program. */
+/* The stand-in is built next to the test program. Only what asks nothing of it but to start may be
+ * run with the real envd. */
 static const char *find_guest(const char *program)
 {
     static char path[RIG_TEXT_SIZE];
-    const char *given = getenv("SANDLOT_TEST_ENVD");
+    const char *given = rig_may_use_envd ? getenv("SANDLOT_TEST_ENVD") : NULL;
     const char *slash = strrchr(program, '/');
 
     if (given != NULL)

@@ -26,6 +26,8 @@ struct rig {
 };
 
 extern struct rig rig;
+/* Set before rig_configure(): SANDLOT_TEST_ENVD may replace the stand-in guest. */
+extern bool rig_may_use_envd;
 
 /* "linux idmap=off …": fills rig.config. False: usage error. */
 bool rig_configure(int argc, char **argv);
