@@ -68,6 +68,7 @@ handler_fn health_get;
 handler_fn sandbox_post_v1, sandbox_post_v2, sandbox_detail, sandbox_delete;
 handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refresh;
 handler_fn sandbox_list_v1, sandbox_list_v2;
+handler_fn template_list_v1, template_list_v2;
 handler_fn key_list_get, key_post, key_delete, key_admin_delete;
 handler_fn not_implemented;
 

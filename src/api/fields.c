@@ -187,4 +187,32 @@ static const struct codec_field key_reply_fields[] = {
 
 const struct codec_message key_reply_message = {"key_reply", sizeof(struct key_reply),
                                                 key_reply_fields, COUNT_OF(key_reply_fields)};
+
+static const struct codec_field template_reply_fields[] = {
+    {1, "templateID", CODEC_STRING, CODEC_ALWAYS, offsetof(struct template_reply, template_id)},
+    {2, "buildID", CODEC_STRING, CODEC_ALWAYS, offsetof(struct template_reply, build_id)},
+    {3, "buildStatus", CODEC_STRING, CODEC_ALWAYS, offsetof(struct template_reply, build_status)},
+    {4, "public", CODEC_BOOL, CODEC_ALWAYS, offsetof(struct template_reply, is_public)},
+    {5, "aliases", CODEC_STRING, CODEC_ALWAYS | CODEC_REPEATED,
+     offsetof(struct template_reply, aliases)},
+    {6, "names", CODEC_STRING, CODEC_ALWAYS | CODEC_REPEATED,
+     offsetof(struct template_reply, names)},
+    {7, "cpuCount", CODEC_INT32, CODEC_ALWAYS, offsetof(struct template_reply, cpu_count)},
+    {8, "memoryMB", CODEC_INT32, CODEC_ALWAYS, offsetof(struct template_reply, memory_mb)},
+    {9, "diskSizeMB", CODEC_INT32, CODEC_ALWAYS, offsetof(struct template_reply, disk_mb)},
+    {10, "envdVersion", CODEC_STRING, CODEC_ALWAYS, offsetof(struct template_reply, envd_version)},
+    {11, "createdAt", CODEC_STRING, CODEC_ALWAYS, offsetof(struct template_reply, created_at)},
+    {12, "updatedAt", CODEC_STRING, CODEC_ALWAYS, offsetof(struct template_reply, updated_at)},
+    {13, "createdBy", CODEC_RAW, CODEC_ALWAYS | CODEC_OPTIONAL,
+     offsetof(struct template_reply, created_by), offsetof(struct template_reply, has_created_by)},
+    {14, "lastSpawnedAt", CODEC_STRING, CODEC_ALWAYS | CODEC_OPTIONAL,
+     offsetof(struct template_reply, spawned_at), offsetof(struct template_reply, was_spawned)},
+    {15, "spawnCount", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct template_reply, spawn_count)},
+    {16, "buildCount", CODEC_INT32, CODEC_ALWAYS, offsetof(struct template_reply, build_count)},
+};
+
+const struct codec_message template_reply_message = {"template_reply",
+                                                     sizeof(struct template_reply),
+                                                     template_reply_fields,
+                                                     COUNT_OF(template_reply_fields)};
 /* clang-format on */

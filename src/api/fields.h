@@ -83,6 +83,18 @@ struct detail_reply { /* SandboxDetail; ListedSandbox is its first half */
     struct lifecycle_reply *lifecycle;
 };
 
+struct template_reply { /* Template */
+    struct str template_id, build_id, build_status;
+    struct codec_list aliases, names; /* of struct str */
+    struct str created_at, updated_at, envd_version;
+    int32_t cpu_count, memory_mb, disk_mb;
+    int32_t build_count;
+    int64_t spawn_count;
+    struct str spawned_at, created_by; /* created_by: raw JSON */
+    bool was_spawned, has_created_by;  /* null otherwise */
+    bool is_public;
+};
+
 struct mask_reply {
     struct str prefix, head, tail;
     int64_t value_len;
@@ -99,5 +111,6 @@ extern const struct codec_message time_optional_message;
 extern const struct codec_message refresh_message, key_message;
 extern const struct codec_message sandbox_reply_message, listed_reply_message;
 extern const struct codec_message detail_reply_message, key_reply_message;
+extern const struct codec_message template_reply_message;
 
 #endif

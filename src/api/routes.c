@@ -35,8 +35,8 @@ const struct route routes[] = {
     {{"GET",    "/snapshots"},                         AUTH_TEAM,       0,     not_implemented},
 
     {{"POST",   "/v3/templates"},                      AUTH_TEAM,       0,     not_implemented},
-    {{"GET",    "/v2/templates"},                      AUTH_TEAM,       0,     not_implemented},
-    {{"GET",    "/templates"},                         AUTH_TEAM,       0,     not_implemented},
+    {{"GET",    "/v2/templates"},                      AUTH_TEAM,       0,     template_list_v2},
+    {{"GET",    "/templates"},                         AUTH_TEAM,       0,     template_list_v1},
     {{"POST",   "/templates/tags"},                    AUTH_TEAM,       0,     not_implemented},
     {{"DELETE", "/templates/tags"},                    AUTH_TEAM,       0,     not_implemented},
     {{"GET",    "/templates/aliases/:alias"},          AUTH_TEAM,       0,     not_implemented},

@@ -4,6 +4,7 @@
 
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
+#include "domain/template_use.h"
 
 enum {
     TIMEOUT_DEFAULT_S = 300,
@@ -43,7 +44,8 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->config.start_timeout_ms = either(config->start_timeout_ms, START_TIMEOUT_MS);
     d->templates = templates_new(d, config->templates_dir);
     d->node = node_client_new(l, config->node_socket, &node_hooks, d);
-    if (team_load(d, err) != 0 || key_load(d, err) != 0 || recover_load(d, err) != 0) {
+    if (team_load(d, err) != 0 || key_load(d, err) != 0 || template_use_load(d, err) != 0 ||
+        recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
     }
@@ -76,6 +78,7 @@ void domain_free(struct domain *d)
     deadline_done(d);
     key_done(d);
     team_done(d);
+    template_use_done(d);
     templates_free(d->templates);
     free(d);
 }

@@ -31,6 +31,7 @@ struct domain {
     uint64_t deadline_wakes;  /* for tests: the timer fired */
     uint64_t deadline_visits; /* for tests: sandboxes looked at by it */
     struct templates *templates;
+    struct map template_uses; /* template id -> template_use.c's */
     struct node_client *node;
     struct list ops;     /* waiting for a commit or for node */
     struct list key_ops; /* key.c: waiting for a commit */

@@ -72,3 +72,15 @@ static const struct codec_field key_fields[] = {
 
 const struct codec_message key_record_message = {"key", sizeof(struct key_record), key_fields,
                                                  COUNT_OF(key_fields)};
+
+/* clang-format off */
+static const struct codec_field template_use_fields[] = {
+    {1, "templateId", CODEC_STRING, 0, offsetof(struct template_use_record, template_id)},
+    {2, "spawnCount", CODEC_INT64, 0, offsetof(struct template_use_record, spawn_count)},
+    {3, "spawnedAtMs", CODEC_INT64, 0, offsetof(struct template_use_record, spawned_at_ms)},
+};
+/* clang-format on */
+
+const struct codec_message template_use_record_message = {
+    "template_use", sizeof(struct template_use_record), template_use_fields,
+    COUNT_OF(template_use_fields)};

@@ -43,8 +43,15 @@ struct key_record {
     int64_t created_at_ms, revoked_at_ms, expires_at_ms;
 };
 
+struct template_use_record {
+    struct str template_id;
+    int64_t spawn_count;   /* sandboxes ever started from it */
+    int64_t spawned_at_ms; /* the last of them */
+};
+
 extern const struct codec_message sandbox_record_message;
 extern const struct codec_message team_record_message;
 extern const struct codec_message key_record_message;
+extern const struct codec_message template_use_record_message;
 
 #endif

@@ -10,6 +10,7 @@
 #include "domain/guest_init.h"
 #include "domain/quota.h"
 #include "domain/sandbox.h"
+#include "domain/template_use.h"
 
 enum {
     INIT_MAX = 150 << 10, /* fits one packet to node with the rest of the command */
@@ -158,7 +159,8 @@ static void on_started(void *ctx, struct str id, uint64_t took_us, const struct 
     s->start_us = took_us;
     s->r.started_at_ms = clock_wall_ms();
     s->r.end_at_ms = s->r.started_at_ms + s->r.timeout_s * 1000;
-    if (sandbox_save(s, SANDBOX_RUNNING, &why) != 0) {
+    if (sandbox_save(s, SANDBOX_RUNNING, &why) != 0 ||
+        template_use_add(d, s->r.template_id, s->r.started_at_ms, &why) != 0) {
         sandbox_start_failed(s, &why);
         return;
     }

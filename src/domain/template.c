@@ -61,13 +61,16 @@ static void clear(struct templates *ts)
     ts->names = (struct map){0};
 }
 
-static int read_file(int dir_fd, const char *name, struct buf *out, struct err *err)
+static int read_file(int dir_fd, const char *name, struct buf *out, struct stat *st,
+                     struct err *err)
 {
     auto_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t n;
 
     if (fd < 0)
         return err_sys(err, errno, "open '%s'", name);
+    if (fstat(fd, st) != 0)
+        return err_sys(err, errno, "look at '%s'", name);
     for (;;) {
         char *room = buf_room(out, 4096);
 
@@ -80,6 +83,19 @@ static int read_file(int dir_fd, const char *name, struct buf *out, struct err *
             return 0;
         buf_fill(out, (size_t)n);
     }
+}
+
+/* One that could not be asked for is a mistake of who wrote the file. */
+static int check_id(struct str id, struct err *err)
+{
+    struct template_name n;
+    struct arena mem;
+    bool is_plain;
+
+    arena_init(&mem, 4096);
+    is_plain = template_name_parse(id, &mem, &n, err) == 0 && str_eq(n.name, id);
+    arena_done(&mem);
+    return is_plain ? 0 : err_set(err, ERR_INVALID, "templateID is not usable");
 }
 
 /* Defaults for what the file leaves out; refuse what node could not run. */
@@ -95,27 +111,45 @@ static int complete(struct template_record *r, struct err *err)
         r->user = STR("user");
     if (r->workdir.len == 0)
         r->workdir = STR("/home/user");
-    if (r->id.len == 0 || r->rootfs.len == 0 || str_find(r->rootfs, '/') >= 0)
-        return err_set(err, ERR_INVALID, "templateID or rootfs is not usable");
+    if (check_id(r->id, err) != 0)
+        return -1;
+    if (r->rootfs.len == 0 || str_find(r->rootfs, '/') >= 0)
+        return err_set(err, ERR_INVALID, "rootfs is not usable");
     if (r->cpu_count < 1 || r->memory_mb < 1 || r->disk_mb < 1)
         return err_set(err, ERR_INVALID, "cpuCount, memoryMB and diskSizeMB must be positive");
     return 0;
 }
 
+/* Lists must say when; a file that a person wrote may not. */
+static void date(struct template *t, const struct stat *st)
+{
+    char text[RFC3339_MAX];
+    int64_t seconds;
+    uint32_t nanos;
+
+    if (rfc3339_parse(t->r.created_at, &seconds, &nanos))
+        return;
+    rfc3339_format_ms((int64_t)st->st_mtim.tv_sec * 1000, text);
+    t->r.created_at = arena_str(&t->mem, str_of(text));
+}
+
 static struct template *load(int dir_fd, const char *name, struct err *err)
 {
     struct template *t = mem_zero(sizeof(*t));
+    struct stat st = {0};
     struct buf text;
     bool is_good;
 
     arena_init(&t->mem, 4 * TEMPLATE_FILE_MAX);
     buf_init(&text, TEMPLATE_FILE_MAX);
-    is_good = read_file(dir_fd, name, &text, err) == 0 &&
+    is_good = read_file(dir_fd, name, &text, &st, err) == 0 &&
               json_decode(&template_message, buf_str(&text), &t->mem, &t->r, err) == 0 &&
               complete(&t->r, err) == 0;
     buf_done(&text);
-    if (is_good)
+    if (is_good) {
+        date(t, &st);
         return t;
+    }
     template_free(t);
     return NULL;
 }
@@ -205,6 +239,40 @@ void templates_free(struct templates *ts)
 const struct template *template_by_name(const struct domain *d, struct str name)
 {
     return map_get(&d->templates->names, name);
+}
+
+static int compare(struct str a, struct str b)
+{
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common == 0 ? 0 : memcmp(a.at, b.at, common);
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct template *const *one = a, *const *other = b;
+
+    return compare((*one)->r.id, (*other)->r.id);
+}
+
+const struct template **template_list(struct domain *d, struct str after, struct arena *a,
+                                      size_t *out_count)
+{
+    struct templates *ts = d->templates;
+    const struct template **list;
+    size_t count = 0;
+
+    rescan(ts, false);
+    list = arena_array(a, ts->count + 1, sizeof(*list));
+    if (list == NULL)
+        return NULL;
+    for (size_t i = 0; i < ts->count; i++)
+        if (compare(ts->all[i]->r.id, after) > 0)
+            list[count++] = ts->all[i];
+    qsort(list, count, sizeof(*list), by_id);
+    *out_count = count;
+    return list;
 }
 
 struct str template_alias(const struct template *t)

@@ -28,7 +28,7 @@ struct template_record {
     int32_t cpu_count, memory_mb, disk_mb;
     struct str user, workdir;
     struct codec_list env;
-    struct str created_at;
+    struct str created_at; /* RFC 3339; that of the file when it does not say */
 };
 
 struct template
@@ -46,6 +46,9 @@ const struct template *template_by_name(const struct domain *d, struct str name)
 /* What a client wrote. ERR_INVALID, or ERR_NOT_FOUND with the exact texts. */
 must_check int template_resolve(struct domain *d, const struct team *team, struct str reference,
                                 const struct template **out, struct err *err);
+/* Those with an id behind `after`, ordered by id; an array in `a`. NULL: too many for it. */
+const struct template **template_list(struct domain *d, struct str after, struct arena *a,
+                                      size_t *out_count);
 /* The alias to show for it, or empty. */
 struct str template_alias(const struct template *t);
 

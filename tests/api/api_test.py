@@ -291,7 +291,7 @@ def unimplemented(s):
             ("POST", f"/sandboxes/{sandbox}/fork", "/sandboxes/:id/fork"),
             ("POST", f"/sandboxes/{sandbox}/snapshots", "/sandboxes/:id/snapshots"),
             ("PUT", f"/sandboxes/{sandbox}/network", "/sandboxes/:id/network"),
-            ("GET", "/templates", "/templates"), ("POST", "/v3/templates", "/v3/templates"),
+            ("POST", "/v3/templates", "/v3/templates"),
             ("DELETE", "/templates/team%2Fname%3Atag", "/templates/:id")):
         s.api.refused(method, path, {} if method != "GET" else None, 501,
                       f"{method} {pattern} is not implemented yet")
@@ -411,6 +411,48 @@ def template_names(s):
     for name in ("base", "baseid", "pub/base", "default/base", " Base ", "base:default"):
         same(s.api.create(templateID=name)["templateID"], "baseid", name)
     s.api.kill_all()
+
+
+@test("lists of templates: all members of the specification, pages, one team")
+def template_lists(s):
+    everything = s.api.list("", "/templates")
+    same([t["templateID"] for t in everything], sorted(t["templateID"] for t in everything))
+    got = {t["templateID"]: t for t in everything}
+    use = {name: got["baseid"].pop(name) for name in ("spawnCount", "lastSpawnedAt")}
+    same(got["baseid"], {
+        "templateID": "baseid", "buildID": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+        "buildStatus": "ready", "public": True, "aliases": ["base"], "names": ["pub/base"],
+        "cpuCount": 2, "memoryMB": 512, "diskSizeMB": 2048, "envdVersion": "0.6.13",
+        "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+        "createdBy": None, "buildCount": 1})
+    same((got["neverid"]["spawnCount"], got["neverid"]["lastSpawnedAt"]), (0, None))
+
+    before = now()
+    sandbox = s.api.create()
+    s.api.restart()
+    t = next(t for t in s.api.list("", "/v2/templates") if t["templateID"] == "baseid")
+    same(t["spawnCount"], use["spawnCount"] + 1, "stored")
+    same(t["lastSpawnedAt"], s.api.detail(sandbox["sandboxID"])["startedAt"])
+    check((at(t["lastSpawnedAt"]) - before).total_seconds() > -1)
+
+    pages, token = [], ""
+    while True:
+        r = s.api.call("GET", "/v2/templates?limit=2" + token)
+        same(r.status, 200)
+        check(len(r.json) <= 2)
+        pages += r.json
+        if r.getheader("x-next-token") is None:
+            break
+        token = "&nextToken=" + urllib.parse.quote(r.getheader("x-next-token"))
+    same(pages, s.api.list("", "/templates"))
+
+    same(s.api.list("?teamID=default", "/templates"), pages)
+    for path in ("/templates", "/v2/templates"):
+        s.api.refused("GET", path + "?teamID=other", None, 403,
+                      "this API key is not of team 'other'")
+    for limit in ("0", "101", "x"):
+        s.api.refused("GET", "/v2/templates?limit=" + limit, None, 400,
+                      "validation error: limit must be between 1 and 100")
 
 
 @test("a template file that appears later is found")
