@@ -17,6 +17,8 @@
 
 enum {
     CLOSE_ON_EXEC = 4, /* CLOSE_RANGE_CLOEXEC; not in every libc's headers */
+    SIGNAL_MAX = 64,
+    KERNEL_SIGSET_SIZE = 8,
 };
 
 /* Shared with the child. */
@@ -35,11 +37,13 @@ static int fail(struct spawn_job *job, const char *step)
 
 static void reset_signals(void)
 {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
+    /* The kernel's struct, all zero: SIG_DFL. libc's call refuses the signals it keeps for itself,
+     * which may have been ignored by whoever started us. */
+    const unsigned long standard[4] = {0};
     sigset_t none;
 
-    for (int signal = 1; signal < 32; signal++)
-        ignore(sigaction(signal, &standard, NULL)); /* SIGKILL and SIGSTOP refuse */
+    for (long signal = 1; signal <= SIGNAL_MAX; signal++)
+        ignore(syscall(SYS_rt_sigaction, signal, standard, NULL, (long)KERNEL_SIGSET_SIZE));
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

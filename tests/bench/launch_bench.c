@@ -4,6 +4,7 @@
  *
  *   launch_bench ROOTFS ENVD [launches] [idle] [config=value …] */
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,14 @@ static void measure(struct bench *b, size_t launches, size_t idle)
     }
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
 int main(int argc, char **argv)
 {
     char run_dir[] = "/tmp/launch-bench-XXXXXX";
@@ -252,6 +261,7 @@ int main(int argc, char **argv)
     runtime_free(b.runtime);
     loop_free(b.loop);
     free(b.took_us);
-    fprintf(stderr, "left: %s\n", run_dir);
+    if (nftw(run_dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
+        fprintf(stderr, "left: %s\n", run_dir);
     return b.failed > 0;
 }
