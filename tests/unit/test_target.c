@@ -195,13 +195,13 @@ static void knows_private_paths_in_any_spelling(void)
 
     for (size_t i = 0; i < COUNT_OF(private); i++) {
         if (!target_is_private(ENVD_PORT, str_of(private[i])))
-            test_note("%s", private[i]);
+            test_note("%.*s", STR_ARG(str_of(private[i])));
         CHECK(target_is_private(ENVD_PORT, str_of(private[i])));
         CHECK(!target_is_private(8000, str_of(private[i])));
     }
     for (size_t i = 0; i < COUNT_OF(public); i++) {
         if (target_is_private(ENVD_PORT, str_of(public[i])))
-            test_note("%s", public[i]);
+            test_note("%.*s", STR_ARG(str_of(public[i])));
         CHECK(!target_is_private(ENVD_PORT, str_of(public[i])));
     }
 }
