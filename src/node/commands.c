@@ -3,6 +3,7 @@
  * to whoever of the peers is still there. */
 #include <limits.h>
 
+#include "base/log.h"
 #include "node/peer.h"
 #include "node/rootfs.h"
 
@@ -29,26 +30,38 @@ static bool send_done(struct peer *p, struct node_done *done, const struct err *
     return peer_send(p, NODE_DONE, done, -1);
 }
 
-static void pay(struct debt *d, uint64_t took_us, const struct err *err)
+/* False: the peer is gone, or does not read and was closed. */
+static bool pay(struct debt *d, uint64_t took_us, const struct err *err)
 {
     struct peer *p = peer_find(d->node, d->peer);
     struct node_done done = {.seq = d->seq, .took_us = took_us};
+    bool is_paid = p != NULL && send_done(p, &done, err);
 
-    if (p != NULL)
-        ignore(send_done(p, &done, err)); /* a peer that does not read was closed */
     free(d);
+    return is_paid;
 }
 
+static void on_abandoned(void *ctx, const char *id, const struct err *err)
+{
+    ignore(ctx == NULL);
+    log_warn("sandbox.abandoned", "id=%s error=\"%s\"", id, err == NULL ? "" : err->text);
+}
+
+/* When who asked is gone and another is here already, that one has got its list before this was in
+ * it: nobody would ever stop it. When none is here, the next one will find it in the list. */
 static void on_started(void *ctx, const char *id, uint64_t took_us, const struct err *err)
 {
-    ignore(id[0]); /* the debt knows whom to tell */
-    pay(ctx, took_us, err);
+    struct debt *d = ctx;
+    struct node *n = d->node;
+
+    if (!pay(d, took_us, err) && err == NULL && list_first(&n->command.peers) != NULL)
+        runtime_stop(n->runtime, id, on_abandoned, n);
 }
 
 static void on_stopped(void *ctx, const char *id, const struct err *err)
 {
-    ignore(id[0]);
-    pay(ctx, 0, err);
+    ignore(id[0]);                  /* the debt knows whom to tell */
+    ignore((long)pay(ctx, 0, err)); /* it is stopped, told or not */
 }
 
 struct names {
