@@ -46,6 +46,23 @@ static void put_env(struct buf *out, const struct codec_list *own, const struct 
     buf_add_byte(out, '}');
 }
 
+int guest_init_check_env(const struct codec_list *own, const struct codec_list *base,
+                         struct err *err)
+{
+    const struct codec_pair *p = own->items;
+
+    if (own->count + base->count > GUEST_ENV_MAX)
+        return err_set(err, ERR_INVALID,
+                       "envVars can have at most %d entries, those of the template included",
+                       GUEST_ENV_MAX);
+    for (size_t i = 0; i < own->count; i++)
+        if (p[i].key.len == 0 || str_find(p[i].key, '=') >= 0 || str_find(p[i].key, '\0') >= 0 ||
+            str_find(p[i].value, '\0') >= 0)
+            return err_set(err, ERR_INVALID, "envVars: '%.*s' cannot be an environment variable",
+                           STR_ARG(str_upto(p[i].key, 64)));
+    return 0;
+}
+
 void guest_init_json(const struct sandbox_record *r, const struct codec_list *template_env,
                      struct buf *out)
 {

@@ -87,15 +87,16 @@ static int make(struct domain *d, const struct sandbox_params *p, const struct t
     struct sandbox_record r;
     struct names names;
     struct buf bytes;
-    int result = -1;
+    int result = 0;
 
+    if (d->sandboxes.count >= DOMAIN_SANDBOXES_MAX)
+        return err_set(err, ERR_LIMIT, "too many sandboxes");
     fill(&r, p, t, &names);
     buf_init(&bytes, STORE_VALUE_MAX);
     proto_encode(&sandbox_record_message, &r, &bytes);
-    if (!buf_ok(&bytes))
-        err_set(err, ERR_LIMIT, "sandbox record too large");
-    else
-        result = sandbox_new(d, buf_str(&bytes), out, err);
+    /* Not ERR_LIMIT: trying again does not make it smaller. */
+    if (!buf_ok(&bytes) || sandbox_new(d, buf_str(&bytes), out, err) != 0)
+        result = err_set(err, ERR_INVALID, "metadata, envVars and network are too large together");
     buf_done(&bytes);
     explicit_bzero(&names, sizeof(names));
     return result;
@@ -202,7 +203,8 @@ int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_don
     struct sandbox *s;
 
     if (sandbox_check_timeout(d, p->team, p->timeout_s, err) != 0 ||
-        template_resolve(d, p->team, p->template_ref, &t, err) != 0 || make(d, p, t, &s, err) != 0)
+        template_resolve(d, p->team, p->template_ref, &t, err) != 0 ||
+        guest_init_check_env(&p->env, &t->r.env, err) != 0 || make(d, p, t, &s, err) != 0)
         return -1;
     s->team = p->team;
     if (quota_take(d, s, err) != 0 || start_guest(s, t, err) != 0) {
