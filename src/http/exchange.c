@@ -202,6 +202,15 @@ static bool may_deliver(const struct exchange *x)
     return x->on_body != NULL && !x->is_paused && !x->is_body_told;
 }
 
+/* See http_server_adopt(). Called when all that came of the body was delivered, as far as somebody
+ * wants it. */
+static bool has_left(const struct session *s)
+{
+    const struct exchange *x = s->x;
+
+    return s->stream.hung || (s->stream.eof && may_deliver(x) && !x->body.is_done);
+}
+
 bool session_run_exchange(struct session *s)
 {
     struct exchange *x = s->x;
@@ -224,7 +233,7 @@ bool session_run_exchange(struct session *s)
         return s->state != SESSION_CLOSED;
     if (x->is_answered)
         return true;
-    if (s->stream.eof)
+    if (has_left(s))
         session_fail(s);
     return false;
 }

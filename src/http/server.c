@@ -2,7 +2,6 @@
 /* Connections of the server: their life, their timers, their end. All that happens to one ends in
  * pump(), which runs the step of its state until there is nothing more to do. */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 
 #include "http/server_internal.h"
@@ -200,15 +199,6 @@ void session_refuse(struct session *s, unsigned status, const char *why)
     session_shut(s);
 }
 
-/* The in-box may be full, and then reading has stopped: ask whether the peer is still there. */
-static bool is_dead(const struct session *s)
-{
-    struct pollfd p = {.fd = s->stream.fd};
-
-    return buf_left(&s->stream.in) == 0 && poll(&p, 1, 0) == 1 &&
-           (p.revents & (POLLHUP | POLLERR)) != 0;
-}
-
 /* Did the peer take a byte since the last look, or give one (on_data)? */
 static bool is_stalled(struct session *s, uint32_t limit_ms)
 {
@@ -227,7 +217,7 @@ static void check_exchange(struct session *s)
 
     if (!exchange_waits_for_peer(s->x))
         s->progress_ms = loop_now_ms(s->loop);
-    if ((limit_ms > 0 && is_stalled(s, limit_ms)) || is_dead(s))
+    if (limit_ms > 0 && is_stalled(s, limit_ms))
         session_fail(s);
 }
 

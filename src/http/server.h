@@ -42,8 +42,14 @@ must_check int http_server_new(struct loop *l, const struct http_limits *limits,
                                request_fn *on_request, void *ctx, struct http_server **out,
                                struct err *err);
 /* Serve a connected descriptor (takes it). `tag` is the caller's number for where it came from
- * (listener, control socket); see exchange_tag(). A connection whose peer sends its end is closed
- * like one that vanished: with on_gone, if its request is not yet answered. */
+ * (listener, control socket); see exchange_tag().
+ *
+ * When is a peer gone? Its end (FIN, EOF) says only that it sends no more: a peer that half-closes
+ * behind a complete request gets the whole answer, then the connection is closed; one whose request
+ * body can never be complete is gone. Gone is also whose connection was reset or closed both ways
+ * (HUP, ERR; a unix socket says so at once). A TCP peer that closed instead of half-closing looks
+ * the same until it is written to: the next bytes of the answer earn a reset, and without any the
+ * keepalive probes of socket_listen_tcp() do, as they find peers that vanished without a word. */
 void http_server_adopt(struct http_server *s, int fd, unsigned tag);
 /* Close idle connections, let running exchanges end, then call on_done. */
 void http_server_drain(struct http_server *s, loop_fn *on_done, void *ctx);

@@ -15,6 +15,9 @@ enum {
     ACCEPT_BATCH = 64,     /* connections taken in one event */
     ACCEPT_PAUSE_MS = 100, /* wait when we are out of descriptors */
     ADDRESS_TEXT_MAX = 64,
+    KEEPALIVE_IDLE_S = 45, /* silence before the first probe, */
+    KEEPALIVE_STEP_S = 15, /* then one each, */
+    KEEPALIVE_COUNT = 4,   /* and as many without an answer end the connection */
 };
 
 struct address {
@@ -77,6 +80,25 @@ static int open_socket(int family, int type)
     return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
+/* On the listener, so that it costs an accepted connection nothing. */
+static int set_keepalive(int fd)
+{
+    static const struct {
+        int level, option, value;
+    } rows[] = {
+        {SOL_SOCKET,  SO_KEEPALIVE,  1               },
+        {IPPROTO_TCP, TCP_KEEPIDLE,  KEEPALIVE_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_STEP_S},
+        {IPPROTO_TCP, TCP_KEEPCNT,   KEEPALIVE_COUNT },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (setsockopt(fd, rows[i].level, rows[i].option, &rows[i].value, sizeof(int)) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 int socket_listen_tcp(const char *address, bool is_shared, int *out_fd, struct err *err)
 {
     auto_fd int fd = -1;
@@ -88,7 +110,8 @@ int socket_listen_tcp(const char *address, bool is_shared, int *out_fd, struct e
     fd = open_socket(a.is.any.sa_family, SOCK_STREAM);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
-        bind(fd, &a.is.any, a.size) != 0 || listen(fd, SOCKET_BACKLOG) != 0)
+        set_keepalive(fd) != 0 || bind(fd, &a.is.any, a.size) != 0 ||
+        listen(fd, SOCKET_BACKLOG) != 0)
         return err_sys(err, errno, "listen on %s", address);
     *out_fd = take_fd(&fd);
     return 0;

@@ -10,7 +10,9 @@
 #include "io/loop.h"
 
 /* "127.0.0.1:3000", "[::1]:3000", "0.0.0.0:3000". Literals only: names are never resolved on a
- * loop. SO_REUSEADDR; with is_shared also SO_REUSEPORT. Port 0 takes a free one (socket_port). */
+ * loop. SO_REUSEADDR; with is_shared also SO_REUSEPORT. Port 0 takes a free one (socket_port).
+ * Accepted connections inherit keepalive probes: a peer that vanished is noticed 105 s after its
+ * last byte, one that closed while we were silent within 90 s (its system forgets it after 60). */
 must_check int socket_listen_tcp(const char *address, bool is_shared, int *out_fd, struct err *err);
 uint16_t socket_port(int fd);
 /* Non-blocking connect; the stream that takes the fd finishes it. */

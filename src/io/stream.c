@@ -276,6 +276,10 @@ static void on_event(void *ctx, uint32_t events)
         is_useful = true;
         flush(s);
     }
+    if ((events & hung) != 0 && !is_dead(s) && !may_read(s) && !s->hung) {
+        s->hung = true;
+        s->flags |= STREAM_TELL_DATA;
+    }
     if (!is_dead(s)) {
         if (!is_useful || wanted(s) == 0)
             watch_set(&s->watch, wanted(s));

@@ -21,7 +21,7 @@ enum {
 };
 
 struct stream_events {
-    loop_fn *on_data;  /* new bytes in `in`, or the peer ended (eof is set) */
+    loop_fn *on_data;  /* new bytes in `in`, the peer ended (eof), or left for good (hung) */
     loop_fn *on_drain; /* was above STREAM_HIGH, is at or below STREAM_LOW; may be NULL */
     /* Read or write error (sys is set); the stream is dead, close it. What the peer sent before
      * that is delivered first, as far as `in` has room. */
@@ -33,6 +33,7 @@ struct stream {
     int fd; /* -1 when closed */
     struct buf in, out;
     bool eof;        /* peer sent its end; bytes in `in` are still to be consumed */
+    bool hung;       /* it was reset, or closed both ways: nobody reads what we write */
     bool connecting; /* a connect is in progress; writes wait in `out` */
     int sys;         /* errno of the failure */
     const struct stream_events *events;

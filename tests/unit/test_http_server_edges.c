@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http/server: limits, time, slow and vanishing peers, refusals, upgrades, the end of a server. */
+/* http/server: limits, time, slow peers, refusals, upgrades, the end of a server. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -228,69 +228,6 @@ static void cuts_what_is_aborted(void)
     rig_send(&g, "GET /abort HTTP/1.0\r\n\r\n");
     rig_expect_end(&g);
     CHECK(g.is_reset); /* an orderly end would look like a whole body */
-    rig_done(&g);
-}
-
-static bool is_gone(void *ctx)
-{
-    const struct state *st = ctx;
-
-    return st->gone > 0;
-}
-
-static void tells_when_the_peer_is_gone(void)
-{
-    struct state st;
-    struct rig g;
-
-    open_rig(&g, &st, NULL);
-    rig_send(&g, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
-    CHECK(st.held != NULL);
-    rig_hang_up(&g);
-    rig_until(&g, is_gone, &st);
-    st.gone = 0;
-    rig_connect(&g);
-    rig_send(&g, "POST /hold HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
-    rig_hang_up(&g);
-    rig_until(&g, is_gone, &st);
-    st.gone = 0;
-    rig_connect(&g);
-    rig_send(&g, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
-    CHECK(shutdown(g.peer, SHUT_WR) == 0);
-    rig_until(&g, is_gone, &st);
-    rig_expect_end(&g);
-    CHECK(g.got.len == 0); /* what on_gone writes goes nowhere */
-    st.gone = 0;
-    rig_connect(&g);
-    rig_send(&g, "GET /start HTTP/1.1\r\nHost: h\r\n\r\n");
-    rig_reset(&g);
-    rig_until(&g, is_gone, &st);
-    rig_wait(&g, 5);
-    CHECK(st.gone == 1 && http_server_connections(g.server) == 0);
-    rig_done(&g);
-    CHECK(st.gone == 1);
-}
-
-static void tells_it_behind_a_full_box(void)
-{
-    const struct http_limits limits = {.stall_ms = 60};
-    struct state st;
-    struct rig g;
-
-    open_rig(&g, &st, &limits);
-    rig_send(&g, "POST /hold HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\n");
-    for (int i = 0; i < 300; i++) {
-        static const char piece[64 << 10];
-
-        ignore(send(g.peer, piece, sizeof(piece), MSG_DONTWAIT | MSG_NOSIGNAL));
-        rig_turn(&g);
-    }
-    /* it is we who do not read: no stall, and one in-box of memory */
-    CHECK(st.gone == 0 && st.held != NULL);
-    CHECK(rig_session(&g)->stream.in.len == HTTP_IN_MAX);
-    CHECK(rig_session(&g)->stream.in.cap <= HTTP_IN_MAX);
-    rig_reset(&g);
-    rig_until(&g, is_gone, &st);
     rig_done(&g);
 }
 
@@ -558,20 +495,6 @@ static void may_be_freed_by_a_handler(void)
     rig_done(&g);
 }
 
-static void answers_a_peer_that_half_closed(void)
-{
-    struct state st;
-    struct rig g;
-
-    open_rig(&g, &st, NULL);
-    ignore(send(g.peer, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27, 0)); /* 27 bytes fit */
-    CHECK(shutdown(g.peer, SHUT_WR) == 0);
-    rig_expect_part(&g, "early");
-    rig_expect_end(&g);
-    CHECK(!g.is_reset);
-    rig_done(&g);
-}
-
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
@@ -579,8 +502,6 @@ int main(int argc, char **argv)
         {"refuses big heads",                  refuses_big_heads                 },
         {"refuses broken bodies",              refuses_broken_bodies             },
         {"cuts what is aborted",               cuts_what_is_aborted              },
-        {"tells when the peer is gone",        tells_when_the_peer_is_gone       },
-        {"tells it behind a full box",         tells_it_behind_a_full_box        },
         {"holds little for a stalled reader",  holds_little_for_a_stalled_reader },
         {"does not pile up answers",           does_not_pile_up_answers          },
         {"pauses until resumed",               pauses_until_resumed              },
@@ -592,7 +513,6 @@ int main(int argc, char **argv)
         {"drains when empty",                  drains_when_empty                 },
         {"tells running exchanges at its end", tells_running_exchanges_at_its_end},
         {"may be freed by a handler",          may_be_freed_by_a_handler         },
-        {"answers a peer that half closed",    answers_a_peer_that_half_closed   },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);
