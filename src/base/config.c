@@ -281,7 +281,7 @@ int config_flags(const struct config_table *t, void *into, int *argc, char **arg
     return 0;
 }
 
-static void sample_range(const struct config_key *k, struct buf *out)
+void config_range(const struct config_key *k, struct buf *out)
 {
     switch (k->type) {
     case CONFIG_TEXT: buf_add_text(out, "text"); break;
@@ -300,7 +300,7 @@ void config_sample(const struct config_table *t, struct buf *out)
         const struct config_key *k = &t->keys[i];
 
         buf_printf(out, "%s# %s\n# (", i > 0 ? "\n" : "", k->help);
-        sample_range(k, out);
+        config_range(k, out);
         buf_printf(out, ")\n#%s = %s\n", k->name, k->fallback);
     }
 }

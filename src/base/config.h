@@ -49,6 +49,8 @@ must_check int config_flags(const struct config_table *t, void *into, int *argc,
 /* Set one key from text, checking type and range; the error names the key and what is allowed. */
 must_check int config_set(const struct config_table *t, void *into, struct str name,
                           struct str value, struct err *err);
+/* Which values a key takes, in words: "number from 1 to 9". */
+void config_range(const struct config_key *k, struct buf *out);
 /* A commented sample file with every key, its default and its help. */
 void config_sample(const struct config_table *t, struct buf *out);
 

@@ -212,6 +212,25 @@ static void print_words(const struct command_table *t, size_t part)
     }
 }
 
+/* Each option of any command once. */
+static void print_options(const struct command_table *t)
+{
+    for (size_t i = 0; i < t->count * COMMAND_OPTIONS_MAX; i++) {
+        const char *flag =
+            t->commands[i / COMMAND_OPTIONS_MAX].options[i % COMMAND_OPTIONS_MAX].flag;
+        bool is_new = flag != NULL;
+
+        for (size_t j = 0; j < i && is_new; j++) {
+            const struct command *c = &t->commands[j / COMMAND_OPTIONS_MAX];
+            const char *other = c->options[j % COMMAND_OPTIONS_MAX].flag;
+
+            is_new = other == NULL || strcmp(flag, other) != 0;
+        }
+        if (is_new)
+            printf(" %s", flag);
+    }
+}
+
 int command_completion(const struct invocation *v)
 {
     const struct command_table *t = v->table;
@@ -222,6 +241,7 @@ int command_completion(const struct invocation *v)
            "  local word=${COMP_WORDS[COMP_CWORD]} words=\n  if [[ $word == -* ]]; then\n"
            "    words=\"--help --config=",
            t->program, t->program, t->program);
+    print_options(t);
     for (size_t i = 0; i < t->config->count; i++)
         printf(" --%s=", t->config->keys[i].name);
     printf("\"\n  elif ((COMP_CWORD == 1)); then\n    words=\"");

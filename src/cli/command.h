@@ -41,6 +41,8 @@ struct command {
 struct command_table {
     const char *program;
     const char *purpose;
+    const char *version;
+    const char *config_file; /* read when it exists */
     const struct command *commands;
     size_t count;
     const struct config_table *config; /* its keys are flags of every command */
@@ -52,6 +54,7 @@ int command_run(const struct command_table *t, int argc, char **argv, void *ctx)
 /* For the table's rows. */
 int command_help(const struct invocation *v);       /* help [COMMAND] */
 int command_completion(const struct invocation *v); /* completion bash */
+int command_manual(const struct invocation *v);     /* manual 1|5: roff of a manual page */
 /* Prints "<program>: <text>" on standard error; returns EXIT_FAILURE. */
 int command_fail(const struct invocation *v, const char *format, ...) printf_like(2, 3);
 

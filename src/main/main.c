@@ -32,6 +32,7 @@ static const struct command commands[] = {
         {{"--json", NULL, "for machines"}}},
     {"help",            "[COMMAND]", "all commands, or one", command_help, 0, 2, {{0}}},
     {"completion",      "bash",      "completion for a shell", command_completion, 1, 1, {{0}}},
+    {"manual",          "1|5",       NULL, command_manual, 1, 1, {{0}}}, /* for the build */
     {"role-edge",       "COUNT",     NULL, role_edge, 1, 1, {{0}}},
     {"role-api",        "",          NULL, role_api,  0, 0, {{0}}},
     {"role-node",       "",          NULL, role_node, 0, 0, {{0}}},
@@ -41,6 +42,8 @@ static const struct command commands[] = {
 static const struct command_table table = {
     .program = "sandlot",
     .purpose = "sandboxes for agents, on your own machine",
+    .version = SANDLOT_VERSION,
+    .config_file = config_file_default,
     .commands = commands,
     .count = COUNT_OF(commands),
     .config = &config_table,
