@@ -79,11 +79,10 @@ void pool_done(struct pool *p)
     map_done(&p->sites);
 }
 
-struct http_conn *pool_take(struct pool *p, struct str id, uint16_t port)
+static struct pool_conn *newest(struct pool *p, struct str id, uint16_t port)
 {
     struct pool_site *site = map_get(&p->sites, id);
     struct pool_conn *found = NULL;
-    struct http_conn *conn;
 
     if (site == NULL)
         return NULL;
@@ -94,11 +93,22 @@ struct http_conn *pool_take(struct pool *p, struct str id, uint16_t port)
         if (c->port == port)
             found = c;
     }
-    if (found == NULL)
-        return NULL;
-    conn = unlink_conn(found);
-    http_conn_on_idle_close(conn, NULL, NULL);
-    return conn;
+    return found;
+}
+
+struct http_conn *pool_take(struct pool *p, struct str id, uint16_t port)
+{
+    struct pool_conn *c;
+
+    while ((c = newest(p, id, port)) != NULL) {
+        struct http_conn *conn = unlink_conn(c);
+
+        http_conn_on_idle_close(conn, NULL, NULL);
+        if (http_conn_is_usable(conn))
+            return conn;
+        http_conn_free(conn); /* its peer ended it in this very turn, or talks unasked */
+    }
+    return NULL;
 }
 
 static struct pool_site *site_of(struct pool *p, struct str id)

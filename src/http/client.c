@@ -4,6 +4,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "http/client_internal.h"
 #include "io/socket.h"
@@ -269,9 +270,14 @@ int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn *
 
 void http_conn_free(struct http_conn *c)
 {
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
     if (c == NULL || c->state == CONN_FREED)
         return;
     conn_enter(c);
+    /* a unix socket does not know the option, but tells a close from a half-close by itself */
+    if (c->state == CONN_HEAD || c->state == CONN_BODY)
+        ignore(setsockopt(c->stream.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
     close_now(c, CONN_FREED);
     conn_leave(c);
 }
@@ -286,6 +292,14 @@ void http_conn_resume(struct http_conn *c)
 bool http_conn_is_idle(const struct http_conn *c)
 {
     return c->state == CONN_IDLE && !c->stream.eof && c->stream.sys == 0;
+}
+
+bool http_conn_is_usable(const struct http_conn *c)
+{
+    char byte;
+
+    return http_conn_is_idle(c) && recv(c->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           errno == EAGAIN;
 }
 
 void http_conn_on_idle_close(struct http_conn *c, void (*fn)(void *ctx), void *ctx)

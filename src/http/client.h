@@ -40,7 +40,9 @@ struct call_events {
 /* Takes the descriptor, connected or connecting. */
 must_check int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn **out,
                              struct err *err);
-void http_conn_free(struct http_conn *c); /* closes; no callback; callable from any callback */
+/* Closes; no callback; callable from any callback. A call that is under way is cut with a reset: a
+ * mere end could be a half-close, behind which the peer would go on answering. */
+void http_conn_free(struct http_conn *c);
 
 /* Only on an idle connection. A field or target that would break the head is told by on_fail. */
 void http_conn_call(struct http_conn *c, const struct call_request *r,
@@ -53,6 +55,9 @@ void http_conn_resume(struct http_conn *c);
 /* Both halves ended and the peer keeps the connection. An idle connection that the peer closes
  * calls on_idle_close (if set), after which it must be freed. */
 bool http_conn_is_idle(const struct http_conn *c);
+/* Idle, and the kernel holds neither bytes nor an end that the loop has not told yet: ask before a
+ * connection that was idle is used again. */
+bool http_conn_is_usable(const struct http_conn *c);
 void http_conn_on_idle_close(struct http_conn *c, void (*fn)(void *ctx), void *ctx);
 /* After a 101, from on_head or later: the socket and the bytes behind the head (caller's). The
  * connection object is freed. -1 when the connection has failed. */

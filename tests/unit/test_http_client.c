@@ -379,6 +379,16 @@ static void is_not_used_by_a_talkative_peer(void)
     struct rig g;
 
     rig_open(&g);
+    CHECK(http_conn_is_usable(g.conn));
+    CHECK(send(g.peer, "H", 1, 0) == 1); /* the loop had no turn yet */
+    CHECK(http_conn_is_idle(g.conn) && !http_conn_is_usable(g.conn));
+    rig_done(&g);
+    rig_open(&g);
+    close(g.peer);
+    g.peer = -1;
+    CHECK(http_conn_is_idle(g.conn) && !http_conn_is_usable(g.conn));
+    rig_done(&g);
+    rig_open(&g);
     answer(&g, "HTTP/1.1 408 Request Timeout\r\n\r\n");
     CHECK(g.idle_closes == 1 && g.fails == 0);
     rig_done(&g);
