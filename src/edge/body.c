@@ -22,6 +22,8 @@ static size_t on_request_body(void *ctx, struct exchange *x, struct str data, bo
         if (p->conn == NULL || p->is_upload_stopped)
             return 0;
         p->has_sent_body = true;
+        if (timer_running(&p->pause))
+            upstream_await_api(p); /* its time begins when it has all */
         p->is_upload_stopped = !http_conn_write(p->conn, data);
     }
     if (is_last && !p->has_request_end) {
@@ -123,6 +125,7 @@ static void on_head(void *ctx, const struct http_head *h)
     r.fields = fields.at;
     r.field_count = fields.count;
     p->has_head = true;
+    timer_stop(&p->pause);
     if (h->status == 101) {
         start_tunnel(p, &r);
         return;

@@ -18,6 +18,7 @@ struct edge_config {
     const char *api_socket, *routes_socket, *dial_socket; /* paths, borrowed */
     const char *domain;                                   /* "" = none */
     struct http_limits limits;                            /* of each loop */
+    uint32_t api_answer_ms;                               /* 0: the default, PROXY_API_ANSWER_MS */
 };
 
 struct edge;

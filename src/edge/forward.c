@@ -2,11 +2,11 @@
 /* Field filters of the proxy; see forward.h. Called by proxy.c for each head. */
 #include "edge/forward.h"
 
-/* Framing is ours on each hop; Expect was answered here; the last is how envd knows the server
- * itself, so it must never come from outside. */
+/* Host has a rule of its own; framing is ours on each hop; Expect was answered here; the last is
+ * how envd knows the server itself, so it must never come from outside. */
 static const char *const never_in_requests[] = {
-    "Content-Length", "Transfer-Encoding", "Expect", "Forwarded", "X-Forwarded-For",
-    "X-Real-Ip",      "X-Sandlot-Control",
+    "Host",      "Content-Length",  "Transfer-Encoding", "Expect",
+    "Forwarded", "X-Forwarded-For", "X-Real-Ip",         "X-Sandlot-Control",
 };
 
 static bool is_dropped(struct str name, const char *const *names, size_t count)
@@ -30,19 +30,33 @@ static void put(struct forward_fields *out, struct str name, struct str value)
     out->at[out->count++] = (struct http_field){name, value};
 }
 
-void forward_request(const struct http_head *h, const struct forward_rule *rule,
+/* Host first, whatever Connection says of it. */
+static void put_host(const struct http_head *h, const struct forward_rule *rule, struct arena *a,
+                     struct forward_fields *out)
+{
+    struct str host = http_field(h, "Host");
+    char *text;
+
+    if (host.at == NULL) {
+        host = h->host.len > 0 ? h->host : STR("localhost");
+        if (h->host_port > 0) {
+            text = arena_printf(a, "%.*s:%u", STR_ARG(host), h->host_port);
+            host = str_of(text);
+        }
+    }
+    put(out, STR("Host"), rule->mask_host.len > 0 ? rule->mask_host : host);
+    if (rule->mask_host.len > 0)
+        put(out, STR("X-Forwarded-Host"), host);
+}
+
+void forward_request(const struct http_head *h, const struct forward_rule *rule, struct arena *a,
                      struct forward_fields *out)
 {
     out->count = 0;
+    put_host(h, rule, a, out);
     for (size_t i = 0; i < h->field_count; i++) {
         struct str name = h->fields[i].name;
-        bool is_masked = rule->mask_host.len > 0 && str_ieq(name, STR("Host"));
 
-        if (is_masked) {
-            put(out, STR("Host"), rule->mask_host);
-            put(out, STR("X-Forwarded-Host"), h->fields[i].value);
-            continue;
-        }
         if (http_is_hop_field(h, name) ||
             is_dropped(name, never_in_requests, COUNT_OF(never_in_requests)))
             continue;

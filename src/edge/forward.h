@@ -17,7 +17,9 @@ struct forward_fields {
     size_t count;
 };
 
-void forward_request(const struct http_head *h, const struct forward_rule *rule,
+/* The result has one Host in any case: a request of HTTP/1.0 may come without. `a` holds it then.
+ */
+void forward_request(const struct http_head *h, const struct forward_rule *rule, struct arena *a,
                      struct forward_fields *out);
 void forward_answer(const struct http_head *h, struct forward_fields *out);
 

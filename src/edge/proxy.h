@@ -13,6 +13,7 @@ enum {
     PROXY_DIAL_STEP_MS = 100, /* pauses of 100, 200, 300, 400 ms */
     PROXY_API_STEP_MS = 50,   /* api's backlog is full or its socket is not there yet */
     PROXY_API_WAIT_MS = 3000,
+    PROXY_API_ANSWER_MS = 120000, /* without a head behind the last byte of the request: 504 */
     PROXY_SPARE_MAX = 256,
 };
 
@@ -27,7 +28,7 @@ struct proxy {
     struct str mask_host; /* in the exchange's arena */
     struct route_wait route_wait;
     struct dial dial;
-    struct timer pause;
+    struct timer pause; /* before the next dial; then until api's answer */
     uint64_t started_ms;
     unsigned dials;
     bool is_pooled;         /* conn has served before: its peer may have closed it meanwhile */
@@ -52,6 +53,7 @@ void proxy_end(struct proxy *p); /* releases all it holds */
 /* upstream.c: get a connection and send the request on it. */
 void upstream_connect(struct proxy *p);
 void upstream_failed(struct proxy *p, bool is_fresh); /* second try, error answer or cut */
+void upstream_await_api(struct proxy *p);             /* its time to answer starts (again) */
 void upstream_release(struct proxy *p);               /* the call is over: pool or close */
 
 /* body.c: the two half-streams. */

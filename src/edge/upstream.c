@@ -12,6 +12,21 @@ static struct str site_id(const struct proxy *p)
     return (struct str){p->target.id, p->target.id_len}; /* empty for the control plane */
 }
 
+static void on_api_silent(void *ctx)
+{
+    struct proxy *p = ctx;
+
+    proxy_api_error(p, 504, "The control plane did not answer in time");
+}
+
+void upstream_await_api(struct proxy *p)
+{
+    uint32_t wait_ms = p->worker->config->api_answer_ms;
+
+    timer_start(p->worker->loop, &p->pause, wait_ms > 0 ? wait_ms : PROXY_API_ANSWER_MS,
+                on_api_silent, p);
+}
+
 static void send_request(struct proxy *p, struct http_conn *conn)
 {
     const struct http_head *h = exchange_head(p->x);
@@ -24,16 +39,21 @@ static void send_request(struct proxy *p, struct http_conn *conn)
         .upgrade = h->is_upgrade ? http_field(h, "Upgrade") : (struct str){0},
     };
 
-    forward_request(h, &rule, &fields);
+    forward_request(h, &rule, exchange_arena(p->x), &fields);
     r.fields = fields.at;
     r.field_count = fields.count;
     if (h->framing == HTTP_CHUNKED)
         r.length = REPLY_CHUNKED;
     else if (h->framing == HTTP_LENGTH)
         r.length = (int64_t)h->body_length;
-    p->has_request_end = r.length == 0;
+    if (r.length == 0)
+        p->has_request_end = true;
     p->conn = conn;
     http_conn_call(conn, &r, &body_events, p);
+    if (p->has_request_end)
+        http_conn_end(conn); /* a second try: the end of an empty body comes only once */
+    if (p->target.kind == TARGET_CONTROL)
+        upstream_await_api(p);
     body_begin(p);
 }
 
@@ -117,10 +137,24 @@ void upstream_connect(struct proxy *p)
         connect_api(p);
 }
 
+/* Those that may run twice (RFC 9110 9.2.2): a server that got any other one and went away may have
+ * done what it asks. */
+static bool is_idempotent(struct str method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"};
+
+    for (size_t i = 0; i < COUNT_OF(methods); i++) {
+        if (str_is(method, methods[i]))
+            return true;
+    }
+    return false;
+}
+
 void upstream_failed(struct proxy *p, bool is_fresh)
 {
-    bool may_retry = is_fresh && !p->has_sent_body;
+    bool may_retry = is_fresh && !p->has_sent_body && is_idempotent(exchange_head(p->x)->method);
 
+    timer_stop(&p->pause);
     http_conn_free(p->conn);
     p->conn = NULL;
     if (p->has_head) {
@@ -131,6 +165,7 @@ void upstream_failed(struct proxy *p, bool is_fresh)
         proxy_end(p);
     } else if (may_retry && p->is_pooled && !p->has_retried) {
         p->has_retried = true;
+        p->started_ms = loop_now_ms(p->worker->loop); /* api may be restarting: wait as at first */
         upstream_connect(p);
     } else if (p->target.kind == TARGET_SANDBOX) {
         proxy_page(p, PAGE_PORT_CLOSED);

@@ -467,15 +467,90 @@ def _(s):
     ended = threading.Event()
 
     def serve(sock, reader):
-        reader.request()
-        if not sock.recv(1):
+        first, _, _ = reader.request()
+        try:
+            if "/stream" in first:
+                sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while True:
+                    sock.sendall(b"tick\n")
+                    time.sleep(0.02)
+            sock.recv(1)
+        except (ConnectionResetError, BrokenPipeError):  # an end alone could be a half-close
             ended.set()
     with Upstream(serve) as up:
-        sock = s.connect()
-        sock.sendall("\r\n".join(["GET / HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
-        wait_until(lambda: up.connections == 1, "the request")
-        sock.close()
-        check(ended.wait(5), "the server still waits")
+        for path, is_reset in (("/", True), ("/stream", False)):
+            ended.clear()
+            sock = s.connect()
+            sock.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *to(box, up.port)]).encode() + b"\r\n\r\n")
+            wait_until(lambda: up.connections > 0, "the request")
+            time.sleep(0.1)
+            if is_reset:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+            check(ended.wait(5), "the server still waits", path)
+
+
+@test("a client that half-closes behind its request gets the whole answer")
+def _(s):
+    box = s.create()["sandboxID"]
+
+    def serve(sock, reader):
+        _, _, body = reader.request()
+        time.sleep(0.3)
+        sock.sendall(reply(b"got " + body + b"x" * 3000000))
+    with Upstream(serve) as up:
+        for version, fields, body in (("1.1", [], b""), ("1.0", [], b""), ("1.1", ["Content-Length: 4"], b"body"),
+                                      ("1.1", ["Transfer-Encoding: chunked"], b"4\r\nbody\r\n0\r\n\r\n")):
+            with s.connect() as sock:
+                head = "\r\n".join([f"POST / HTTP/{version}", "Host: localhost", *to(box, up.port), *fields])
+                sock.sendall(head.encode() + b"\r\n\r\n" + body)
+                sock.shutdown(socket.SHUT_WR)
+                a = Reader(sock).answer()
+                same((a.status, a.body[:8].rstrip(b"x"), len(a.body)),
+                     (200, b"got body" if body else b"got ", 3000008 if body else 3000004))
+    with s.connect() as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        same(Reader(sock).answer().status, 204)
+
+
+@test("one Host travels in any case: HTTP/1.0 without, and named by Connection")
+def _(s):
+    box = s.create()["sandboxID"]
+    with Upstream(echo_head) as up:
+        for head, wanted in ((["GET /a HTTP/1.0", *to(box, up.port)], "localhost"),
+                             (["GET http://box.lan:81/a HTTP/1.0", *to(box, up.port)], "box.lan:81"),
+                             (["GET /a HTTP/1.1", "Host: a:82", "Connection: host, close", *to(box, up.port)], "a:82")):
+            with s.connect() as sock:
+                sock.sendall("\r\n".join(head).encode() + b"\r\n\r\n")
+                a = Reader(sock).answer()
+                same((a.status, [v for n, v in seen_fields(a) if n.lower() == "host"]), (200, [wanted]), head)
+    with s.connect() as sock:
+        sock.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        same(Reader(sock).answer().status, 204)
+
+
+@test("what may not run twice is not sent twice; an empty chunked body ends on the second try too")
+def _(s):
+    box = s.create()["sandboxID"]
+    seen = []
+
+    def serve(sock, reader):
+        first, _, _ = reader.request()
+        seen.append(first)
+        sock.sendall(reply(b"ok"))
+        seen.append(reader.request()[0])  # done, but never answered
+    with Upstream(serve) as up:
+        same(s.call("GET", "/1", to(box, up.port)).status, 200)
+        same(s.call("POST", "/2", to(box, up.port)).status, 502)
+        same([line.split()[1] for line in seen], ["/1", "/2"])
+        same(s.call("GET", "/3", to(box, up.port)).status, 200)
+        with s.connect() as sock:
+            sock.settimeout(5)
+            head = "\r\n".join(["DELETE /4 HTTP/1.1", "Host: localhost", *to(box, up.port), "Transfer-Encoding: chunked"])
+            sock.sendall(head.encode() + b"\r\n\r\n0\r\n\r\n")
+            same(Reader(sock).answer().status, 200)
+        same([line.split()[1] for line in seen], ["/1", "/2", "/3", "/4", "/4"])
 
 
 with open(BINARY, "rb") as program:
