@@ -41,7 +41,10 @@ void key_list_get(struct call *c)
         json_encode(&key_reply_message, &view.reply, &json);
     }
     buf_add_byte(&json, ']');
-    call_reply_text(c, 200, buf_str(&json));
+    if (buf_ok(&json))
+        call_reply_text(c, 200, buf_str(&json));
+    else
+        call_error(c, 500, "internal_server_error", "answer too large");
     buf_done(&json);
 }
 
