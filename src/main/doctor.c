@@ -2,6 +2,7 @@
 /* sandlot doctor: runs the tables of checks and prints what they found; see doctor.h. */
 #include "main/doctor.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -124,8 +125,14 @@ static void check_runtime(struct report *r, const struct config *c)
     config.data_dir = config.run_dir = dir;
     config.envd_path = envd;
     config.pool_size = 0;
-    if (envd_path(c->runtime.envd_path, envd, sizeof envd, &err) != 0 || mkdtemp(dir) == NULL ||
-        loop_new(&l, &err) != 0 || runtime_new(l, &config, on_exit_of, NULL, &runtime, &err) != 0) {
+    if (mkdtemp(dir) == NULL) {
+        doctor_found(&row, "make '%s': %s", dir, strerror(errno));
+        doctor_advise(&row, DOCTOR_FAIL, "data_dir, or else /tmp, must be writable");
+        print_row(r, "runtime", &row);
+        return;
+    }
+    if (envd_path(c->runtime.envd_path, envd, sizeof envd, &err) != 0 || loop_new(&l, &err) != 0 ||
+        runtime_new(l, &config, on_exit_of, NULL, &runtime, &err) != 0) {
         doctor_found(&row, "%s", err.text);
         doctor_advise(&row, DOCTOR_FAIL, "the runtime cannot work on this machine as configured");
         print_row(r, "runtime", &row);

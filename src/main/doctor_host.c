@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -133,12 +134,16 @@ static void check_inotify(const struct config *c, struct doctor_row *row)
 
 static void check_files(const struct config *c, struct doctor_row *row)
 {
-    uint64_t most = read_number("/proc/sys/fs/nr_open");
+    struct rlimit limit = {0};
 
     ignore(c->runtime.uid_base != 0);
-    doctor_found(row, "%llu descriptors for a process", (unsigned long long)most);
-    if (most < FILES_MIN)
-        doctor_advise(row, DOCTOR_WARN, "few clients fit; sysctl fs.nr_open=1048576");
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    /* what a role raises itself to; the system's own limit is never below it */
+    doctor_found(row, "%llu descriptors for a process", (unsigned long long)limit.rlim_max);
+    if (limit.rlim_max < FILES_MIN)
+        doctor_advise(row, DOCTOR_WARN,
+                      "few clients fit; raise it where serve is started (ulimit -Hn, LimitNOFILE)");
 }
 
 static void check_port(const struct config *c, struct doctor_row *row)

@@ -124,10 +124,13 @@ static int make_token(const char *path, char *token, struct err *err)
     if (fd < 0)
         return err_sys(err, errno, "make '%s'", path);
     id_token(token);
-    if (write(fd, token, TOKEN_HEX_LEN) != TOKEN_HEX_LEN || write(fd, "\n", 1) != 1 ||
-        fsync(fd) != 0)
-        return err_sys(err, errno, "write '%s'", path);
-    return 0;
+    errno = ENOSPC; /* of a write that is only short */
+    if (write(fd, token, TOKEN_HEX_LEN) == TOKEN_HEX_LEN && write(fd, "\n", 1) == 1 &&
+        fsync(fd) == 0)
+        return 0;
+    err_sys(err, errno, "write '%s'", path);
+    ignore(unlink(path)); /* half a token would stop every later start */
+    return -1;
 }
 
 static int read_token(const struct config *c, struct layout *l, struct err *err)
@@ -156,7 +159,8 @@ static int listen_tcp(const struct config *c, struct layout *l, struct err *err)
     int alone;
 
     if (socket_listen_tcp(c->listen, false, &alone, err) != 0)
-        return err_wrap(err, "is another server running?");
+        return err->sys == EADDRINUSE ? err_wrap(err, "is another server running?")
+                                      : err_wrap(err, "listen");
     l->port = socket_port(alone);
     close(alone);
     if (colon == NULL ||

@@ -7,6 +7,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -230,6 +231,11 @@ def _(s):
     same(found["listen address"]["verdict"], "warn")
     check(all(c["verdict"] in ("ok", "warn", "fail") for c in report["checks"]))
     check(all(c["advice"] for c in report["checks"] if c["verdict"] != "ok"))
+    same(found["open files"]["found"], f"{resource.getrlimit(resource.RLIMIT_NOFILE)[1]} descriptors for a process")
+    few = subprocess.run(["prlimit", "--nofile=1000:1000", BINARY, "doctor", "--json", *flags],
+                         capture_output=True, text=True, timeout=60)
+    few = next(c for c in json.loads(few.stdout)["checks"] if c["check"] == "open files")
+    check(few["verdict"] == "warn" and few["found"].startswith("1000 "), few)
     bad = json.loads(run("doctor", "--json", *flags, "--api_user=nobody-like-this", code=1).stdout)
     advice = next(c["advice"] for c in bad["checks"] if c["check"] == "user of api")
     check("useradd" in advice, advice)
@@ -248,7 +254,13 @@ def _(s):
     other = [f"--data_dir={s.dir}/other", f"--run_dir={s.dir}/other-run", *base[2:]]
     check("useradd" in refused(s, *other, "--api_user=nobody-like-this"))
     check("another server running" in refused(s, *other, f"--listen=127.0.0.1:{s.port}"))
-    check("expected host:port" in refused(s, *other, "--listen=nowhere"))
+    text = refused(s, *other, "--listen=nowhere")
+    check("expected host:port" in text and "another server" not in text, text)
+    full = subprocess.run(["prlimit", "--fsize=10", BINARY, "serve", f"--data_dir={s.dir}/full", *other[1:],
+                           "--listen=127.0.0.1:0"], capture_output=True, text=True, timeout=20)
+    same(full.returncode, 1)
+    check("admin.token" in full.stderr and "No space" in full.stderr, full.stderr)
+    check(not os.path.exists(f"{s.dir}/full/admin.token"), "half a token is left")
     os.mkdir(f"{s.dir}/closed", 0o700)
     text = refused(s, *other, f"--data_dir={s.dir}/closed/data", "--listen=127.0.0.1:0")
     check("chmod o+x" in text, text)
