@@ -132,11 +132,10 @@ static void without_another_it_waits_for_the_next_list(void)
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"a start is answered, and kept when the asker leaves later", a_start_is_answered_and_kept              },
-        {"a start that nobody will hear of is undone",                a_start_that_nobody_will_hear_of_is_undone},
-        {"without another peer it waits for the next one's list",
-         without_another_it_waits_for_the_next_list                                                             },
-        {"no descriptor is left open",                                help_no_leak                              },
+        {"a start is answered and kept",          a_start_is_answered_and_kept              },
+        {"a start nobody will hear of is undone", a_start_that_nobody_will_hear_of_is_undone},
+        {"alone, it waits for the next list",     without_another_it_waits_for_the_next_list},
+        {"no descriptor is left open",            help_no_leak                              },
     };
 
     return help_main(tests, COUNT_OF(tests), argc, argv);
