@@ -638,7 +638,9 @@ def triple(pairs):
 def list_filters(s):
     s.api.kill_all()
     one = s.api.create(metadata={"k 1": "v&2", "a": "b"})["sandboxID"]
+    time.sleep(0.002)  # within one millisecond the id decides the order
     two = s.api.create(metadata={"a": "b"})["sandboxID"]
+    time.sleep(0.002)
     three = s.api.create(templateID="slow")["sandboxID"]
     ids = lambda query: [i["sandboxID"] for i in s.api.list(query)]
     same(ids(""), [three, two, one])
