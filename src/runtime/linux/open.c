@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "runtime/linux/caps.h"
+#include "runtime/linux/chroot.h"
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/idmap.h"
@@ -179,6 +180,8 @@ static int open_all(struct linux_driver *d, const struct runtime_config *config,
         return err_set(err, ERR_DENIED, "sandboxes need root");
     if (config->sandboxes_max == 0)
         return err_set(err, ERR_INVALID, "sandboxes_max must not be 0");
+    if (chroot_become_root(err) != 0)
+        return err_wrap(err, "running in a chroot");
     if (mailbox_init(&d->mailbox, d->loop, err) != 0)
         return -1;
     d->has_mailbox = true;
