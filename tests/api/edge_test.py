@@ -540,16 +540,19 @@ def _(s):
         seen.append(first)
         sock.sendall(reply(b"ok"))
         seen.append(reader.request()[0])  # done, but never answered
-    with Upstream(serve) as up:
-        same(s.call("GET", "/1", to(box, up.port)).status, 200)
-        same(s.call("POST", "/2", to(box, up.port)).status, 502)
+
+    def ask(sock, method, path, fields=(), body=b""):
+        head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *to(box, up.port), *fields])
+        sock.sendall(head.encode() + b"\r\n\r\n" + body)
+        return Reader(sock).answer().status
+
+    with Upstream(serve) as up, s.connect() as sock:  # one connection: one loop of edge, one pool
+        sock.settimeout(5)
+        same(ask(sock, "GET", "/1"), 200)
+        same(ask(sock, "POST", "/2"), 502)
         same([line.split()[1] for line in seen], ["/1", "/2"])
-        same(s.call("GET", "/3", to(box, up.port)).status, 200)
-        with s.connect() as sock:
-            sock.settimeout(5)
-            head = "\r\n".join(["DELETE /4 HTTP/1.1", "Host: localhost", *to(box, up.port), "Transfer-Encoding: chunked"])
-            sock.sendall(head.encode() + b"\r\n\r\n0\r\n\r\n")
-            same(Reader(sock).answer().status, 200)
+        same(ask(sock, "GET", "/3"), 200)
+        same(ask(sock, "DELETE", "/4", ["Transfer-Encoding: chunked"], b"0\r\n\r\n"), 200)
         same([line.split()[1] for line in seen], ["/1", "/2", "/3", "/4", "/4"])
 
 
