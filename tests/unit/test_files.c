@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runtime/linux/files.c and tree.c: small files, and removing trees of any shape. */
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "runtime/linux/files.h"
@@ -9,6 +12,7 @@
 
 enum {
     DEEP = 500,
+    PATIENCE_S = 10,
     PATH_SIZE = 128,
 };
 
@@ -80,6 +84,47 @@ static void removes_what_is_deep(void)
     CHECK(fstatat(top_fd, "deep", &st, 0) != 0);
 }
 
+static bool set_immutable(int fd, bool is_on)
+{
+    int flags = 0;
+
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0)
+        return false;
+    flags = is_on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+    return ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+}
+
+/* A file system that refuses must not keep the remover busy for ever. */
+static void gives_up_on_what_cannot_go(void)
+{
+    struct err err = {0};
+    int first, at;
+
+    CHECK(mkdirat(top_fd, "stuck", 0755) == 0);
+    first = at = openat(top_fd, "stuck", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (unsigned i = 0; i < DEEP; i++) {
+        int below;
+
+        CHECK(mkdirat(at, "d", 0755) == 0);
+        below = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (at != first)
+            close(at);
+        at = below;
+    }
+    close(at);
+    if (!set_immutable(first, true)) {
+        CHECK(tree_remove(top_fd, "stuck", &err) == 0);
+        close(first);
+        test_skip("no immutable directories here");
+    }
+    alarm(PATIENCE_S); /* ends the test */
+    CHECK(tree_remove(top_fd, "stuck", &err) == -1);
+    alarm(0);
+    CHECK(set_immutable(first, false));
+    close(first);
+    CHECK(tree_remove(top_fd, "stuck", &err) == 0);
+}
+
 static void does_not_follow_links(void)
 {
     struct err err = {0};
@@ -98,11 +143,12 @@ static void does_not_follow_links(void)
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"small files",           small_files          },
-        {"fields",                fields               },
-        {"directories",           directories          },
-        {"removes what is deep",  removes_what_is_deep },
-        {"does not follow links", does_not_follow_links},
+        {"small files",                small_files               },
+        {"fields",                     fields                    },
+        {"directories",                directories               },
+        {"removes what is deep",       removes_what_is_deep      },
+        {"gives up on what cannot go", gives_up_on_what_cannot_go},
+        {"does not follow links",      does_not_follow_links     },
     };
     int result;
 

@@ -36,9 +36,12 @@ static int remove_dir(struct removal *r, int dir, const char *name, unsigned dep
     }
     do {
         ignore(snprintf(up, sizeof(up), ".lifted-%u", r->lifted++));
-    } while (renameat(dir, name, r->top, up) != 0 && errno == ENOTEMPTY);
-    r->must_repeat = true;
-    return 0;
+        if (renameat(dir, name, r->top, up) == 0) {
+            r->must_repeat = true;
+            return 0;
+        }
+    } while (errno == ENOTEMPTY);
+    return -1;
 }
 
 /* Takes `dir`. */
