@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -21,7 +22,7 @@ static void no_name_is_in_both_tables(void)
 }
 
 /* errno of the call under the filter; 0 when it succeeded. */
-static int errno_of(const struct sock_fprog *filter, long call)
+static int errno_with(const struct sock_fprog *filter, long call, long a, long b)
 {
     int status = 0;
     pid_t pid = fork();
@@ -31,10 +32,15 @@ static int errno_of(const struct sock_fprog *filter, long call)
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || seccomp_install(filter, &err) != 0)
             _exit(255);
-        _exit(syscall(call, 0, 0, 0, 0, 0, 0) < 0 ? errno : 0);
+        _exit(syscall(call, a, b, 0, 0, 0, 0) < 0 ? errno : 0);
     }
     CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int errno_of(const struct sock_fprog *filter, long call)
+{
+    return errno_with(filter, call, 0, 0);
 }
 
 static void filters(void)
@@ -48,9 +54,33 @@ static void filters(void)
     CHECK(errno_of(&filter, SYS_keyctl) == EPERM);
     CHECK(errno_of(&filter, SYS_bpf) == EPERM);
     CHECK(errno_of(&filter, SYS_io_uring_setup) == EPERM);
+    CHECK(errno_of(&filter, SYS_syslog) == EPERM);
     CHECK(errno_of(&filter, SYS_init_module) == EPERM);
     CHECK(errno_of(&filter, 1000) == ENOSYS);
     CHECK(errno_of(&filter, SYS_unshare) == 0);
+    free(filter.filter);
+}
+
+/* The others either know no network namespace, as vsock, or are kernel code nobody needs. */
+static void sockets_are_of_few_families(void)
+{
+    static const int allowed[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+    struct sock_fprog filter = {0};
+    struct err err = {0};
+
+    CHECK(seccomp_compile(true, &filter, &err) == 0);
+    for (long family = 0; family < AF_MAX + 2; family++) {
+        bool is_allowed = false;
+        int type = family == AF_NETLINK ? SOCK_RAW : SOCK_STREAM;
+
+        for (size_t i = 0; i < COUNT_OF(allowed); i++)
+            is_allowed |= family == allowed[i];
+        CHECK(errno_with(&filter, SYS_socket, family, type) == (is_allowed ? 0 : EAFNOSUPPORT));
+    }
+    CHECK(errno_with(&filter, SYS_socketpair, AF_TIPC, SOCK_STREAM) == EAFNOSUPPORT);
+    CHECK(errno_with(&filter, SYS_socketpair, AF_UNIX, SOCK_STREAM) == EFAULT);
+    CHECK(errno_with(&filter, SYS_socket, AF_VSOCK | 1L << 32, SOCK_STREAM) == EAFNOSUPPORT);
+    CHECK(errno_with(&filter, SYS_socket, AF_INET | 1L << 32, SOCK_STREAM) == EAFNOSUPPORT);
     free(filter.filter);
 }
 
@@ -72,6 +102,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         {"no name is in both tables",                 no_name_is_in_both_tables                },
         {"the filter does what they say",             filters                                  },
+        {"sockets are of few families",               sockets_are_of_few_families              },
         {"without a user namespace none can be made", without_a_user_namespace_none_can_be_made},
     };
 

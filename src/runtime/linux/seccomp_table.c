@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables behind seccomp.h. Mount calls and namespaces are listed: the capabilities refuse them,
  * and the filter is installed on creators, which need them to launch. io_uring and nested
- * namespaces cannot be checkpointed. */
+ * namespaces cannot be checkpointed. socket and socketpair depend on the family: see seccomp.c. */
 #include "runtime/linux/seccomp.h"
 
 /* clang-format off */
@@ -63,9 +63,9 @@ const struct seccomp_allowed seccomp_allowed[] = {
     {"setpriority", 0}, {"setregid", 0}, {"setresgid", 0}, {"setresuid", 0}, {"setreuid", 0},
     {"setrlimit", 0}, {"setsid", 0}, {"setsockopt", 0}, {"setuid", 0}, {"setxattr", 0},
     {"shmat", 0}, {"shmctl", 0}, {"shmdt", 0}, {"shmget", 0}, {"shutdown", 0}, {"sigaltstack", 0},
-    {"signalfd", 0}, {"signalfd4", 0}, {"socket", 0}, {"socketpair", 0}, {"splice", 0},
+    {"signalfd", 0}, {"signalfd4", 0}, {"splice", 0},
     {"stat", 0}, {"statfs", 0}, {"statx", 0}, {"symlink", 0}, {"symlinkat", 0}, {"sync", 0},
-    {"sync_file_range", 0}, {"syncfs", 0}, {"sysinfo", 0}, {"syslog", 0}, {"tee", 0},
+    {"sync_file_range", 0}, {"syncfs", 0}, {"sysinfo", 0}, {"tee", 0},
     {"tgkill", 0}, {"time", 0}, {"timer_create", 0}, {"timer_delete", 0}, {"timer_getoverrun", 0},
     {"timer_gettime", 0}, {"timer_settime", 0}, {"timerfd_create", 0}, {"timerfd_gettime", 0},
     {"timerfd_settime", 0}, {"times", 0}, {"tkill", 0}, {"truncate", 0}, {"umask", 0},
@@ -85,7 +85,7 @@ const char *const seccomp_refused[] = {
     "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load",
     "kexec_load", "keyctl", "lookup_dcookie", "migrate_pages", "move_pages", "nfsservctl",
     "open_by_handle_at", "perf_event_open", "query_module", "quotactl", "quotactl_fd", "reboot",
-    "request_key", "settimeofday", "stime", "swapoff", "swapon", "sysfs", "uselib", "userfaultfd",
+    "request_key", "settimeofday", "stime", "swapoff", "swapon", "sysfs", "syslog", "uselib", "userfaultfd",
     "ustat", "vhangup", "vm86", "vm86old", "vserver",
 };
 const size_t seccomp_refused_count = COUNT_OF(seccomp_refused);
