@@ -7,6 +7,7 @@ static const struct state sample = {
     .pid = 4711,
     .start_time = 99,
     .slot = 3,
+    .uid = 262144,
     .dir = "abc.1f",
     .cgroup = "77-xyz-1",
     .limits = {512 << 20, 100, 64, (uint64_t)1 << 40},
@@ -20,7 +21,7 @@ static void comes_back(void)
     struct err err = {0};
 
     CHECK(state_parse((struct str){text, len}, &s, &err) == 0);
-    CHECK(s.pid == 4711 && s.start_time == 99 && s.slot == 3);
+    CHECK(s.pid == 4711 && s.start_time == 99 && s.slot == 3 && s.uid == 262144);
     CHECK(strcmp(s.dir, sample.dir) == 0 && strcmp(s.cgroup, sample.cgroup) == 0);
     CHECK(s.limits.memory_bytes == sample.limits.memory_bytes);
     CHECK(s.limits.disk_bytes == sample.limits.disk_bytes && s.limits.pids_max == 64);
@@ -40,13 +41,16 @@ static void a_part_is_refused(void)
 static void nonsense_is_refused(void)
 {
     static const char *const bad[] = {
-        "pid 0\nstart_time 1\nslot 1\ndir a\ncgroup b\nmemory_bytes 1\ncpu_percent 1\npids_max 1\n"
+        "pid 0\nstart_time 1\nslot 1\nuid 1\ndir a\ncgroup b\nmemory_bytes 1\ncpu_percent "
+        "1\npids_max 1\n"
         "disk_bytes 1\nend 1\n",
-        "pid 1x\nstart_time 1\nslot 1\ndir a\ncgroup b\nmemory_bytes 1\ncpu_percent 1\npids_max 1\n"
+        "pid 1x\nstart_time 1\nslot 1\nuid 1\ndir a\ncgroup b\nmemory_bytes 1\ncpu_percent "
+        "1\npids_max 1\n"
         "disk_bytes 1\nend 1\n",
-        "pid 2\nstart_time 1\nslot 1\ndir ../a\ncgroup b\nmemory_bytes 1\ncpu_percent 1\n"
+        "pid 2\nstart_time 1\nslot 1\nuid 1\ndir ../a\ncgroup b\nmemory_bytes 1\ncpu_percent 1\n"
         "pids_max 1\ndisk_bytes 1\nend 1\n",
-        "pid 99999999999\nstart_time 1\nslot 1\ndir a\ncgroup b\nmemory_bytes 1\ncpu_percent 1\n"
+        "pid 99999999999\nstart_time 1\nslot 1\nuid 1\ndir a\ncgroup b\nmemory_bytes "
+        "1\ncpu_percent 1\n"
         "pids_max 1\ndisk_bytes 1\nend 1\n",
         "end 1\n",
     };

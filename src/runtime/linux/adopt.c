@@ -27,6 +27,17 @@ static bool is_alive(struct linux_driver *d, const struct state *state, int *out
     return true;
 }
 
+/* NULL when it has none now: sandboxes_max was lowered, or uid_base is another. */
+static struct slot *slot_of(struct linux_driver *d, const struct state *state)
+{
+    struct slot *slot = slots_claim(&d->slots, state->slot);
+
+    if (slot == NULL || slot->uid == state->uid)
+        return slot;
+    slots_give(&d->slots, slot);
+    return NULL;
+}
+
 static struct guest *sandbox_of(struct linux_driver *d, const char *id, const struct state *state)
 {
     struct guest *s = guest_new(d, id);
@@ -35,7 +46,7 @@ static struct guest *sandbox_of(struct linux_driver *d, const char *id, const st
     ignore(snprintf(s->cell.cgroup, sizeof(s->cell.cgroup), "%s", state->cgroup));
     s->limits = state->limits;
     s->start_time = state->start_time;
-    s->slot = slots_claim(&d->slots, state->slot);
+    s->slot = slot_of(d, state);
     s->has_state = true;
     launch_adopt(s);
     return s;
@@ -48,7 +59,7 @@ static int take_over(struct guest *s, const struct state *state, int pidfd, stru
 
     s->pid = (int)state->pid;
     s->pidfd = pidfd;
-    /* without a slot its ids may be given to another: sandboxes_max was lowered */
+    /* its ids may be given to another */
     if (s->slot == NULL)
         return err_set(err, ERR_LIMIT, "its range of user ids is not ours");
     ignore(snprintf(path, sizeof(path), "%d/ns/net", s->pid));
@@ -58,11 +69,21 @@ static int take_over(struct guest *s, const struct state *state, int pidfd, stru
     return lifecycle_watch(s, err);
 }
 
+/* By the reaper, once all is known: it may not write what is_known() reads. */
 static void free_remains(struct guest *s)
 {
     state_remove(s);
     s->state = SANDBOX_REAPING;
-    reaper_put(s->driver, s);
+}
+
+static void reap_remains(struct linux_driver *d)
+{
+    for (struct list_node *n = list_first(&d->all); n != NULL; n = list_next(&d->all, n)) {
+        struct guest *s = container_of(n, struct guest, all);
+
+        if (s->state == SANDBOX_REAPING)
+            reaper_put(d, s);
+    }
 }
 
 static void adopt_state(struct linux_driver *d, const char *id, const struct state *state)
@@ -158,8 +179,12 @@ static void sweep_cgroup(void *ctx, const char *name)
 
 int adopt_all(struct linux_driver *d, struct err *err)
 {
-    if (each_entry(d->state_fd, adopt_file, d, err) != 0)
-        return -1;
-    cgroup_each(&d->cgroups, d->cgroup_prefix, sweep_cgroup, d);
-    return each_entry(d->files_fd, sweep_dir, d, err);
+    int result = each_entry(d->state_fd, adopt_file, d, err);
+
+    if (result == 0) {
+        cgroup_each(&d->cgroups, d->cgroup_prefix, sweep_cgroup, d);
+        result = each_entry(d->files_fd, sweep_dir, d, err);
+    }
+    reap_remains(d);
+    return result;
 }

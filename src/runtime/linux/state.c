@@ -14,10 +14,10 @@ static const char end_mark[] = "end 1\n";
 size_t state_format(const struct state *s, char out[STATE_SIZE])
 {
     int len = snprintf(out, STATE_SIZE,
-                       "pid %llu\nstart_time %llu\nslot %llu\ndir %s\ncgroup %s\n"
+                       "pid %llu\nstart_time %llu\nslot %llu\nuid %llu\ndir %s\ncgroup %s\n"
                        "memory_bytes %llu\ncpu_percent %u\npids_max %u\ndisk_bytes %llu\n%s",
                        (unsigned long long)s->pid, (unsigned long long)s->start_time,
-                       (unsigned long long)s->slot, s->dir, s->cgroup,
+                       (unsigned long long)s->slot, (unsigned long long)s->uid, s->dir, s->cgroup,
                        (unsigned long long)s->limits.memory_bytes, s->limits.cpu_percent,
                        s->limits.pids_max, (unsigned long long)s->limits.disk_bytes, end_mark);
 
@@ -43,7 +43,8 @@ int state_parse(struct str text, struct state *out, struct err *err)
     if (!str_has_suffix(text, end_mark))
         return err_set(err, ERR_INVALID, "state file is not whole");
     if (!text_field(text, "pid", &s.pid) || !text_field(text, "start_time", &s.start_time) ||
-        !text_field(text, "slot", &s.slot) || !text_word(text, "dir", s.dir, sizeof(s.dir)) ||
+        !text_field(text, "slot", &s.slot) || !text_field(text, "uid", &s.uid) ||
+        !text_word(text, "dir", s.dir, sizeof(s.dir)) ||
         !text_word(text, "cgroup", s.cgroup, sizeof(s.cgroup)) ||
         !text_field(text, "memory_bytes", &s.limits.memory_bytes) ||
         !text_field(text, "cpu_percent", &cpu) || !text_field(text, "pids_max", &pids) ||
@@ -61,6 +62,7 @@ int state_write(struct guest *s, struct err *err)
     struct state state = {.pid = (uint64_t)s->pid,
                           .start_time = s->start_time,
                           .slot = slot_index(&s->driver->slots, s->slot),
+                          .uid = s->slot->uid,
                           .limits = s->limits};
     char text[STATE_SIZE];
     size_t len;

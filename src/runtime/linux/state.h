@@ -17,6 +17,7 @@ enum {
 struct state {
     uint64_t pid, start_time;
     uint64_t slot;
+    uint64_t uid;                   /* the slot's first, on the host */
     char dir[STATE_DIR_SIZE];       /* of its files */
     char cgroup[STATE_CGROUP_SIZE]; /* its name in every hierarchy */
     struct sandbox_limits limits;
