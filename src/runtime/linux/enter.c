@@ -47,7 +47,8 @@ struct mount_row {
     bool may_fail; /* a kernel without it */
 };
 
-static const char pts_options[] = "newinstance,ptmxmode=0666,mode=0620,gid=5";
+/* Terminals are counted for the whole machine: none may take them all. */
+static const char pts_options[] = "newinstance,ptmxmode=0666,mode=0620,gid=5,max=256";
 static const char shm_options[] = "mode=1777,size=65536k";
 
 /* Relative to the new root, in order. /dev is ours already, and /sys. */
@@ -170,8 +171,9 @@ static int attach_trees(struct enter *e)
     return 0;
 }
 
-/* A nested user namespace brings capabilities back, and cannot be checkpointed. The setting belongs
- * to our own user namespace; without one it would be the host's. */
+/* A nested user namespace brings all capabilities back (the bounding set too), and cannot be
+ * checkpointed. The setting belongs to our own user namespace; without one it would be the host's.
+ */
 static int forbid_userns(struct enter *e)
 {
     long fd, r;
@@ -180,8 +182,6 @@ static int forbid_userns(struct enter *e)
         return 0;
     fd = raw5(SYS_openat, (const long[5]){AT_FDCWD, (long)"proc/sys/user/max_user_namespaces",
                                           O_WRONLY | O_CLOEXEC});
-    if (fd == -ENOENT)
-        return 0; /* a kernel without the setting: the capabilities stay bounded all the same */
     if (fd < 0)
         return failed(e, "open max_user_namespaces", fd);
     r = raw3(SYS_write, fd, (long)"0", 1);
