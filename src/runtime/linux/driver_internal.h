@@ -175,6 +175,9 @@ must_check int process_spawn(struct guest *s, struct err *err);
 must_check int process_map(struct guest *s, struct err *err);
 must_check int process_release(struct guest *s, struct err *err);
 must_check int process_start_time(int proc_dir, int pid, uint64_t *out, struct err *err);
+/* To the kernel's choice when memory runs out. Only once it has answered: the kernel keeps one
+ * score for all who share a memory, and until its exec is done it shares ours. */
+void process_expose(const struct guest *s);
 void process_end(struct guest *s); /* kills and collects if there is one */
 
 /* reaper.c */

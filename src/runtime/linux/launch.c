@@ -176,8 +176,10 @@ static int ready_run(void *ctx, struct err *err)
         *err = s->err;
         return -1;
     }
-    if (str_has_prefix(answer, "HTTP/1.1 2"))
+    if (str_has_prefix(answer, "HTTP/1.1 2")) {
+        process_expose(s);
         return 0;
+    }
     line = str_cut(answer, '\r', &answer);
     return err_set(err, str_has_prefix(line, "HTTP/1.1 4") ? ERR_INVALID : ERR_SYSTEM,
                    "envd answered '%.*s'", STR_ARG(line));

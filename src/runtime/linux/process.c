@@ -205,15 +205,11 @@ int process_start_time(int proc_dir, int pid, uint64_t *out, struct err *err)
 int process_map(struct guest *s, struct err *err)
 {
     struct linux_driver *d = s->driver;
-    char name[NAME_SIZE];
-    struct err ignored;
 
     if (d->host.has_userns && idmap_write(d->proc_fd, s->pid, s->slot->uid, err) != 0)
         return -1;
     if (d->host.has_timens && map_clocks(s, err) != 0)
         return -1;
-    ignore(snprintf(name, sizeof(name), "%d/oom_score_adj", s->pid));
-    ignore(file_write(d->proc_fd, name, oom_score, &ignored)); /* a preference */
     return process_start_time(d->proc_fd, s->pid, &s->start_time, err);
 }
 
@@ -223,8 +219,8 @@ static void wake(uint32_t *word)
     ignore(syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
 }
 
-/* The kernel clears the word and wakes its waiters (never as private) when the child has left our
- * memory, by exec or by its end. */
+/* The kernel clears the word and wakes its waiters (never as private) when the child is about to
+ * leave our memory and will not touch it again, by exec or by its end. */
 static bool wait_until_left(struct creator *c)
 {
     const struct timespec limit = {.tv_sec = ENTER_TIMEOUT_MS / 1000};
@@ -254,6 +250,15 @@ int process_release(struct guest *s, struct err *err)
     own_close_fd(&s->child_control_fd);
     s->root_fd = s->dev_fd = s->cell.sysfs_fd = s->child_control_fd = -1;
     return 0;
+}
+
+void process_expose(const struct guest *s)
+{
+    char name[NAME_SIZE];
+    struct err ignored;
+
+    ignore(snprintf(name, sizeof(name), "%d/oom_score_adj", s->pid));
+    ignore(file_write(s->driver->proc_fd, name, oom_score, &ignored)); /* a preference */
 }
 
 void process_end(struct guest *s)
