@@ -109,6 +109,7 @@ static void the_host_is_out_of_sight(void)
     CHECK(says_not("jail", "cat /proc/self/cgroup", "sandlot"));
     CHECK(says("jail", "readlink /proc/1/exe", "/\n"));
     CHECK(says("jail", "ls /sys/class/net", "lo\n"));
+    CHECK(says("jail", "grep -c ' devpts .*,max=256' /proc/mounts", "1\n"));
     CHECK(says("jail", "ls /sys/fs/cgroup /sys/firmware", "/sys/firmware:\n\n/sys/fs/cgroup:\n"));
     CHECK(says("jail", "cat /proc/kcore 2>/dev/null | wc -c; cat /proc/keys 2>/dev/null | wc -c",
                "0\n0\n"));
@@ -158,6 +159,20 @@ static void root_is_not_root(void)
         CHECK(says("cell", "awk '{print ($2 > 0)}' /proc/self/uid_map", "1\n"));
     CHECK(says("cell", "grep NoNewPrivs /proc/1/status | cut -f2", "0\n")); /* for sudo */
     CHECK(rig_stop("cell") == ERR_NONE);
+}
+
+/* The kernel kills sandboxes first: their score is theirs, ours stays what it was. */
+static void goes_before_the_server_does(void)
+{
+    char mine[16] = "";
+    auto_fd int fd = -1;
+
+    CHECK(rig_start("cheap") == ERR_NONE);
+    CHECK(says("cheap", "cat /proc/1/oom_score_adj /proc/self/oom_score_adj", "100\n100\n"));
+    fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && read(fd, mine, sizeof(mine) - 1) > 0);
+    CHECK(strcmp(mine, "0\n") == 0);
+    CHECK(rig_stop("cheap") == ERR_NONE);
 }
 
 /* ---- ends ---- */
@@ -241,6 +256,32 @@ static void ends_what_fills_the_disk(void)
     CHECK(rig_pump(&rig.exits, before + 1, WAIT_MS));
     CHECK(rig.exit_reason == EXIT_DISK);
     check_clean("a full disk");
+}
+
+static bool has_ghost(void)
+{
+    struct sandbox_stats stats = {0};
+    struct err err = {0};
+
+    return runtime_stats(rig.runtime, "ghost", &stats, &err) == 0 && stats.disk_bytes > 20000000;
+}
+
+/* Twice in view, once counted. */
+static void counts_files_without_a_name(void)
+{
+    struct sandbox_stats stats = {0};
+    struct err err = {0};
+
+    if (strcmp(rig.config.cgroup, "none") == 0)
+        test_skip("without cgroups nobody knows who is inside");
+    CHECK(rig_start_with("ghost", &usual, "{}") == ERR_NONE);
+    rig_sh("ghost", "(exec 3>/g; rm /g; head -c 21000000 /dev/zero >&3; sleep 20 & while :; do :; "
+                    "done) >/dev/null 2>&1 </dev/null &");
+    rig_until(has_ghost, SETTLE_MS);
+    CHECK(has_ghost());
+    CHECK(runtime_stats(rig.runtime, "ghost", &stats, &err) == 0 && stats.disk_bytes < 30000000);
+    CHECK(rig_stop("ghost") == ERR_NONE);
+    check_clean("a file without a name");
 }
 
 static void measures(void)
@@ -467,6 +508,23 @@ static void leaves_them_running(void)
     check_clean("reopening");
 }
 
+/* Another range of ids: that of one that runs would be given to others. */
+static void ends_those_of_another_range(void)
+{
+    CHECK(rig_start("old") == ERR_NONE);
+    rig_close();
+    rig.config.uid_base += 65536;
+    rig_open();
+    CHECK(rig_lists("old") == (strcmp(rig.config.userns, "off") == 0));
+    if (rig_lists("old"))
+        CHECK(rig_stop("old") == ERR_NONE);
+    rig_close();
+    rig.config.uid_base -= 65536;
+    rig_open();
+    reap_all();
+    check_clean("another range");
+}
+
 static void one_process_at_a_time(void)
 {
     struct runtime *second = NULL;
@@ -491,12 +549,14 @@ int main(int argc, char **argv)
         {"writes stay inside",                writes_stay_inside               },
         {"the host is out of sight",          the_host_is_out_of_sight         },
         {"root is not root",                  root_is_not_root                 },
+        {"goes before the server does",       goes_before_the_server_does      },
         {"tells when it ends",                tells_when_it_ends               },
         {"tells when memory ran out",         tells_when_memory_ran_out        },
         {"stops a fork bomb",                 stops_a_fork_bomb                },
         {"stops a large file",                stops_a_large_file               },
         {"kills who fills the disk",          kills_who_fills_the_disk         },
         {"ends what fills the disk",          ends_what_fills_the_disk         },
+        {"counts files without a name",       counts_files_without_a_name      },
         {"measures",                          measures                         },
         {"a refusal is told",                 a_refusal_is_told                },
         {"silence has an end",                silence_has_an_end               },
@@ -510,6 +570,7 @@ int main(int argc, char **argv)
         {"adopts what runs after kill -9",    adopts_what_runs                 },
         {"frees what died meanwhile",         frees_what_died_meanwhile        },
         {"leaves them running",               leaves_them_running              },
+        {"ends those of another range",       ends_those_of_another_range      },
         {"one process at a time",             one_process_at_a_time            },
         {"closes",                            closes                           },
     };

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/thread.h"
+#include "runtime/linux/unlinked.h"
 
 enum {
     LOOK_PERIOD_MS = 1000,
@@ -164,10 +165,34 @@ static void kill_writer(const struct disk *d, const struct look *l)
         ignore(pidfd_send_signal(pidfd, SIGKILL, NULL, 0));
 }
 
+static uint64_t unlinked_by(const struct disk *d, const struct look *l)
+{
+    auto_free char *space = mem_zero(PROCS_SIZE);
+    struct str procs;
+    struct err ignored;
+
+    /* without cgroups nobody knows who is inside */
+    if (cgroup_procs(d->cgroups, l->cgroup, space, PROCS_SIZE, &procs, &ignored) != 0)
+        return 0;
+    return unlinked_usage(d->proc_fd, procs);
+}
+
+static uint64_t measure(const struct disk *d, const struct look *l)
+{
+    char path[NAME_SIZE + 2];
+    uint64_t named, unlinked;
+
+    ignore(snprintf(path, sizeof(path), "%s/u", l->dir));
+    named = disk_usage(d->files_fd, path);
+    if (named == beyond_measure)
+        return beyond_measure;
+    unlinked = unlinked_by(d, l);
+    return unlinked == UINT64_MAX ? beyond_measure : named + unlinked;
+}
+
 static void look_at(const struct disk *d, struct look *l)
 {
     struct sandbox_stats stats;
-    char path[NAME_SIZE + 2];
     uint64_t begin = clock_mono_us();
     bool was_above = l->limit != 0 && l->bytes_before > l->limit;
 
@@ -176,8 +201,7 @@ static void look_at(const struct disk *d, struct look *l)
     l->has_changed = stats.cpu_us == 0 || stats.cpu_us != l->cpu_us || was_above;
     if (!l->has_changed)
         return;
-    ignore(snprintf(path, sizeof(path), "%s/u", l->dir));
-    l->bytes = disk_usage(d->files_fd, path);
+    l->bytes = measure(d, l);
     l->took_us = clock_mono_us() - begin;
     if (l->limit == 0 || l->bytes <= l->limit) {
         l->strikes = 0;

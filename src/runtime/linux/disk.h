@@ -43,7 +43,7 @@ must_check int disk_init(struct disk *d, int files_fd, int proc_fd, const struct
 void disk_done(struct disk *d);
 void disk_add(struct disk *d, struct disk_watch *w);
 void disk_remove(struct disk *d, struct disk_watch *w); /* harmless when not watched */
-/* Bytes on disk of everything below dir/name. */
+/* Bytes on disk of everything below dir/name; see unlinked.h for what has no name. */
 uint64_t disk_usage(int dir, const char *name);
 
 #endif
