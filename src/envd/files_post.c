@@ -87,9 +87,15 @@ static int no_space(int sys, const char *path, uint64_t bytes, struct err *err)
                    (unsigned long long)bytes);
 }
 
+/* The disk, a quota, or the largest file that the sandbox may have. */
+static bool is_full(int sys)
+{
+    return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
+}
+
 static int file_error(int sys, const char *doing, const char *path, struct err *err)
 {
-    if (sys == ENOSPC || sys == EDQUOT)
+    if (is_full(sys))
         return no_space(sys, path, 0, err);
     if (sys == EISDIR)
         return err_set(err, ERR_INVALID, "path is a directory: %.180s", path);
@@ -173,7 +179,7 @@ static int write_bytes(void *ctx, struct str data, struct err *err)
 
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0 && (errno == ENOSPC || errno == EDQUOT))
+        if (put < 0 && is_full(errno))
             return no_space(errno, u->last->path.at, u->written + data.len, err);
         if (put < 0)
             return file_error(errno, "error writing file", u->last->path.at, err);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "envd/guest.h"
@@ -132,7 +133,10 @@ int main(int argc, char **argv)
     arena_init(&g.config_arena, GUEST_CONFIG_MAX);
     if (!o.is_init || fcntl(2, F_GETFD) < 0)
         fill_standard_fds();
+    /* Executed by descriptor, its name would be a number on older kernels. */
+    ignore(prctl(PR_SET_NAME, "envd", 0, 0, 0)); /* cannot fail */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit: write(2) says EFBIG */
     umask(022);
     if (o.control_fd >= 0)
         ignore(fcntl(o.control_fd, F_SETFD, FD_CLOEXEC)); /* EBADF shows when it is read */

@@ -3,6 +3,7 @@
 
 import json
 import os
+import resource
 import socket
 import stat
 import threading
@@ -263,6 +264,15 @@ def large_files_in_flat_memory(e):
     assert e.http("GET", "/health")[0] == 204
 
 
+def files_beyond_the_limit_answer_507(e):
+    resource.prlimit(e.process.pid, resource.RLIMIT_FSIZE, (100000, 100000))
+    status, _, body = e.files("POST", e.path("big"), b"x" * 200000,
+                              Content_Type="application/octet-stream")
+    assert status == 507 and "not enough disk space" in json.loads(body)["message"], body
+    assert not os.path.exists(e.path("big"))
+    assert e.http("GET", "/health")[0] == 204
+
+
 def clients_in_parallel(e):
     errors = []
 
@@ -287,5 +297,5 @@ def clients_in_parallel(e):
 CASES = [
     stat_entries, listings, large_listings, make_move_remove, octet_upload_and_download,
     download_refusals_and_ranges, multipart_uploads, upload_that_is_cut_leaves_nothing, metadata,
-    full_disks_answer_507, large_files_in_flat_memory, clients_in_parallel,
+    full_disks_answer_507, files_beyond_the_limit_answer_507, large_files_in_flat_memory, clients_in_parallel,
 ]

@@ -129,8 +129,13 @@ def as_first_process(e):
         inner.stop()
 
 
+def has_its_name(e):
+    with open(f"/proc/{e.process.pid}/comm") as f:
+        assert f.read() == "envd\n"
+
+
 CASES = [
-    health_and_unknown_routes, browsers_are_let_in, init_is_private, init_sets_and_keeps,
+    health_and_unknown_routes, has_its_name, browsers_are_let_in, init_is_private, init_sets_and_keeps,
     token_guards, signed_urls, metrics_have_all_members,
     as_first_process,
 ]
