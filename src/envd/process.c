@@ -23,11 +23,23 @@ static bool is_selected(const struct process *p, const struct selector *s)
     return s->which == SELECTOR_TAG && p->tag != NULL && str_is(s->tag, p->tag);
 }
 
+/* One whose first process has exited waits for its output's end; its number may be another's. */
+static struct process *find_alive(const struct process_table *t, pid_t pid)
+{
+    for (struct list_node *n = list_first(&t->running); n != NULL; n = list_next(&t->running, n)) {
+        if (of_node(n)->pid == pid && !of_node(n)->is_dead)
+            return of_node(n);
+    }
+    return NULL;
+}
+
 struct process *process_find(const struct process_table *t, const struct selector *s,
                              bool may_be_ended)
 {
     struct process *latest = NULL;
 
+    if (s->which == SELECTOR_PID && (latest = find_alive(t, (pid_t)s->pid)) != NULL)
+        return latest;
     for (struct list_node *n = list_first(&t->running); n != NULL; n = list_next(&t->running, n)) {
         if (is_selected(of_node(n), s))
             return of_node(n);
@@ -123,10 +135,9 @@ void processes_done(struct process_table *t)
 
 static void note_exit(struct process_table *t, const siginfo_t *info)
 {
-    const struct selector by_pid = {.which = SELECTOR_PID, .pid = (uint32_t)info->si_pid};
-    struct process *p = process_find(t, &by_pid, false);
+    struct process *p = find_alive(t, info->si_pid);
 
-    if (p == NULL || p->is_dead)
+    if (p == NULL)
         return; /* an orphan that came to PID 1 */
     p->is_dead = true;
     p->exit_code = info->si_code;
@@ -151,7 +162,8 @@ void process_signal(struct process *p, int signal)
     p->is_stopping = true;
     if (!p->is_dead)
         ignore(kill(p->pid, signal)); /* not reaped yet, so the number is still its own */
-    ignore(kill(-p->pid, signal));    /* ESRCH: nobody is left in the group */
+    if (!p->is_dead || find_alive(p->table, p->pid) == NULL)
+        ignore(kill(-p->pid, signal)); /* ESRCH: nobody is left in the group */
     if (p->is_dead)
         process_check_end(p);
 }

@@ -124,9 +124,21 @@ def as_first_process(e):
         time.sleep(0.5)
         assert inner.run("cat /proc/[0-9]*/stat | grep -c ' Z '")[0] == b"0\n", "zombies"
         assert inner.http("GET", "/health")[0] == 204
+        a_number_used_twice(inner)
     finally:
         inner.process.kill()
         inner.stop()
+
+
+def a_number_used_twice(inner):
+    """A process is gone, its output is not: the next one with its number has an end all the same."""
+    held, first = inner.start("/bin/sh", ["-c", "setsid sleep 30 & exit 0"])
+    time.sleep(0.3)
+    inner.run(f"echo {first - 1} > /proc/sys/kernel/ns_last_pid")
+    again, second = inner.start("/bin/sh", ["-c", "exit 3"])
+    assert second == first, "the number was not given again"
+    assert again.collect()[3]["exitCode"] == 3
+    held.close()
 
 
 def has_its_name(e):
