@@ -85,8 +85,8 @@ const char *const seccomp_refused[] = {
     "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load",
     "kexec_load", "keyctl", "lookup_dcookie", "migrate_pages", "move_pages", "nfsservctl",
     "open_by_handle_at", "perf_event_open", "query_module", "quotactl", "quotactl_fd", "reboot",
-    "request_key", "settimeofday", "stime", "swapoff", "swapon", "sysfs", "syslog", "uselib", "userfaultfd",
-    "ustat", "vhangup", "vm86", "vm86old", "vserver",
+    "request_key", "settimeofday", "stime", "swapoff", "swapon", "sysfs", "syslog", "uselib",
+    "userfaultfd", "ustat", "vhangup", "vm86", "vm86old", "vserver",
 };
 const size_t seccomp_refused_count = COUNT_OF(seccomp_refused);
 /* clang-format on */
