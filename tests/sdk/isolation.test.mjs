@@ -6,15 +6,17 @@ import { readFileSync, writeFileSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { startServer, until, sleep } from './server.mjs'
 
-const server = await startServer(['--sandbox.timeout_default=600'])
+// A second template over the same tree with small limits.
+function addSmallTemplate(data) {
+  const base = JSON.parse(readFileSync(path.join(data, 'templates/base.json'), 'utf8'))
+  writeFileSync(path.join(data, 'templates/small.json'), JSON.stringify({
+    ...base, templateID: 'small', aliases: ['small'], names: ['small'], cpuCount: 1, memoryMB: 256, diskSizeMB: 64,
+  }))
+}
+
+const server = await startServer(['--sandbox.timeout_default=600'], addSmallTemplate)
 Object.assign(process.env, server.env)
 const { Sandbox } = await import('e2b-new')
-
-// A second template over the same tree with small limits.
-const base = JSON.parse(readFileSync(path.join(server.dir, 'data/templates/base.json'), 'utf8'))
-writeFileSync(path.join(server.dir, 'data/templates/small.json'), JSON.stringify({
-  ...base, templateID: 'small', aliases: ['small'], names: ['small'], cpuCount: 1, memoryMB: 256, diskSizeMB: 64,
-}))
 
 const a = await Sandbox.create('base')
 const b = await Sandbox.create('base')

@@ -77,8 +77,8 @@ test('1000 sandboxes leave nothing behind', { timeout: 240_000 }, async () => {
   console.log(`# before ${JSON.stringify(before)}`)
   console.log(`# after  ${JSON.stringify(now)}`)
   for (const [what, count] of Object.entries(before)) {
-    // Keep-alive connections come and go by a few; anything per sandbox would be hundreds.
-    const slack = ['api', 'edge', 'node'].includes(what) ? 8 : 0
+    // Keep-alive connections come and go; anything per sandbox would be a thousand.
+    const slack = ['api', 'edge', 'node'].includes(what) ? 40 : 0
     assert.ok(now[what] <= count + slack, `${what}: ${count} before, ${now[what]} after`)
   }
 })

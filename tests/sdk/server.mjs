@@ -25,11 +25,13 @@ function prepareData(dir) {
   symlinkSync(path.join(shared, 'rootfs'), path.join(dir, 'rootfs'))
 }
 
-export async function startServer(flags = []) {
+// `prepare` may add templates before the server looks.
+export async function startServer(flags = [], prepare = () => {}) {
   if (!existsSync(path.join(shared, 'templates/base.json'))) throw new Error(`no base template below ${shared}`)
   const dir = mkdtempSync(path.join(os.tmpdir(), 'sandlot-sdk-'))
   chmodSync(dir, 0o711) // the unprivileged roles pass through it
   prepareData(path.join(dir, 'data'))
+  prepare(path.join(dir, 'data'))
   const port = await freePort()
   const places = [`--data_dir=${dir}/data`, `--run_dir=${dir}/run`, `--listen=127.0.0.1:${port}`]
   const child = spawn(binary, ['serve', ...places, '--on_exit=kill', '--log.level=warn', ...flags], {

@@ -8,6 +8,7 @@
 struct cgroup_files {
     int (*memory_limit)(int dir, const char *name, uint64_t bytes, struct err *err);
     int (*cpu_limit)(int dir, const char *name, uint32_t percent, struct err *err);
+    int (*cpu_unlimit)(int dir, const char *name, struct err *err);
     uint64_t (*cpu_us)(int dir, const char *name);
     void (*memory_use)(int dir, const char *name, struct sandbox_stats *out);
     uint64_t (*oom_kills)(int dir, const char *name);

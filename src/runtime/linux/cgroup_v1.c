@@ -30,6 +30,13 @@ static int cpu_limit(int dir, const char *name, uint32_t percent, struct err *er
     return file_write_u64(dir, cgroup_path(path, name, "cpu.cfs_quota_us"), quota, err);
 }
 
+static int cpu_unlimit(int dir, const char *name, struct err *err)
+{
+    char path[CGROUP_PATH_SIZE];
+
+    return file_write(dir, cgroup_path(path, name, "cpu.cfs_quota_us"), STR("-1"), err);
+}
+
 static uint64_t cpu_us(int dir, const char *name)
 {
     char path[CGROUP_PATH_SIZE];
@@ -55,5 +62,5 @@ static uint64_t oom_kills(int dir, const char *name)
     return cgroup_field(dir, cgroup_path(path, name, "memory.oom_control"), "oom_kill");
 }
 
-const struct cgroup_files cgroup_v1_files = {memory_limit, cpu_limit, cpu_us, memory_use,
-                                             oom_kills};
+const struct cgroup_files cgroup_v1_files = {memory_limit, cpu_limit,  cpu_unlimit,
+                                             cpu_us,       memory_use, oom_kills};

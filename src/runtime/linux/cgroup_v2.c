@@ -31,6 +31,13 @@ static int cpu_limit(int dir, const char *name, uint32_t percent, struct err *er
 }
 
 /* There whether or not the cpu controller is. */
+static int cpu_unlimit(int dir, const char *name, struct err *err)
+{
+    char path[CGROUP_PATH_SIZE];
+
+    return file_write(dir, cgroup_path(path, name, "cpu.max"), STR("max"), err);
+}
+
 static uint64_t cpu_us(int dir, const char *name)
 {
     char path[CGROUP_PATH_SIZE];
@@ -53,5 +60,5 @@ static uint64_t oom_kills(int dir, const char *name)
     return cgroup_field(dir, cgroup_path(path, name, "memory.events"), "oom_kill");
 }
 
-const struct cgroup_files cgroup_v2_files = {memory_limit, cpu_limit, cpu_us, memory_use,
-                                             oom_kills};
+const struct cgroup_files cgroup_v2_files = {memory_limit, cpu_limit,  cpu_unlimit,
+                                             cpu_us,       memory_use, oom_kills};

@@ -28,6 +28,8 @@ enum {
     REAP_BACKLOG_MAX = 256,   /* sandboxes being freed; starts wait while there are more */
     ANSWER_SIZE = 256,        /* of envd's first answer, as much as we look at */
     READY_TIMEOUT_MS = 10000, /* envd must have answered */
+    STOP_PATIENCE_MS = 100,   /* after SIGKILL to its init; then to all */
+    STOP_RETRY_MS = 1000,
     ENTER_TIMEOUT_MS = 10000, /* the child must have executed envd */
 };
 

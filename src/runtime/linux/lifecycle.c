@@ -55,10 +55,21 @@ static void undo(struct guest *s)
     reaper_put(s->driver, s);
 }
 
+/* Its init is one of very many that wait for a processor: a fork bomb. */
+static void on_stubborn(void *ctx)
+{
+    struct guest *s = ctx;
+
+    cgroup_let_die(&s->driver->cgroups, s->cell.cgroup);
+    cgroup_kill(&s->driver->cgroups, s->cell.cgroup);
+    timer_start(s->driver->loop, &s->deadline, STOP_RETRY_MS, on_stubborn, s);
+}
+
 static void begin_stop(struct guest *s)
 {
     s->state = SANDBOX_STOPPING;
     guest_kill(s);
+    timer_start(s->driver->loop, &s->deadline, STOP_PATIENCE_MS, on_stubborn, s);
 }
 
 /* The last steps of the launch: the answer is there, or s->err says why it is not. */
@@ -151,6 +162,7 @@ static void on_end(void *ctx, uint32_t events)
         return;
     }
     watch_stop(&s->pid_watch);
+    timer_stop(&s->deadline);
     disk_remove(&d->disk, &s->disk);
     guest_collect(s);
     state_remove(s);
