@@ -10,6 +10,7 @@
 
 enum {
     HOSTS_MAX = 64 << 10, /* a larger /etc/hosts is left alone */
+    SETTLE_MS = 2,        /* after /init: the client does not know of the sandbox yet */
 };
 
 static void adopt_port(void *ctx, int fd)
@@ -136,6 +137,7 @@ void guest_settle(struct guest *g)
 {
     const struct init_request *c = &g->config;
 
+    timer_stop(&g->settling);
     if (g->is_settled || !g->is_init)
         return;
     g->is_settled = true;
@@ -150,4 +152,15 @@ void guest_settle(struct guest *g)
     write_file("/run/e2b/.E2B_SANDBOX", STR("true"));
     write_file("/run/e2b/.E2B_SANDBOX_ID", c->sandbox_id);
     write_file("/run/e2b/.E2B_TEMPLATE_ID", c->template_id);
+}
+
+static void on_settling(void *ctx)
+{
+    guest_settle(ctx);
+}
+
+void guest_settle_soon(struct guest *g)
+{
+    g->is_settled = false;
+    timer_start(g->loop, &g->settling, SETTLE_MS, on_settling, g);
 }

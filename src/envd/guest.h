@@ -34,8 +34,9 @@ struct guest {
     struct process_table processes;
     struct metrics_sample sample;
     const char *path_env; /* PATH that processes start with */
-    bool is_init;         /* PID 1 of a sandbox: may change hostname and /etc */
-    bool is_settled;      /* files of /etc and /run agree with `config` */
+    struct timer settling;
+    bool is_init;    /* PID 1 of a sandbox: may change hostname and /etc */
+    bool is_settled; /* files of /etc and /run agree with `config` */
 };
 
 /* Listen on the port, IPv4 and IPv6; where there is no IPv6, on IPv4 only. */
@@ -52,8 +53,10 @@ must_check int guest_envs(const struct guest *g, struct arena *a, struct codec_l
 must_check int guest_user(const struct guest *g, struct str name, struct arena *a, struct user *out,
                           struct err *err);
 
-/* Make /etc/hostname, /etc/hosts and /run/e2b agree with the last /init. Done before the first
- * request that could see them, because start-up must not wait for a disk. */
+/* Make /etc/hostname, /etc/hosts and /run/e2b agree with the last /init. Start-up must not wait for
+ * a disk: it is done a moment later, while the first request is on its way, and at the latest
+ * before a request that could see them. */
 void guest_settle(struct guest *g);
+void guest_settle_soon(struct guest *g);
 
 #endif

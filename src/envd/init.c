@@ -110,7 +110,7 @@ static void apply(struct guest *g, struct arena *a, const struct init_request *n
     g->config_arena = *a;
     g->config = *now;
     g->config.entropy = (struct str){NULL, 0};
-    g->is_settled = false;
+    guest_settle_soon(g);
     if (g->is_init && now->hostname.len > 0)
         ignore(sethostname(now->hostname.at, now->hostname.len)); /* EPERM without the privilege */
     if (now->entropy.len > 0)

@@ -20,7 +20,7 @@ enum {
     LOOK_PERIOD_MS = 1000,
     SLOW_FACTOR = 10, /* a walk takes at most this part of the time */
     STRIKES_MAX = 3,
-    DEPTH_MAX = 256,
+    DEPTH_MAX = 512, /* each level holds a descriptor, 32 KiB, and some of our stack */
     ENTRIES_MAX = 4 << 20,
     BLOCK_SIZE = 512,
     NAME_SIZE = 128,
