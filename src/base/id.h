@@ -23,5 +23,7 @@ void id_api_key(char out[API_KEY_LEN + 1]);
 void id_text(char *out, size_t len);
 
 void hex_encode(const void *data, size_t len, char *out); /* 2*len + NUL, lower case */
+/* Value of one hex digit of either case, or -1. */
+int hex_digit(char c);
 
 #endif

@@ -2,6 +2,7 @@
 /* JSON tokens (RFC 8259), strictly: strings, numbers, words, and skipping a whole value.
  * Called by json_decode.c; json_valid() is here too. */
 #include "base/digest.h"
+#include "base/id.h"
 #include "codec/codec_internal.h"
 
 void json_open(struct json_in *in, struct str text, struct arena *a, struct err *err)
@@ -82,24 +83,13 @@ const char *json_plain_end(const char *at, const char *end)
     return at;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* Four hex digits at in->at. */
 static int read_unit(struct json_in *in, unsigned *out)
 {
     unsigned unit = 0;
 
     for (int i = 0; i < 4; i++, in->at++) {
-        int digit = in->at == in->end ? -1 : hex_value(*in->at);
+        int digit = in->at == in->end ? -1 : hex_digit(*in->at);
 
         if (digit < 0)
             return json_fail(in);
@@ -207,7 +197,7 @@ static unsigned unit_at(const char *at)
     unsigned unit = 0;
 
     for (int i = 0; i < 4; i++)
-        unit = unit << 4 | (unsigned)hex_value(at[i]);
+        unit = unit << 4 | (unsigned)hex_digit(at[i]);
     return unit;
 }
 

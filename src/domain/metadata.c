@@ -2,16 +2,7 @@
 /* The triple-encoded metadata filter. Called by api/sandbox_list.c and sandbox_query.c. */
 #include "domain/metadata.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+#include "base/id.h"
 
 /* Query decoding ('+' is a blank) into the arena. Not http's url_decode: this layer is below. */
 static int decode(struct str in, struct arena *a, struct str *out)
@@ -31,8 +22,8 @@ static int decode(struct str in, struct arena *a, struct str *out)
         }
         if (in.len - i < 3)
             return -1;
-        high = hex_value(in.at[i + 1]);
-        low = hex_value(in.at[i + 2]);
+        high = hex_digit(in.at[i + 1]);
+        low = hex_digit(in.at[i + 2]);
         if (high < 0 || low < 0)
             return -1;
         to[len++] = (char)(high << 4 | low);

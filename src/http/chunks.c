@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The chunked coding, decoded byte by byte (RFC 9112 7.1). Called by body.c for both directions. */
+#include "base/id.h"
 #include "http/parse_internal.h"
 
 enum {
@@ -22,20 +23,9 @@ enum chunk_state {
     CHUNK_END_LF,
 };
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int on_size(struct http_chunks *c, char byte)
 {
-    int digit = digit_of(byte);
+    int digit = hex_digit(byte);
 
     if (digit >= 0) {
         if (++c->skipped > SIZE_DIGITS_MAX)

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Percent-encoding, query parameters, path segments. Used by the router and by handlers. */
 #include "base/arena.h"
+#include "base/id.h"
 #include "http/head.h"
-
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 ssize_t url_decode(struct str in, bool plus_is_space, char *out)
 {
@@ -22,8 +12,8 @@ ssize_t url_decode(struct str in, bool plus_is_space, char *out)
         char c = in.at[i];
 
         if (c == '%') {
-            int high = i + 2 < in.len ? hex_of(in.at[i + 1]) : -1;
-            int low = i + 2 < in.len ? hex_of(in.at[i + 2]) : -1;
+            int high = i + 2 < in.len ? hex_digit(in.at[i + 1]) : -1;
+            int low = i + 2 < in.len ? hex_digit(in.at[i + 2]) : -1;
 
             if (high < 0 || low < 0 || (high == 0 && low == 0))
                 return -1;
