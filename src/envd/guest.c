@@ -10,7 +10,7 @@
 
 enum {
     HOSTS_MAX = 64 << 10, /* a larger /etc/hosts is left alone */
-    SETTLE_MS = 2,        /* after /init: the client does not know of the sandbox yet */
+    SETTLE_MS = 0, /* once /init is answered: its answer still has a way to go to the client */
 };
 
 static void adopt_port(void *ctx, int fd)
