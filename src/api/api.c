@@ -43,6 +43,8 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         .timeout_max_s = config->timeout_max_s,
         .team_sandboxes_max = config->team_sandboxes_max,
         .start_timeout_ms = config->start_timeout_ms,
+        .compare_ms = config->compare_ms,
+        .is_idle_default = config->is_idle_default,
     };
 
     if (store_open(l, &config->store, &a->store, err) != 0 ||

@@ -23,6 +23,8 @@ struct api_config {
     uint64_t timeout_max_s;      /* 86400 */
     uint64_t team_sandboxes_max; /* 1000 */
     uint64_t start_timeout_ms;   /* 30000 */
+    uint64_t compare_ms;         /* between two comparisons with node: 30000 */
+    bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
     uint64_t requests_max;       /* at once, all routes together: 4096 */
     uint64_t key_rate_per_s;     /* requests per key: 5000; the burst is twice that */
 };

@@ -67,7 +67,7 @@ void gate_request(void *ctx, struct exchange *x); /* a request_fn; ctx is the st
 handler_fn health_get;
 handler_fn sandbox_post_v1, sandbox_post_v2, sandbox_detail, sandbox_delete;
 handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refresh;
-handler_fn sandbox_list_v1, sandbox_list_v2;
+handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;
 handler_fn template_list_v1, template_list_v2;
 handler_fn key_list_get, key_post, key_delete, key_admin_delete;
 handler_fn not_implemented;

@@ -9,7 +9,7 @@
 
 struct feed {
     struct loop *loop;
-    const struct domain *domain; /* NULL until feed_serve() */
+    struct domain *domain; /* NULL until feed_serve() */
     struct listener listener;
     bool is_listening;
     struct list peers;
@@ -56,9 +56,11 @@ static struct route describe(const struct sandbox *s, uint64_t seq)
         .state = route_of(s),
         .traffic_token = s->r.traffic_token,
         .mask_host = s->r.mask_host,
+        .is_idle = s->r.idle_s > 0,
     };
 }
 
+/* What edges report moves ends only; it decides nothing else. */
 static void on_message(void *ctx, unsigned type, const void *message, int fd)
 {
     struct peer *p = ctx;
@@ -67,6 +69,8 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     struct route route;
 
     own_close_fd(&fd);
+    if (type == ROUTE_ACTIVE && p->feed->domain != NULL)
+        sandbox_active(p->feed->domain, ask->id);
     if (type != ROUTE_LOOKUP || p->feed->domain == NULL)
         return;
     s = sandbox_any(p->feed->domain, ask->id);
@@ -117,7 +121,7 @@ int feed_new(struct loop *l, int fd, struct feed **out, struct err *err)
     return 0;
 }
 
-void feed_serve(struct feed *f, const struct domain *d)
+void feed_serve(struct feed *f, struct domain *d)
 {
     f->domain = d;
 }

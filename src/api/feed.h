@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tells edges about sandboxes over routes.sock: answers their lookups, pushes what changes. */
+/* Talks with edges about sandboxes over routes.sock: answers their lookups, pushes what changes,
+ * takes their reports of activity. */
 #ifndef API_FEED_H
 #define API_FEED_H
 
@@ -17,7 +18,7 @@ enum {
 /* Takes the listening descriptor; -1: nobody will connect. feed_serve() when the domain is there.
  */
 must_check int feed_new(struct loop *l, int fd, struct feed **out, struct err *err);
-void feed_serve(struct feed *f, const struct domain *d);
+void feed_serve(struct feed *f, struct domain *d);
 void feed_free(struct feed *f);
 
 /* A domain hook; ctx is the feed. */

@@ -25,6 +25,30 @@ static const struct codec_field switch_fields[] = {
 static const struct codec_message switch_message = {"switch", sizeof(struct switch_body),
                                                     switch_fields, COUNT_OF(switch_fields)};
 
+static const struct codec_field network_update_fields[] = {
+    {1, "allowOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct network_update_body, allow_out)},
+    {2, "denyOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct network_update_body, deny_out)},
+    {3, "egressProxy", CODEC_RAW, 0, offsetof(struct network_update_body, egress_proxy)},
+    {4, "rules", CODEC_RAW, 0, offsetof(struct network_update_body, rules)},
+    {5, "allowInternetAccess", CODEC_BOOL, CODEC_OPTIONAL,
+     offsetof(struct network_update_body, allow_internet),
+     offsetof(struct network_update_body, has_allow_internet), NULL, "allow_internet_access"},
+};
+
+const struct codec_message network_update_message = {"network_update",
+                                                     sizeof(struct network_update_body),
+                                                     network_update_fields,
+                                                     COUNT_OF(network_update_fields)};
+
+static const struct codec_field lifecycle_body_fields[] = {
+    {1, "idle", CODEC_BOOL, CODEC_OPTIONAL, offsetof(struct lifecycle_body, idle),
+     offsetof(struct lifecycle_body, has_idle)},
+};
+
+static const struct codec_message lifecycle_body_message = {
+    "lifecycle_body", sizeof(struct lifecycle_body), lifecycle_body_fields,
+    COUNT_OF(lifecycle_body_fields)};
+
 static const struct codec_field iam_fields[] = {
     {1, "tokens", CODEC_RAW, 0, offsetof(struct iam_body, tokens)},
 };
@@ -51,6 +75,8 @@ static const struct codec_field create_fields[] = {
     {9, "envVars", CODEC_MAP, 0, offsetof(struct create_body, env)},
     {10, "iam", CODEC_MESSAGE, 0, offsetof(struct create_body, iam), 0, &iam_message},
     {11, "volumeMounts", CODEC_RAW, 0, offsetof(struct create_body, volume_mounts)},
+    {13, "lifecycle", CODEC_MESSAGE, 0, offsetof(struct create_body, lifecycle), 0,
+     &lifecycle_body_message},
     {12, "secure", CODEC_BOOL, 0, offsetof(struct create_body, secure)},
 };
 
@@ -117,6 +143,7 @@ const struct codec_message sandbox_reply_message = {"sandbox_reply", sizeof(stru
 static const struct codec_field lifecycle_fields[] = {
     {1, "autoResume", CODEC_BOOL, CODEC_ALWAYS, offsetof(struct lifecycle_reply, auto_resume)},
     {2, "onTimeout", CODEC_STRING, CODEC_ALWAYS, offsetof(struct lifecycle_reply, on_timeout)},
+    {3, "idle", CODEC_BOOL, 0, offsetof(struct lifecycle_reply, idle)},
 };
 
 static const struct codec_message lifecycle_message = {

@@ -20,6 +20,10 @@ struct switch_body { /* autoResume */
     bool enabled;
 };
 
+struct lifecycle_body { /* ours: no client sends it yet */
+    bool idle, has_idle;
+};
+
 struct iam_body {
     struct str tokens; /* raw JSON */
 };
@@ -37,6 +41,13 @@ struct create_body {
     struct codec_list metadata, env;
     struct iam_body *iam;
     struct str volume_mounts; /* raw JSON */
+    struct lifecycle_body *lifecycle;
+};
+
+struct network_update_body {               /* SandboxNetworkUpdateConfig (wire.md 7.5) */
+    struct codec_list allow_out, deny_out; /* of struct str */
+    bool allow_internet, has_allow_internet;
+    struct str rules, egress_proxy; /* raw JSON */
 };
 
 struct time_body { /* connect, timeout */
@@ -64,6 +75,7 @@ struct sandbox_reply { /* Sandbox */
 struct lifecycle_reply {
     bool auto_resume;
     struct str on_timeout;
+    bool idle; /* shown when so */
 };
 
 struct network_reply {
@@ -108,7 +120,7 @@ struct key_reply { /* TeamAPIKey; CreatedTeamAPIKey with `key` */
 extern const struct codec_message create_v1_message, create_v2_message;
 extern const struct codec_message time_required_message; /* timeout must be there */
 extern const struct codec_message time_optional_message;
-extern const struct codec_message refresh_message, key_message;
+extern const struct codec_message refresh_message, key_message, network_update_message;
 extern const struct codec_message sandbox_reply_message, listed_reply_message;
 extern const struct codec_message detail_reply_message, key_reply_message;
 extern const struct codec_message template_reply_message;

@@ -30,7 +30,7 @@ const struct route routes[] = {
     {{"POST",   "/sandboxes/:id/pause"},               AUTH_TEAM,       0,     not_implemented},
     {{"POST",   "/sandboxes/:id/resume"},              AUTH_TEAM,       0,     not_implemented},
     {{"POST",   "/sandboxes/:id/fork"},                AUTH_TEAM,       0,     not_implemented},
-    {{"PUT",    "/sandboxes/:id/network"},             AUTH_TEAM,       0,     not_implemented},
+    {{"PUT",    "/sandboxes/:id/network"},             AUTH_TEAM,       LARGE, sandbox_network_put},
     {{"POST",   "/sandboxes/:id/snapshots"},           AUTH_TEAM,       0,     not_implemented},
     {{"GET",    "/snapshots"},                         AUTH_TEAM,       0,     not_implemented},
 

@@ -4,6 +4,8 @@
 #include "api/errors.h"
 #include "api/fields.h"
 #include "api/sandbox_json.h"
+#include "api/sandbox_network.h"
+#include "domain/creation.h"
 #include "domain/network.h"
 
 enum {
@@ -17,17 +19,10 @@ struct refusal {
     const char *text;
 };
 
-/* {} , [] and null ask for nothing. */
-static bool is_empty_json(struct str raw)
-{
-    for (size_t i = 0; i < raw.len; i++)
-        if (strchr("{}[] \t\r\n", raw.at[i]) == NULL)
-            return str_is(str_trim(raw), "null");
-    return true;
-}
+/* The metadata that says what lifecycle.idle says, for clients that can send nothing else. */
+static const char mode_name[] = "sandlot.timeout_mode";
 
-/* What cannot be done is refused, never ignored (design.md rule 2). Without any way out of a
- * sandbox every deny rule holds by construction; an allow rule could not be kept. */
+/* What cannot be done is refused, never ignored (design.md rule 2). */
 static struct refusal check_features(const struct create_body *b)
 {
     const struct network_body *n = b->network;
@@ -49,27 +44,23 @@ static struct refusal check_features(const struct create_body *b)
     if (b->iam != NULL && !is_empty_json(b->iam->tokens))
         return (struct refusal){400,
                                 "Sandbox IAM workload tokens are not available for your team."};
-    if (n != NULL && !is_empty_json(n->rules))
-        return (struct refusal){400, "Network transform rules are not available for your team."};
-    if (n != NULL && !is_empty_json(n->egress_proxy))
-        return (struct refusal){400,
-                                "Egress proxy (network.egressProxy) is not enabled for this team."};
     if (n != NULL && !is_empty_json(n->https_ports))
         return (struct refusal){501, "network.httpsPorts is not implemented yet"};
-    if (n != NULL && n->allow_out.count > 0)
-        return (struct refusal){501, "network.allowOut is not implemented yet"};
     return (struct refusal){0, NULL};
 }
 
 static int check_network(const struct network_body *n, bool is_secure, struct err *err)
 {
+    struct egress_ask ask;
+
     if (n == NULL)
         return 0;
+    ask = (struct egress_ask){&n->allow_out, &n->deny_out, n->rules, n->egress_proxy};
     if (n->has_allow_public && !n->allow_public && !is_secure)
         return err_set(err, ERR_INVALID,
                        "You cannot create a sandbox without public access unless you enable "
                        "secure envd access via 'secure' flag.");
-    if (network_check_deny(&n->deny_out, err) != 0)
+    if (egress_check(&ask, err) != 0)
         return -1;
     return network_check_mask(n->mask_host, err);
 }
@@ -82,6 +73,42 @@ static void on_created(void *ctx, const struct sandbox *s, const struct err *err
         call_fail_placement(c, err);
     else
         sandbox_json_reply(c, 201, s);
+}
+
+/* Refused before anything was done. Only an Idempotency-Key makes the two conflicts. */
+static void fail_create(struct call *c, const struct err *err)
+{
+    if (err->kind == ERR_CONFLICT)
+        call_error(c, 409, "idempotency_key_reused", "%s", err->text);
+    else if (err->kind == ERR_EXISTS)
+        call_error(c, 409, "idempotency_sandbox_ended", "%s", err->text);
+    else
+        call_fail(c, err);
+}
+
+/* RX-01: the request decides, then its metadata, then the configuration. */
+static int read_mode(struct call *c, const struct create_body *b, bool *out_is_idle,
+                     struct err *err)
+{
+    const struct codec_pair *pairs = b->metadata.items;
+
+    *out_is_idle = c->api->config.is_idle_default;
+    for (size_t i = 0; i < b->metadata.count; i++) {
+        if (!str_is(pairs[i].key, mode_name))
+            continue;
+        *out_is_idle = str_is(pairs[i].value, "idle");
+        if (!*out_is_idle && !str_is(pairs[i].value, "absolute"))
+            return err_set(err, ERR_INVALID, "metadata %s must be 'absolute' or 'idle'", mode_name);
+    }
+    if (b->lifecycle != NULL && b->lifecycle->has_idle)
+        *out_is_idle = b->lifecycle->idle;
+    return 0;
+}
+
+static int read_repeat_key(struct call *c, struct str *out, struct err *err)
+{
+    *out = http_field(exchange_head(c->x), "idempotency-key");
+    return out->at == NULL ? 0 : creation_check(*out, err);
 }
 
 static void create(struct call *c, const struct create_body *b, bool is_secure)
@@ -109,9 +136,10 @@ static void create(struct call *c, const struct create_body *b, bool is_secure)
         p.mask_host = n->mask_host;
         p.deny_out = n->deny_out;
     }
-    if (check_network(n, is_secure, &err) != 0 ||
+    if (check_network(n, is_secure, &err) != 0 || read_mode(c, b, &p.is_idle, &err) != 0 ||
+        read_repeat_key(c, &p.repeat_key, &err) != 0 ||
         sandbox_create(c->api->domain, &p, on_created, c, &err) != 0)
-        call_fail(c, &err);
+        fail_create(c, &err);
 }
 
 void sandbox_post_v1(struct call *c)

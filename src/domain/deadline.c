@@ -32,16 +32,19 @@ static void on_due(void *ctx)
 {
     struct domain *d = ctx;
     int64_t now = clock_wall_ms();
+    struct domain_counters *n = &d->counters;
     int left = DEADLINE_BATCH;
 
-    d->deadline_wakes++;
+    n->sweeper_wakes++;
     d->deadline_armed = 0;
     while (left-- > 0) {
         struct heap_node *first = heap_min(&d->deadlines);
 
         if (first == NULL || (int64_t)first->key > now)
             break;
-        d->deadline_visits++;
+        n->sweeper_visits++;
+        if ((uint64_t)now - first->key > n->sweeper_late_ms_max && first->key > 0)
+            n->sweeper_late_ms_max = (uint64_t)now - first->key;
         sandbox_expire(container_of(first, struct sandbox, deadline));
     }
     arm(d);

@@ -2,6 +2,7 @@
 /* Puts the parts of the control plane together. Called by api/api.c. */
 #include "domain/domain.h"
 
+#include "domain/creation.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/template_use.h"
@@ -11,6 +12,7 @@ enum {
     TIMEOUT_MAX_S = 86400,
     TEAM_SANDBOXES_MAX = 1000,
     START_TIMEOUT_MS = 30 * 1000,
+    COMPARE_MS = 30 * 1000,
 };
 
 const char domain_envd_version[] = "0.6.13";
@@ -42,10 +44,11 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->config.timeout_max_s = either(config->timeout_max_s, TIMEOUT_MAX_S);
     d->config.team_sandboxes_max = either(config->team_sandboxes_max, TEAM_SANDBOXES_MAX);
     d->config.start_timeout_ms = either(config->start_timeout_ms, START_TIMEOUT_MS);
+    d->config.compare_ms = either(config->compare_ms, COMPARE_MS);
     d->templates = templates_new(d, config->templates_dir);
-    d->node = node_client_new(l, config->node_socket, &node_hooks, d);
+    d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
     if (team_load(d, err) != 0 || key_load(d, err) != 0 || template_use_load(d, err) != 0 ||
-        recover_load(d, err) != 0) {
+        creation_load(d, err) != 0 || recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
     }
@@ -71,9 +74,11 @@ void domain_free(struct domain *d)
     node_client_free(d->node);
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
         ops_done(&s->waiters);
+        ops_done(&s->creators);
         sandbox_free(s);
     }
     map_done(&d->sandboxes);
+    creation_done(d);
     ops_done(&d->ops);
     deadline_done(d);
     key_done(d);
@@ -96,6 +101,11 @@ bool domain_node_is_ready(const struct domain *d)
 size_t domain_sandbox_count(const struct domain *d)
 {
     return d->sandboxes.count;
+}
+
+const struct domain_counters *domain_counters(const struct domain *d)
+{
+    return &d->counters;
 }
 
 void domain_route(const struct sandbox *s)

@@ -20,6 +20,8 @@ struct domain_config {
     uint64_t timeout_max_s;      /* 0: 86400 (RX-03) */
     uint64_t team_sandboxes_max; /* concurrent ones; 0: 1000 */
     uint64_t start_timeout_ms;   /* for node to start one; 0: 30 s */
+    uint64_t compare_ms;         /* between two comparisons with node's list; 0: 30 s */
+    bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
 };
 
 struct domain_hooks {
@@ -27,6 +29,22 @@ struct domain_hooks {
     /* What edges may have cached about it changed; sandbox_state_row(s->state)->route says to what.
      */
     void (*on_route)(void *ctx, const struct sandbox *s);
+};
+
+/* What was done since the process started; numbers only grow. For metrics and tests. */
+struct domain_counters {
+    uint64_t created, create_failed;
+    uint64_t create_repeated; /* answered with what an Idempotency-Key had made before */
+    uint64_t killed[KILL_REASON_COUNT];
+    uint64_t kills_failed; /* single tries */
+    uint64_t kill_alarms;
+    uint64_t lost;           /* records whose guest node no longer had */
+    uint64_t orphaned;       /* guests without a record */
+    uint64_t compared;       /* lists of node that were compared with the records */
+    uint64_t sweeper_wakes;  /* the timer of the expiry queue fired */
+    uint64_t sweeper_visits; /* sandboxes it looked at */
+    uint64_t sweeper_late_ms_max;
+    uint64_t activities; /* reports that moved an end */
 };
 
 /* Level of the guest protocol that is really offered (wire.md section 4). */
@@ -42,5 +60,6 @@ void domain_free(struct domain *d); /* after store_close(); leaves sandboxes run
 uint64_t domain_timeout_default_s(const struct domain *d);
 bool domain_node_is_ready(const struct domain *d);
 size_t domain_sandbox_count(const struct domain *d);
+const struct domain_counters *domain_counters(const struct domain *d);
 
 #endif

@@ -27,9 +27,10 @@ struct domain {
     struct map key_ids; /* id -> struct key, revoked ones too */
     struct heap deadlines;
     struct timer deadline_timer;
-    uint64_t deadline_armed;  /* endAt the timer waits for; 0: not armed */
-    uint64_t deadline_wakes;  /* for tests: the timer fired */
-    uint64_t deadline_visits; /* for tests: sandboxes looked at by it */
+    uint64_t deadline_armed; /* endAt the timer waits for; 0: not armed */
+    struct map creations;    /* key -> creation.c's */
+    struct heap creation_ages;
+    struct domain_counters counters;
     struct templates *templates;
     struct map template_uses; /* template id -> template_use.c's */
     struct node_client *node;
@@ -37,14 +38,16 @@ struct domain {
     struct list key_ops; /* key.c: waiting for a commit */
 };
 
-/* One caller who waits. It is in domain->ops or in a sandbox's waiters; op_end() frees it. */
+/* One caller who waits. It is in domain->ops or in a list of a sandbox; op_end() frees it. */
 struct op {
     struct list_node node;
     struct domain *domain;
     char id[SANDBOX_KEY_MAX + 1];
-    int64_t end_ms;      /* set_end: the end this call stores */
-    struct err err;      /* create: why it failed, while its remains are removed */
-    sandbox_done_fn *fn; /* NULL: nobody */
+    int64_t end_ms, idle_s; /* set_end: what this call stores */
+    struct egress *egress;  /* set_network: the same */
+    bool is_quiet;          /* set_end: no event, it happens all the time */
+    struct err err;         /* create: why it failed, while its remains are removed */
+    sandbox_done_fn *fn;    /* NULL: nobody */
     void *ctx;
 };
 
@@ -65,6 +68,9 @@ struct sandbox *sandbox_find(const struct domain *d, struct str id);
 struct sandbox *sandbox_require(const struct domain *d, const struct team *team, struct str id,
                                 struct err *err);
 int sandbox_missing(struct err *err, struct str id);
+/* The same, and running (which snapshotting counts as); ERR_CONFLICT with the state otherwise. */
+struct sandbox *sandbox_require_running(const struct domain *d, const struct team *team,
+                                        struct str id, struct err *err);
 bool sandbox_is_shown(const struct sandbox *s, int64_t now_ms);
 /* Queue its record, as it will be in `state`. */
 must_check int sandbox_save(struct sandbox *s, enum sandbox_state state, struct err *err);
@@ -78,12 +84,19 @@ void sandbox_end_again(struct sandbox *s);
 /* The guest is gone already: only the record is to be removed. */
 void sandbox_gone(struct sandbox *s, enum kill_reason reason, const char *detail);
 
+/* After a commit failed and memory went back to what was stored before it: a later record may have
+ * taken the lost values along, so write once more what is in force. */
+void sandbox_restore(struct sandbox *s);
+
+/* sandbox_network.c */
+void egress_release(struct egress *e); /* NULL is fine */
+
 /* sandbox_create.c: the guest ended while it was starting. */
 void sandbox_start_failed(struct sandbox *s, const struct err *why);
 
 /* recover.c */
 must_check int recover_load(struct domain *d, struct err *err);
-void recover_list(void *ctx, const struct map *ids);
+void recover_list(void *ctx, const struct map *ids, bool is_first);
 void recover_exited(void *ctx, struct str id, unsigned reason);
 
 /* team.c, key.c: read at start. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Validation of network options. Called by api/sandboxes.c before anything is created. */
+/* Validation of network options. Called by api/ before anything is done. */
 #include "domain/network.h"
 
 #include <arpa/inet.h>
@@ -33,6 +33,73 @@ int network_check_deny(const struct codec_list *deny_out, struct err *err)
         if (!is_cidr(entries[i]))
             return err_set(err, ERR_INVALID, "invalid denied CIDR %.*s",
                            STR_ARG(str_upto(entries[i], 64)));
+    return 0;
+}
+
+static bool is_label(struct str label)
+{
+    if (label.len == 0 || label.len > DOMAIN_LABEL_MAX || label.at[0] == '-' ||
+        label.at[label.len - 1] == '-')
+        return false;
+    for (size_t i = 0; i < label.len; i++) {
+        char c = label.at[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_'))
+            return false;
+    }
+    return true;
+}
+
+/* A name of the DNS, with "*" alone or as its first label. Numbers alone are broken addresses. */
+static bool is_domain(struct str text)
+{
+    struct str last = {0};
+
+    if (str_is(text, "*"))
+        return true;
+    if (str_has_prefix(text, "*."))
+        text = str_from(text, 2);
+    if (text.len == 0 || text.len > DOMAIN_NAME_MAX || text.at[text.len - 1] == '.')
+        return false;
+    while (text.len > 0) {
+        last = str_cut(text, '.', &text);
+        if (!is_label(last))
+            return false;
+    }
+    return last.at[0] < '0' || last.at[0] > '9';
+}
+
+static bool denies_all(const struct codec_list *deny_out)
+{
+    const struct str *entries = deny_out->items;
+
+    for (size_t i = 0; i < deny_out->count; i++)
+        if (str_is(entries[i], "0.0.0.0/0"))
+            return true;
+    return false;
+}
+
+int network_check_allow(const struct codec_list *allow_out, const struct codec_list *deny_out,
+                        struct err *err)
+{
+    const struct str *entries = allow_out->items;
+    bool has_domain = false;
+
+    if (allow_out->count > NETWORK_RULES_MAX)
+        return err_set(err, ERR_INVALID, "allowOut can have at most %d entries", NETWORK_RULES_MAX);
+    for (size_t i = 0; i < allow_out->count; i++) {
+        if (is_cidr(entries[i]))
+            continue;
+        if (!is_domain(entries[i]))
+            return err_set(err, ERR_INVALID, "invalid allowed address %.*s",
+                           STR_ARG(str_upto(entries[i], 64)));
+        has_domain = true;
+    }
+    if (has_domain && !denies_all(deny_out))
+        return err_set(err, ERR_INVALID,
+                       "When specifying allowed domains in allow out, you must include "
+                       "'ALL_TRAFFIC' in deny out to block all other traffic.");
     return 0;
 }
 

@@ -38,8 +38,8 @@ struct node_client {
     struct map by_seq;
     struct list commands;
     size_t command_count;
-    struct timer retry, list_deadline;
-    uint64_t retry_ms;
+    struct timer retry, list_deadline, compare;
+    uint64_t retry_ms, compare_ms;
 };
 
 static void connect_now(void *ctx);
@@ -105,6 +105,7 @@ static void lose(struct node_client *c, const struct err *why)
     c->channel = NULL;
     c->is_ready = false;
     timer_stop(&c->list_deadline);
+    timer_stop(&c->compare);
     ids_clear(c);
     timer_start(c->loop, &c->retry, c->retry_ms, connect_now, c);
     c->retry_ms = c->retry_ms * 2 > NODE_RETRY_MAX_MS ? NODE_RETRY_MAX_MS : c->retry_ms * 2;
@@ -163,15 +164,36 @@ static void settle(struct node_client *c)
             command_send(container_of(at, struct command, node));
 }
 
+/* The connection is there: ask for all of node's sandboxes. */
+static int ask_list(struct node_client *c, struct err *err)
+{
+    struct node_list list = {++c->next_seq};
+
+    c->list_seq = list.seq;
+    timer_start(c->loop, &c->list_deadline, NODE_LIST_MS, on_list_deadline, c);
+    return channel_send(c->channel, NODE_LIST, &list, -1, err);
+}
+
+static void on_compare(void *ctx)
+{
+    struct node_client *c = ctx;
+
+    ignore(ask_list(c, NULL)); /* if it failed, the channel reports its end or the deadline does */
+}
+
 static void on_listed(struct node_client *c)
 {
+    bool is_first = !c->is_ready;
+
     timer_stop(&c->list_deadline);
     c->list_seq = 0;
     c->is_ready = true;
     c->retry_ms = NODE_RETRY_MIN_MS;
-    settle(c);
-    c->hooks->on_list(c->ctx, &c->ids);
+    if (is_first)
+        settle(c);
+    c->hooks->on_list(c->ctx, &c->ids, is_first);
     ids_clear(c);
+    timer_start(c->loop, &c->compare, c->compare_ms, on_compare, c);
 }
 
 static void on_item(struct node_client *c, const struct node_item *item)
@@ -223,10 +245,9 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_ITEM: on_item(c, message); break;
     case NODE_DONE: on_done(c, message); break;
     case NODE_EXITED:
+        free(map_remove(&c->ids, exited->id)); /* a list that is arriving may still name it */
         if (c->is_ready)
             c->hooks->on_exited(c->ctx, exited->id, exited->reason);
-        else /* the list that is arriving may still name it */
-            free(map_remove(&c->ids, exited->id));
         break;
     case NODE_START:
     case NODE_STOP:
@@ -242,22 +263,17 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
 static void connect_now(void *ctx)
 {
     struct node_client *c = ctx;
-    struct node_list list = {++c->next_seq};
     struct err err = {0};
     auto_fd int fd = -1;
 
-    c->list_seq = list.seq;
     if (socket_connect_unix(c->path, SOCK_SEQPACKET, &fd, &err) != 0 ||
         channel_new(c->loop, take_fd(&fd), &node_protocol, on_message, on_gone, c, &c->channel,
                     &err) != 0 ||
-        channel_send(c->channel, NODE_LIST, &list, -1, &err) != 0) {
+        ask_list(c, &err) != 0)
         lose(c, &err);
-        return;
-    }
-    timer_start(c->loop, &c->list_deadline, NODE_LIST_MS, on_list_deadline, c);
 }
 
-struct node_client *node_client_new(struct loop *l, const char *path,
+struct node_client *node_client_new(struct loop *l, const char *path, uint64_t compare_ms,
                                     const struct node_client_hooks *hooks, void *ctx)
 {
     struct node_client *c = mem_zero(sizeof(*c));
@@ -266,6 +282,7 @@ struct node_client *node_client_new(struct loop *l, const char *path,
     c->path = path;
     c->hooks = hooks;
     c->ctx = ctx;
+    c->compare_ms = compare_ms;
     c->retry_ms = NODE_RETRY_MIN_MS;
     timer_start(l, &c->retry, 0, connect_now, c);
     return c;
@@ -281,6 +298,7 @@ void node_client_free(struct node_client *c)
         command_free(container_of(at, struct command, node));
     channel_free(c->channel);
     timer_stop(&c->retry);
+    timer_stop(&c->compare);
     timer_stop(&c->list_deadline);
     ids_clear(c);
     map_done(&c->ids);

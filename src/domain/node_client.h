@@ -30,8 +30,9 @@ struct node_id {
 };
 
 struct node_client_hooks {
-    /* After each connect: all ids node has, as struct node_id by its text. */
-    void (*on_list)(void *ctx, const struct map *ids);
+    /* All ids node has, as struct node_id by its text: after each connect (is_first) and every
+     * compare_ms. */
+    void (*on_list)(void *ctx, const struct map *ids, bool is_first);
     void (*on_exited)(void *ctx, struct str id, unsigned reason); /* enum exit_reason */
     void (*on_lost)(void *ctx, const struct err *why);            /* once per loss */
 };
@@ -39,7 +40,7 @@ struct node_client_hooks {
 /* err NULL: done. `id` is valid during the call. */
 typedef void node_done_fn(void *ctx, struct str id, uint64_t took_us, const struct err *err);
 
-struct node_client *node_client_new(struct loop *l, const char *path,
+struct node_client *node_client_new(struct loop *l, const char *path, uint64_t compare_ms,
                                     const struct node_client_hooks *hooks, void *ctx);
 void node_client_free(struct node_client *c); /* forgets commands without calling back */
 bool node_client_is_ready(const struct node_client *c);

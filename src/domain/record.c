@@ -32,6 +32,7 @@ static const struct codec_field sandbox_fields[] = {
     {26, "killReason", CODEC_INT32, 0, offsetof(struct sandbox_record, kill_reason)},
     {27, "user", CODEC_STRING, 0, offsetof(struct sandbox_record, user)},
     {28, "workdir", CODEC_STRING, 0, offsetof(struct sandbox_record, workdir)},
+    {29, "idleS", CODEC_INT64, 0, offsetof(struct sandbox_record, idle_s)},
 };
 /* clang-format on */
 
@@ -84,3 +85,15 @@ static const struct codec_field template_use_fields[] = {
 const struct codec_message template_use_record_message = {
     "template_use", sizeof(struct template_use_record), template_use_fields,
     COUNT_OF(template_use_fields)};
+
+/* clang-format off */
+static const struct codec_field creation_fields[] = {
+    {1, "key", CODEC_STRING, 0, offsetof(struct creation_record, key)},
+    {2, "digest", CODEC_STRING, 0, offsetof(struct creation_record, digest)},
+    {3, "sandboxId", CODEC_STRING, 0, offsetof(struct creation_record, sandbox_id)},
+    {4, "createdAtMs", CODEC_INT64, 0, offsetof(struct creation_record, created_at_ms)},
+};
+/* clang-format on */
+
+const struct codec_message creation_record_message = {"creation", sizeof(struct creation_record),
+                                                      creation_fields, COUNT_OF(creation_fields)};

@@ -24,6 +24,7 @@ struct sandbox_record {
     int32_t cpu_count, memory_mb, disk_mb;
     int32_t kill_reason; /* enum kill_reason; set while killing */
     struct str user, workdir;
+    int64_t idle_s; /* seconds without activity until the end; 0: the end is absolute (RX-01) */
 };
 
 struct team_record {
@@ -49,6 +50,14 @@ struct template_use_record {
     int64_t spawned_at_ms; /* the last of them */
 };
 
+struct creation_record {
+    struct str key;    /* "<team id>/<SHA-256 of the Idempotency-Key>" */
+    struct str digest; /* SHA-256 of the parameters, in hex */
+    struct str sandbox_id;
+    int64_t created_at_ms;
+};
+
+extern const struct codec_message creation_record_message;
 extern const struct codec_message sandbox_record_message;
 extern const struct codec_message team_record_message;
 extern const struct codec_message key_record_message;

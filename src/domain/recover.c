@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records and guests, compared: at start, and each time node has been away. Called by domain.c and
- * node_client.c. Every repair has a reason in the event log. */
+/* Records and guests, compared: at start, each time node has been away, and now and then. Called by
+ * domain.c and node_client.c. Every repair has a reason in the event log.
+ *
+ * A comparison while commands run is exact, because node answers in order: what it listed has not
+ * been stopped for us yet, and what it did not list has not been started for us yet. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/quota.h"
 #include "domain/sandbox_index.h"
+
+enum {
+    RECOVER_IDLE_MS = 10 * 1000, /* twice the pause between two reports of edge about one stream */
+};
 
 struct load {
     struct domain *domain;
@@ -32,6 +40,9 @@ static bool on_row(void *ctx, struct str key, struct str value)
         return false;
     }
     quota_force(s);
+    /* Nobody counted what went to it while this process was away. */
+    if (s->r.idle_s > 0 && s->r.end_at_ms < clock_wall_ms() + RECOVER_IDLE_MS)
+        s->r.end_at_ms = clock_wall_ms() + RECOVER_IDLE_MS;
     deadline_set(s);
     sandbox_index_set(s);
     return true;
@@ -84,12 +95,17 @@ static size_t stop_orphans(struct domain *d, const struct map *ids)
     return count;
 }
 
-void recover_list(void *ctx, const struct map *ids)
+void recover_list(void *ctx, const struct map *ids, bool is_first)
 {
     struct domain *d = ctx;
     size_t lost = drop_lost(d, ids), orphans = stop_orphans(d, ids);
     char text[120];
 
+    d->counters.compared++;
+    d->counters.lost += lost;
+    d->counters.orphaned += orphans;
+    if (!is_first && lost + orphans == 0)
+        return;
     snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu", ids->count, lost, orphans);
     event_emit(d, (struct event){.kind = EVENT_NODE_READY, .detail = text});
 }

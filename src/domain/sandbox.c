@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "domain/creation.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/quota.h"
@@ -29,6 +30,7 @@ int sandbox_new(struct domain *d, struct str record, struct sandbox **out, struc
     s->domain = d;
     s->state = (enum sandbox_state)s->r.state;
     s->end_stored_ms = s->r.end_at_ms;
+    s->idle_stored_s = s->r.idle_s;
     s->kill_reason = (enum kill_reason)s->r.kill_reason;
     map_put(&d->sandboxes, s->r.id, s);
     *out = s;
@@ -60,6 +62,9 @@ void sandbox_free(struct sandbox *s)
     heap_remove(&s->domain->deadlines, &s->deadline);
     timer_stop(&s->kill_timer);
     quota_give_back(s);
+    creation_drop(s->domain, s->creation);
+    egress_release(s->egress);
+    egress_release(s->egress_stored);
     map_remove(&s->domain->sandboxes, s->r.id);
     arena_done(&s->mem);
     free(s);
@@ -123,6 +128,12 @@ int sandbox_save(struct sandbox *s, enum sandbox_state state, struct err *err)
         result = err_set(err, ERR_LIMIT, "sandbox record too large");
     buf_done(&bytes);
     return result;
+}
+
+void sandbox_restore(struct sandbox *s)
+{
+    if (sandbox_save(s, s->state, NULL) == 0)
+        store_commit(s->domain->store, NULL, NULL);
 }
 
 struct op *op_new(struct domain *d, struct str id, sandbox_done_fn *fn, void *ctx)

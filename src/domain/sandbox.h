@@ -24,12 +24,17 @@ struct sandbox {
     struct team *team; /* NULL: a guest without a record, being killed */
     enum sandbox_state state;
     int64_t end_stored_ms; /* the end that is durable: the one to show (CL-11) */
+    int64_t idle_stored_s; /* the same for r.idle_s */
+    /* Owners of r.deny_out once it was changed: in force, and durable. NULL: still as created. */
+    struct egress *egress, *egress_stored;
     struct heap_node deadline;
-    bool has_slot;       /* holds one of its team's quota */
-    bool is_indexed;     /* in team->sandboxes */
-    struct list waiters; /* struct op: they wait for the kill */
-    struct op *creator;  /* waits for the start */
-    uint64_t start_us;   /* how long node took */
+    bool has_slot;        /* holds one of its team's quota */
+    bool is_indexed;      /* in team->sandboxes */
+    struct list waiters;  /* struct op: they wait for the kill */
+    struct list creators; /* struct op: they wait for the start */
+    /* While starting: what its Idempotency-Key will be remembered by. NULL: had none. */
+    struct creation *creation;
+    uint64_t start_us; /* how long node took */
     enum kill_reason kill_reason;
     unsigned kill_tries;
     uint64_t kill_since_ms;
@@ -44,9 +49,11 @@ struct sandbox_params {
     struct str template_ref; /* id, alias, name, namespace/name, with :tag */
     int64_t timeout_s;
     bool is_secure, is_private, is_offline;
+    bool is_idle; /* the timeout counts from the last activity (RX-01) */
     struct str mask_host;
     struct codec_list deny_out; /* of struct str: addresses and CIDRs, checked */
     struct codec_list metadata, env;
+    struct str repeat_key; /* Idempotency-Key, checked; empty: none. See creation.h */
 };
 
 /* By id, of that team and visible (running or paused); else NULL. */
@@ -56,7 +63,11 @@ const struct sandbox *sandbox_any(const struct domain *d, struct str id);
 
 /* -1: refused at once, nothing was done (ERR_INVALID, ERR_NOT_FOUND, ERR_LIMIT). Otherwise `fn` is
  * called; its errors are failures to place or to store, and everything has been undone. A caller
- * who goes away loses nothing: the sandbox lives until its timeout. */
+ * who goes away loses nothing: the sandbox lives until its timeout.
+ *
+ * With a repeat_key that has made a sandbox for this team before: the same parameters give that
+ * sandbox again (`fn` may be called before this returns; a create that is still running is joined),
+ * others are ERR_CONFLICT, and ERR_EXISTS says that the sandbox has ended since. */
 must_check int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_done_fn *fn,
                               void *ctx, struct err *err);
 
@@ -78,6 +89,21 @@ struct end_change {
  * there is nothing to store). */
 must_check int sandbox_set_end(struct domain *d, const struct team *team, struct str id,
                                const struct end_change *change, struct err *err);
+
+/* A request went to it: in idle mode its end moves to now + idle_s, never back and never beyond the
+ * longest life (RX-01, CL-17). Unknown ids and absolute ends are ignored. */
+void sandbox_active(struct domain *d, struct str id);
+
+struct network_change {
+    bool is_offline;
+    struct codec_list deny_out; /* of struct str, checked; copied */
+    sandbox_done_fn *fn;
+    void *ctx;
+};
+
+/* Replaces its egress rules. ERR_NOT_FOUND, ERR_CONFLICT when it is not running. */
+must_check int sandbox_set_network(struct domain *d, const struct team *team, struct str id,
+                                   const struct network_change *change, struct err *err);
 
 /* Reason "request". Joins a kill that is under way. `fn` is called once the guest is gone and the
  * record too. */

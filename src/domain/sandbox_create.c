@@ -6,6 +6,7 @@
  * worth a disk write that the commit of "running" would have to wait for. */
 #include "base/clock.h"
 #include "base/id.h"
+#include "domain/creation.h"
 #include "domain/domain_internal.h"
 #include "domain/guest_init.h"
 #include "domain/quota.h"
@@ -13,6 +14,7 @@
 #include "domain/template_use.h"
 
 enum {
+    ID_TRIES = 5,         /* an id that is taken is never given out again (AC-11) */
     INIT_MAX = 150 << 10, /* fits one packet to node with the rest of the command */
 };
 
@@ -45,13 +47,21 @@ int sandbox_check_timeout(const struct domain *d, const struct team *team, int64
     return 0;
 }
 
-static void fill(struct sandbox_record *r, const struct sandbox_params *p, const struct template *t,
-                 struct names *n)
+static void choose_names(const struct domain *d, struct names *n)
 {
-    id_sandbox(n->id);
+    for (int i = 0; i < ID_TRIES; i++) {
+        id_sandbox(n->id);
+        if (sandbox_find(d, str_of(n->id)) == NULL)
+            break;
+    }
     id_token(n->access_token);
     id_token(n->control_token);
     id_token(n->traffic_token);
+}
+
+static void fill(struct sandbox_record *r, const struct sandbox_params *p, const struct template *t,
+                 struct names *n)
+{
     *r = (struct sandbox_record){
         .id = str_of(n->id),
         .team_id = p->team->r.id,
@@ -62,6 +72,7 @@ static void fill(struct sandbox_record *r, const struct sandbox_params *p, const
         .state = SANDBOX_STARTING,
         .created_at_ms = clock_wall_ms(),
         .timeout_s = p->timeout_s,
+        .idle_s = p->is_idle ? p->timeout_s : 0,
         .access_token = str_of(n->access_token),
         .control_token = str_of(n->control_token),
         .traffic_token = p->is_private ? str_of(n->traffic_token) : (struct str){0},
@@ -91,6 +102,7 @@ static int make(struct domain *d, const struct sandbox_params *p, const struct t
 
     if (d->sandboxes.count >= DOMAIN_SANDBOXES_MAX)
         return err_set(err, ERR_LIMIT, "too many sandboxes");
+    choose_names(d, &names);
     fill(&r, p, t, &names);
     buf_init(&bytes, STORE_VALUE_MAX);
     proto_encode(&sandbox_record_message, &r, &bytes);
@@ -102,27 +114,36 @@ static int make(struct domain *d, const struct sandbox_params *p, const struct t
     return result;
 }
 
+static void answer_creators(struct sandbox *s, const struct sandbox *result, const struct err *err)
+{
+    struct list_node *at;
+
+    while ((at = list_pop(&s->creators)) != NULL)
+        op_end(container_of(at, struct op, node), result, err);
+}
+
 void sandbox_start_failed(struct sandbox *s, const struct err *why)
 {
-    struct op *creator = s->creator;
+    struct list_node *at;
 
+    s->domain->counters.create_failed++;
+    creation_drop(s->domain, take_ptr(&s->creation)); /* a repetition tries again */
     event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_CREATE_FAILED,
                                          .subject = s->r.id,
                                          .team_id = s->r.team_id,
                                          .detail = why->text});
-    if (creator != NULL && !node_client_is_ready(s->domain->node)) {
-        s->creator = NULL; /* nobody knows when the remains can be removed */
-        op_end(creator, NULL, why);
-    } else if (creator != NULL) {
-        creator->err = *why; /* answered when the remains are gone */
-    }
+    /* Answered when the remains are gone; without node nobody knows when that will be. */
+    if (!node_client_is_ready(s->domain->node))
+        answer_creators(s, NULL, why);
+    for (at = list_first(&s->creators); at != NULL; at = list_next(&s->creators, at))
+        container_of(at, struct op, node)->err = *why;
     sandbox_end(s, KILL_ORPHANED);
 }
 
 /* The record "running" is durable: only now does the sandbox exist for anybody. */
 static void on_stored(void *ctx, const struct err *err)
 {
-    struct op *commit = ctx, *creator;
+    struct op *commit = ctx;
     struct sandbox *s = sandbox_find(commit->domain, str_of(commit->id));
 
     op_end(commit, NULL, NULL);
@@ -134,15 +155,16 @@ static void on_stored(void *ctx, const struct err *err)
         return;
     }
     s->end_stored_ms = s->r.end_at_ms;
+    s->idle_stored_s = s->r.idle_s;
+    if (s->creation != NULL)
+        creation_keep(s->domain, take_ptr(&s->creation));
+    s->domain->counters.created++;
     sandbox_move(s, SANDBOX_RUNNING);
     event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_CREATED,
                                          .subject = s->r.id,
                                          .team_id = s->r.team_id,
                                          .took_us = s->start_us});
-    creator = s->creator;
-    s->creator = NULL;
-    if (creator != NULL)
-        op_end(creator, s, NULL);
+    answer_creators(s, s, NULL);
 }
 
 static void on_started(void *ctx, struct str id, uint64_t took_us, const struct err *err)
@@ -161,7 +183,8 @@ static void on_started(void *ctx, struct str id, uint64_t took_us, const struct 
     s->r.started_at_ms = clock_wall_ms();
     s->r.end_at_ms = s->r.started_at_ms + s->r.timeout_s * 1000;
     if (sandbox_save(s, SANDBOX_RUNNING, &why) != 0 ||
-        template_use_add(d, s->r.template_id, s->r.started_at_ms, &why) != 0) {
+        template_use_add(d, s->r.template_id, s->r.started_at_ms, &why) != 0 ||
+        (s->creation != NULL && creation_save(d, s->creation, &why) != 0)) {
         sandbox_start_failed(s, &why);
         return;
     }
@@ -196,8 +219,41 @@ static int start_guest(struct sandbox *s, const struct template *t, struct err *
     return result;
 }
 
-int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_done_fn *fn, void *ctx,
-                   struct err *err)
+static void wait_for_start(struct sandbox *s, sandbox_done_fn *fn, void *ctx)
+{
+    struct op *op = op_new(s->domain, s->r.id, fn, ctx);
+
+    list_remove(&op->node);
+    list_push(&s->creators, &op->node);
+}
+
+/* The same request again: what it made before, as it is now. */
+static int repeat(struct domain *d, const struct creation *made, const struct creation_ask *ask,
+                  sandbox_done_fn *fn, void *ctx, struct err *err)
+{
+    struct sandbox *s = sandbox_find(d, made->r.sandbox_id);
+
+    if (!str_is(made->r.digest, ask->digest))
+        return err_set(err, ERR_CONFLICT,
+                       "This Idempotency-Key was used with other parameters, for sandbox \"%.*s\"",
+                       STR_ARG(made->r.sandbox_id));
+    if (s != NULL && s->state == SANDBOX_STARTING) {
+        d->counters.create_repeated++;
+        wait_for_start(s, fn, ctx);
+        return 0;
+    }
+    if (s == NULL || !sandbox_is_shown(s, clock_wall_ms()))
+        return err_set(err, ERR_EXISTS,
+                       "Sandbox \"%.*s\", which this Idempotency-Key created, has ended",
+                       STR_ARG(made->r.sandbox_id));
+    d->counters.create_repeated++;
+    fn(ctx, s, NULL);
+    return 0;
+}
+
+/* `ask` NULL: nothing will be remembered. */
+static int create(struct domain *d, const struct sandbox_params *p, const struct creation_ask *ask,
+                  struct sandbox **out, struct err *err)
 {
     const struct template *t;
     struct sandbox *s;
@@ -215,6 +271,28 @@ int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_don
         sandbox_end(s, KILL_ORPHANED); /* the command has left */
         return -1;
     }
-    s->creator = op_new(d, s->r.id, fn, ctx);
+    if (ask != NULL)
+        s->creation = creation_new(d, ask, s->r.id);
+    *out = s;
+    return 0;
+}
+
+int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_done_fn *fn, void *ctx,
+                   struct err *err)
+{
+    bool may_repeat = p->repeat_key.len > 0;
+    struct creation_ask ask = {0};
+    const struct creation *made;
+    struct sandbox *s;
+
+    if (may_repeat) {
+        creation_ask(p, &ask);
+        made = creation_find(d, str_of(ask.key));
+        if (made != NULL)
+            return repeat(d, made, &ask, fn, ctx, err);
+    }
+    if (create(d, p, may_repeat ? &ask : NULL, &s, err) != 0)
+        return -1;
+    wait_for_start(s, fn, ctx);
     return 0;
 }

@@ -19,13 +19,14 @@ static void kill_try(void *ctx);
 static void answer(struct sandbox *s, const struct err *err)
 {
     struct list_node *at;
-    struct op *creator = s->creator;
 
     while ((at = list_pop(&s->waiters)) != NULL)
         op_end(container_of(at, struct op, node), NULL, err);
-    s->creator = NULL;
-    if (creator != NULL)
+    while ((at = list_pop(&s->creators)) != NULL) {
+        struct op *creator = container_of(at, struct op, node);
+
         op_end(creator, NULL, &creator->err);
+    }
 }
 
 static void emit(struct sandbox *s, enum event_kind kind, const char *detail)
@@ -41,8 +42,10 @@ static void finish(struct sandbox *s)
 {
     sandbox_move(s, SANDBOX_KILLED);
     quota_give_back(s);
-    if (s->r.started_at_ms > 0 || s->team == NULL)
+    if (s->r.started_at_ms > 0 || s->team == NULL) {
+        s->domain->counters.killed[s->kill_reason]++;
         emit(s, EVENT_SANDBOX_KILLED, NULL);
+    }
     answer(s, NULL);
     sandbox_free(s);
 }
@@ -52,6 +55,7 @@ static void again(struct sandbox *s, const struct err *why)
     uint64_t delay = KILL_RETRY_MAX_MS;
 
     s->kill_tries++;
+    s->domain->counters.kills_failed++;
     emit(s, EVENT_SANDBOX_KILL_FAILED, why->text);
     if (s->kill_tries == 1 && s->team != NULL) {
         /* It takes longer, so a restart must go on with it. If this fails too, the end of its time
@@ -59,8 +63,10 @@ static void again(struct sandbox *s, const struct err *why)
         ignore(sandbox_save(s, SANDBOX_KILLING, NULL));
         store_commit(s->domain->store, NULL, NULL);
     }
-    if (s->kill_tries == KILL_ALARM_AFTER)
+    if (s->kill_tries == KILL_ALARM_AFTER) {
+        s->domain->counters.kill_alarms++;
         emit(s, EVENT_SANDBOX_KILL_ALARM, why->text);
+    }
     if (s->kill_tries >= KILL_ALARM_AFTER ||
         loop_now_ms(s->domain->loop) - s->kill_since_ms >= KILL_WAIT_MS)
         answer(s, why);

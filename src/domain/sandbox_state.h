@@ -54,6 +54,7 @@ enum kill_reason {
     KILL_OOM,
     KILL_DISK,
     KILL_EXITED, /* its first process ended, or the node no longer has it */
+    KILL_REASON_COUNT,
 };
 
 const char *kill_reason_name(enum kill_reason reason);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Moving the end of a sandbox: set_timeout, refresh and connect. Called by api/sandboxes.c.
+/* Moving the end of a sandbox: set_timeout, refresh, connect and activity. Called by
+ * api/sandboxes.c and api/feed.c.
  *
  * The new end is in force at once (one thread: calls linearise, the index moves in the same step)
  * and shown once it is durable. When the store fails, the end goes back to what is stored. */
@@ -8,22 +9,35 @@
 #include "domain/domain_internal.h"
 #include "domain/sandbox.h"
 
+enum {
+    ACTIVE_STEP_MS = 1000, /* activity that moves the end by less is not worth a record */
+};
+
+static void tell(const struct op *op, const struct err *err)
+{
+    if (err != NULL)
+        event_emit(op->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
+    else if (!op->is_quiet)
+        event_emit(op->domain,
+                   (struct event){.kind = EVENT_SANDBOX_UPDATED, .subject = str_of(op->id)});
+}
+
 static void on_stored(void *ctx, const struct err *err)
 {
     struct op *op = ctx;
     struct sandbox *s = sandbox_find(op->domain, str_of(op->id));
 
-    if (s != NULL && err == NULL)
+    if (s != NULL && err == NULL) {
         s->end_stored_ms = op->end_ms;
+        s->idle_stored_s = op->idle_s;
+    }
     if (s != NULL && err != NULL && s->r.end_at_ms == op->end_ms) {
         s->r.end_at_ms = s->end_stored_ms;
+        s->r.idle_s = s->idle_stored_s;
         deadline_set(s);
+        sandbox_restore(s);
     }
-    if (err != NULL)
-        event_emit(op->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
-    else
-        event_emit(op->domain,
-                   (struct event){.kind = EVENT_SANDBOX_UPDATED, .subject = str_of(op->id)});
+    tell(op, err);
     if (s != NULL && !sandbox_is_shown(s, clock_wall_ms()))
         s = NULL;
     op_end(op, s, err);
@@ -39,6 +53,18 @@ static int check(const struct domain *d, const struct team *team, const struct e
     return sandbox_check_timeout(d, team, change->seconds, err);
 }
 
+struct sandbox *sandbox_require_running(const struct domain *d, const struct team *team,
+                                        struct str id, struct err *err)
+{
+    struct sandbox *s = sandbox_require(d, team, id, err);
+
+    if (s == NULL || sandbox_state_row(s->state)->shown == SANDBOX_PUBLIC_RUNNING)
+        return s;
+    err_set(err, ERR_CONFLICT, "Sandbox \"%.*s\" is %s", STR_ARG(s->r.id),
+            sandbox_state_row(s->state)->name);
+    return NULL;
+}
+
 static struct sandbox *find(const struct domain *d, const struct team *team, struct str id,
                             const struct end_change *change, struct err *err)
 {
@@ -49,44 +75,80 @@ static struct sandbox *find(const struct domain *d, const struct team *team, str
         err_set(err, ERR_CONFLICT, "Sandbox \"%.*s\" is being killed", STR_ARG(s->r.id));
         return NULL;
     }
-    s = sandbox_require(d, team, id, err);
-    if (s == NULL || sandbox_state_row(s->state)->shown == SANDBOX_PUBLIC_RUNNING)
-        return s;
-    err_set(err, ERR_CONFLICT, "Sandbox \"%.*s\" is %s", STR_ARG(s->r.id),
-            sandbox_state_row(s->state)->name);
-    return NULL;
+    return sandbox_require_running(d, team, id, err);
+}
+
+/* The longest life counts from the start, whatever was asked since (RX-03). */
+static int64_t cap(const struct sandbox *s, int64_t end_ms)
+{
+    int64_t last = s->r.started_at_ms + (int64_t)team_timeout_max_s(s->domain, s->team) * 1000;
+
+    return end_ms < last ? end_ms : last;
+}
+
+/* In force and queued, or nothing happened. */
+static int move(struct sandbox *s, int64_t end_ms, int64_t idle_s, struct err *err)
+{
+    int64_t end_was = s->r.end_at_ms, idle_was = s->r.idle_s;
+
+    s->r.end_at_ms = end_ms;
+    s->r.idle_s = idle_s;
+    if (sandbox_save(s, s->state, err) != 0) {
+        s->r.end_at_ms = end_was;
+        s->r.idle_s = idle_was;
+        return -1;
+    }
+    deadline_set(s);
+    return 0;
+}
+
+static struct op *commit(struct sandbox *s, sandbox_done_fn *fn, void *ctx)
+{
+    struct op *op = op_new(s->domain, s->r.id, fn, ctx);
+
+    op->end_ms = s->r.end_at_ms;
+    op->idle_s = s->r.idle_s;
+    store_commit(s->domain->store, on_stored, op);
+    return op;
 }
 
 int sandbox_set_end(struct domain *d, const struct team *team, struct str id,
                     const struct end_change *change, struct err *err)
 {
-    int64_t now = clock_wall_ms(), was, end, cap;
+    int64_t now = clock_wall_ms(), end, idle_s;
     struct sandbox *s;
-    struct op *op;
 
     if (check(d, team, change, err) != 0 || (s = find(d, team, id, change, err)) == NULL)
         return -1;
-    was = s->r.end_at_ms;
-    end = now + change->seconds * 1000;
-    cap = s->r.started_at_ms + (int64_t)team_timeout_max_s(d, team) * 1000;
-    if (end > cap)
-        end = cap;
-    if (change->rule != END_SET && end <= was) {
-        end = was;
-        if (was == s->end_stored_ms) {
+    end = cap(s, now + change->seconds * 1000);
+    idle_s = s->r.idle_s;
+    if (change->rule == END_SET && idle_s > 0 && change->seconds > 0)
+        idle_s = change->seconds; /* CL-02: the new timeout is the one that activity renews */
+    if (change->rule != END_SET && end <= s->r.end_at_ms) {
+        end = s->r.end_at_ms;
+        if (end == s->end_stored_ms) {
             change->fn(change->ctx, s, NULL); /* nothing to store */
             return 0;
         }
     }
-    s->r.end_at_ms = end;
     s->r.refreshed_at_ms = now;
-    if (sandbox_save(s, s->state, err) != 0) {
-        s->r.end_at_ms = was;
+    if (move(s, end, idle_s, err) != 0)
         return -1;
-    }
-    deadline_set(s);
-    op = op_new(d, s->r.id, change->fn, change->ctx);
-    op->end_ms = end;
-    store_commit(d->store, on_stored, op);
+    ignore(commit(s, change->fn, change->ctx) == NULL); /* never is */
     return 0;
+}
+
+void sandbox_active(struct domain *d, struct str id)
+{
+    int64_t now = clock_wall_ms(), end;
+    struct sandbox *s = sandbox_find(d, id);
+
+    if (s == NULL || s->r.idle_s == 0 || !sandbox_is_shown(s, now) ||
+        sandbox_state_row(s->state)->shown != SANDBOX_PUBLIC_RUNNING)
+        return;
+    end = cap(s, now + s->r.idle_s * 1000);
+    if (end < s->r.end_at_ms + ACTIVE_STEP_MS || move(s, end, s->r.idle_s, NULL) != 0)
+        return; /* a store that is too busy now is asked again by the next report */
+    d->counters.activities++;
+    commit(s, NULL, NULL)->is_quiet = true;
 }

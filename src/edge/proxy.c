@@ -31,6 +31,10 @@ void proxy_end(struct proxy *p)
     routes_forget(&p->route_wait);
     dial_forget(&p->dial);
     timer_stop(&p->pause);
+    if (timer_running(&p->active)) {
+        timer_stop(&p->active);
+        routes_active(&w->routes, p->target.id); /* idle time starts now */
+    }
     if (p->conn != NULL)
         http_conn_free(p->conn);
     list_remove(&p->node);
@@ -132,6 +136,15 @@ static bool check_token(struct proxy *p, const struct route_entry *route)
     return true;
 }
 
+/* A stream of an hour is an hour of activity. */
+static void report_active(void *ctx)
+{
+    struct proxy *p = ctx;
+
+    routes_active(&p->worker->routes, p->target.id);
+    timer_start(p->worker->loop, &p->active, PROXY_ACTIVE_MS, report_active, p);
+}
+
 static void with_route(struct proxy *p, const struct route_entry *route)
 {
     if (!check_token(p, route))
@@ -144,6 +157,8 @@ static void with_route(struct proxy *p, const struct route_entry *route)
         proxy_page(p, PAGE_NOT_FOUND); /* paused, and nothing resumes it from here yet */
         return;
     }
+    if (route->is_idle)
+        report_active(p);
     if (route->mask_host.len > 0 && p->target.port != ENVD_PORT)
         p->mask_host = forward_mask(exchange_arena(p->x), route->mask_host, p->target.port);
     upstream_connect(p);

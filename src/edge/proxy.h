@@ -14,6 +14,7 @@ enum {
     PROXY_API_STEP_MS = 50,   /* api's backlog is full or its socket is not there yet */
     PROXY_API_WAIT_MS = 3000,
     PROXY_API_ANSWER_MS = 120000, /* without a head behind the last byte of the request: 504 */
+    PROXY_ACTIVE_MS = 5000,       /* between two reports about one long request */
     PROXY_SPARE_MAX = 256,
 };
 
@@ -28,7 +29,8 @@ struct proxy {
     struct str mask_host; /* in the exchange's arena */
     struct route_wait route_wait;
     struct dial dial;
-    struct timer pause; /* before the next dial; then until api's answer */
+    struct timer active; /* idle mode: until the next report that it still runs */
+    struct timer pause;  /* before the next dial; then until api's answer */
     uint64_t started_ms;
     unsigned dials;
     bool is_pooled;         /* conn has served before: its peer may have closed it meanwhile */

@@ -32,6 +32,7 @@ static struct route_entry *entry_put(struct routes *r, const struct route *in)
     e = mem_zero(sizeof *e + in->id.len + in->traffic_token.len + in->mask_host.len);
     at = e->text;
     e->state = in->state;
+    e->is_idle = in->is_idle;
     e->generation = r->generation;
     e->id = keep(&at, in->id);
     e->traffic_token = keep(&at, in->traffic_token);
@@ -182,6 +183,18 @@ void routes_ask(struct routes *r, struct route_wait *w, const char *id, route_fn
     r->waiting_count++;
     if (!is_full)
         send_lookup(r, id);
+}
+
+void routes_active(struct routes *r, const char *id)
+{
+    struct route_entry *e = map_get(&r->by_id, str_of(id));
+    struct route_lookup report = {.id = str_of(id)};
+    uint64_t now = loop_now_ms(r->loop);
+
+    if (e == NULL || !e->is_idle || (e->active_ms != 0 && now - e->active_ms < ROUTE_ACTIVE_MS))
+        return;
+    if (link_send(&r->link, ROUTE_ACTIVE, &report))
+        e->active_ms = now; /* otherwise the next one tries again */
 }
 
 void routes_drop(struct routes *r, const char *id)

@@ -14,6 +14,7 @@ enum {
     ROUTES_MAX = 65536,       /* cached; the least recently used leaves first */
     ROUTE_WAITERS_MAX = 4096, /* requests waiting for an answer */
     ROUTE_WAIT_MS = 5000,     /* then 503 */
+    ROUTE_ACTIVE_MS = 1000,   /* between two reports of activity about one sandbox */
     ROUTE_TOKEN_MAX = 256,    /* longer tokens and masks make a route unusable */
 };
 
@@ -21,6 +22,8 @@ struct route_entry {
     struct list_node node;                   /* by use */
     uint32_t state;                          /* enum route_state */
     uint64_t generation;                     /* of the link that told us */
+    uint64_t active_ms;                      /* last report of activity; 0: none */
+    bool is_idle;                            /* activity is to be reported */
     struct str id, traffic_token, mask_host; /* in `text` */
     char text[];
 };
@@ -64,6 +67,8 @@ const struct route_entry *routes_get(struct routes *r, const char *id);
 /* Ask api; fn is called once, from the loop. */
 void routes_ask(struct routes *r, struct route_wait *w, const char *id, route_fn *fn, void *ctx);
 void routes_forget(struct route_wait *w); /* stop waiting; harmless when not */
+/* A request runs in it: tell api if it wants to know and was not told just now. */
+void routes_active(struct routes *r, const char *id);
 /* node says that it does not have this sandbox. */
 void routes_drop(struct routes *r, const char *id);
 

@@ -16,6 +16,7 @@ static const struct codec_field route_fields[] = {
     {3, "state",        CODEC_UINT32, 0, offsetof(struct route, state)        },
     {4, "trafficToken", CODEC_STRING, 0, offsetof(struct route, traffic_token)},
     {5, "maskHost",     CODEC_STRING, 0, offsetof(struct route, mask_host)    },
+    {6, "isIdle",       CODEC_BOOL,   0, offsetof(struct route, is_idle)      },
 };
 static const struct codec_message route_message = {"Route", sizeof(struct route), route_fields,
                                                    COUNT_OF(route_fields)};
@@ -23,7 +24,7 @@ static const struct codec_message route_message = {"Route", sizeof(struct route)
 static const struct codec_message *const route_table[ROUTE_MESSAGE_COUNT] = {
     [ROUTE_LOOKUP] = &lookup_message,  [ROUTE_FOUND] = &route_message,
     [ROUTE_MISSING] = &lookup_message, [ROUTE_PUT] = &route_message,
-    [ROUTE_GONE] = &lookup_message,
+    [ROUTE_GONE] = &lookup_message,    [ROUTE_ACTIVE] = &lookup_message,
 };
 
 const struct channel_protocol route_protocol = {route_table, ROUTE_MESSAGE_COUNT};

@@ -15,6 +15,7 @@ enum route_message {
     ROUTE_MISSING,    /* struct route_lookup: answer, no such sandbox */
     ROUTE_PUT,        /* struct route: push, seq 0 */
     ROUTE_GONE,       /* struct route_lookup: push, seq 0 */
+    ROUTE_ACTIVE,     /* struct route_lookup: edge -> api, requests run in an idle-mode sandbox */
     ROUTE_MESSAGE_COUNT,
 };
 
@@ -35,6 +36,7 @@ struct route {
     uint32_t state;
     struct str traffic_token; /* empty: every port is public */
     struct str mask_host;     /* empty: Host is passed as it came */
+    bool is_idle;             /* its end waits for activity: report it */
 };
 
 extern const struct channel_protocol route_protocol;

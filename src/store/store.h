@@ -22,6 +22,7 @@ enum store_kind {
     STORE_TEMPLATE,
     STORE_EVENT, /* key: sortable time and sequence */
     STORE_SETTING,
+    STORE_CREATION, /* key: team and SHA-256 of an Idempotency-Key */
 };
 
 enum {

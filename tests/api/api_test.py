@@ -290,7 +290,6 @@ def unimplemented(s):
             ("POST", f"/sandboxes/{sandbox}/resume", "/sandboxes/:id/resume"),
             ("POST", f"/sandboxes/{sandbox}/fork", "/sandboxes/:id/fork"),
             ("POST", f"/sandboxes/{sandbox}/snapshots", "/sandboxes/:id/snapshots"),
-            ("PUT", f"/sandboxes/{sandbox}/network", "/sandboxes/:id/network"),
             ("POST", "/v3/templates", "/v3/templates"),
             ("DELETE", "/templates/team%2Fname%3Atag", "/templates/:id")):
         s.api.refused(method, path, {} if method != "GET" else None, 501,
@@ -512,8 +511,12 @@ CREATE_ROWS = [
      "Network transform rules are not available for your team."),
     (b'{"templateID":"base","network":{"egressProxy":{"address":"a:1"}}}', 400,
      "Egress proxy (network.egressProxy) is not enabled for this team."),
-    (b'{"templateID":"base","network":{"allowOut":["a.com"]}}', 501,
+    (b'{"templateID":"base","network":{"allowOut":["1.1.1.1"]}}', 501,
      "network.allowOut is not implemented yet"),
+    (b'{"templateID":"base","network":{"allowOut":["a.com"]}}', 400,
+     "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out to "
+     "block all other traffic."),
+    (b'{"templateID":"base","network":{"allowOut":["a b"]}}', 400, "invalid allowed address a b"),
     (b'{"templateID":"base","network":{"httpsPorts":[443]}}', 501,
      "network.httpsPorts is not implemented yet"),
     (b'{"templateID":"base","network":{"denyOut":["a.com"]}}', 400, "invalid denied CIDR a.com"),

@@ -52,8 +52,8 @@ static void many_sandboxes_cost_no_scan(void)
     for (unsigned i = 0; i < 10000; i++)
         ignore(domain_help_sandbox(&h, i, now, now + 3600000 + i) == NULL);
     domain_help_run(&h, 500);
-    CHECK(h.domain->deadline_wakes <= 1);
-    CHECK(h.domain->deadline_visits == 0);
+    CHECK(h.domain->counters.sweeper_wakes <= 1);
+    CHECK(h.domain->counters.sweeper_visits == 0);
     domain_help_close(&h);
 }
 
@@ -71,8 +71,8 @@ static void many_ends_at_once_are_taken_in_batches(void)
     while ((s = map_next(&h.domain->sandboxes, &cursor)) != NULL)
         ended += s->state == SANDBOX_KILLING;
     CHECK(ended == 1000);
-    CHECK(h.domain->deadline_visits == 1000);
-    CHECK(h.domain->deadline_wakes >= 1000 / DEADLINE_BATCH);
+    CHECK(h.domain->counters.sweeper_visits == 1000);
+    CHECK(h.domain->counters.sweeper_wakes >= 1000 / DEADLINE_BATCH);
     domain_help_close(&h);
 }
 

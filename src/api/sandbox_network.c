@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PUT /sandboxes/{id}/network, and the checks it shares with create. Called by the gate. */
+#include "api/sandbox_network.h"
+
+#include "api/call.h"
+#include "api/errors.h"
+#include "api/fields.h"
+#include "domain/network.h"
+
+bool is_empty_json(struct str raw)
+{
+    for (size_t i = 0; i < raw.len; i++)
+        if (strchr("{}[] \t\r\n", raw.at[i]) == NULL)
+            return str_is(str_trim(raw), "null");
+    return true;
+}
+
+int egress_check(const struct egress_ask *ask, struct err *err)
+{
+    if (!is_empty_json(ask->rules))
+        return err_set(err, ERR_INVALID,
+                       "Network transform rules are not available for your team.");
+    if (!is_empty_json(ask->egress_proxy))
+        return err_set(err, ERR_INVALID,
+                       "Egress proxy (network.egressProxy) is not enabled for this team.");
+    if (network_check_deny(ask->deny_out, err) != 0 ||
+        network_check_allow(ask->allow_out, ask->deny_out, err) != 0)
+        return -1;
+    if (ask->allow_out->count > 0)
+        return err_set(err, ERR_UNSUPPORTED, "network.allowOut is not implemented yet");
+    return 0;
+}
+
+static void on_changed(void *ctx, const struct sandbox *s, const struct err *err)
+{
+    struct call *c = ctx;
+
+    ignore(s == NULL); /* it may have ended since the rules were stored */
+    if (err == NULL)
+        call_reply_empty(c, 204);
+    else
+        call_error(c, error_status(err->kind), NULL, "Error updating sandbox network config: %s",
+                   err->text);
+}
+
+/* Replaces all rules: what is absent is cleared (wire.md 2.8). */
+void sandbox_network_put(struct call *c)
+{
+    struct network_update_body body = {0};
+    struct network_change change = {.fn = on_changed, .ctx = c};
+    struct egress_ask ask = {&body.allow_out, &body.deny_out};
+    struct err err = {0};
+    struct str id;
+
+    if (call_sandbox_id(c, &id) != 0 || call_body(c, &network_update_message, true, &body) != 0)
+        return;
+    ask.rules = body.rules;
+    ask.egress_proxy = body.egress_proxy;
+    change.is_offline = body.has_allow_internet && !body.allow_internet;
+    change.deny_out = body.deny_out;
+    if (egress_check(&ask, &err) != 0 ||
+        sandbox_set_network(c->api->domain, c->team, id, &change, &err) != 0)
+        call_fail(c, &err);
+}

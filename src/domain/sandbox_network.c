@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changing a sandbox's egress rules. Called by api/sandbox_network.c.
+ *
+ * Like the end of a sandbox (sandbox_time.c), rules are in force at once, answered for once they
+ * are durable, and go back to what is stored when the store fails. */
+#include "base/clock.h"
+#include "domain/domain_internal.h"
+#include "domain/sandbox.h"
+
+/* One set of rules: held by the sandbox as what is in force and as what is durable, and by the
+ * calls that are to make it durable. */
+struct egress {
+    unsigned users;
+    bool is_offline;
+    struct codec_list deny_out; /* of struct str, in mem */
+    struct arena mem;
+};
+
+void egress_release(struct egress *e)
+{
+    if (e == NULL || --e->users > 0)
+        return;
+    arena_done(&e->mem);
+    free(e);
+}
+
+static struct egress *hold(struct egress *e)
+{
+    e->users++;
+    return e;
+}
+
+/* NULL: too many texts for one record. */
+static struct egress *egress_new(const struct codec_list *deny_out, bool is_offline)
+{
+    struct egress *e = mem_zero(sizeof(*e));
+    const struct str *from = deny_out->items;
+    struct str *to;
+
+    e->users = 1;
+    e->is_offline = is_offline;
+    arena_init(&e->mem, SANDBOX_MEM_MAX);
+    to = arena_array(&e->mem, deny_out->count + 1, sizeof(*to));
+    e->deny_out = (struct codec_list){to, deny_out->count};
+    for (size_t i = 0; to != NULL && i < deny_out->count; i++) {
+        to[i] = arena_str(&e->mem, from[i]);
+        if (to[i].at == NULL)
+            to = NULL;
+    }
+    if (to != NULL)
+        return e;
+    egress_release(e);
+    return NULL;
+}
+
+static void put_in_force(struct sandbox *s, struct egress *e)
+{
+    struct egress *old = s->egress;
+
+    s->egress = hold(e);
+    s->r.deny_out = e->deny_out;
+    s->r.is_offline = e->is_offline;
+    egress_release(old);
+}
+
+static void on_stored(void *ctx, const struct err *err)
+{
+    struct op *op = ctx;
+    struct sandbox *s = sandbox_find(op->domain, str_of(op->id));
+    struct egress *e = op->egress;
+
+    if (err != NULL)
+        event_emit(op->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
+    else
+        event_emit(op->domain,
+                   (struct event){.kind = EVENT_SANDBOX_UPDATED, .subject = str_of(op->id)});
+    if (s != NULL && err == NULL) {
+        egress_release(s->egress_stored);
+        s->egress_stored = hold(e);
+    } else if (s != NULL && s->egress == e) {
+        put_in_force(s, s->egress_stored);
+        sandbox_restore(s);
+    }
+    op_end(op, s, err);
+    egress_release(e);
+}
+
+int sandbox_set_network(struct domain *d, const struct team *team, struct str id,
+                        const struct network_change *change, struct err *err)
+{
+    struct sandbox *s = sandbox_require_running(d, team, id, err);
+    struct egress *e, *was;
+    struct op *op;
+
+    if (s == NULL)
+        return -1;
+    if (s->egress == NULL) { /* the rules of its creation, to go back to */
+        s->egress = egress_new(&s->r.deny_out, s->r.is_offline);
+        if (s->egress == NULL)
+            return err_set(err, ERR_LIMIT, "too many network rules");
+        s->egress_stored = hold(s->egress);
+    }
+    e = egress_new(&change->deny_out, change->is_offline);
+    if (e == NULL)
+        return err_set(err, ERR_LIMIT, "too many network rules");
+    was = hold(s->egress);
+    put_in_force(s, e);
+    if (sandbox_save(s, s->state, err) != 0) {
+        put_in_force(s, was);
+        egress_release(was);
+        egress_release(e);
+        return -1;
+    }
+    egress_release(was);
+    op = op_new(d, s->r.id, change->fn, change->ctx);
+    op->egress = e;
+    store_commit(d->store, on_stored, op);
+    return 0;
+}
