@@ -24,6 +24,10 @@ static bool is_control(const struct guest *g, const struct exchange *x)
 
 bool gate_pass(const struct guest *g, struct exchange *x, enum gate_class gate)
 {
+    if (g->is_waiting && exchange_tag(x) != TAG_CONTROL) {
+        answer_error(x, 503, "not started");
+        return false;
+    }
     if (gate == GATE_TOKEN && !has_token(g, x)) {
         answer_error(x, 401,
                      "unauthorized access, please provide a valid access token or method signing "

@@ -154,6 +154,57 @@ void guest_settle(struct guest *g)
     write_file("/run/e2b/.E2B_TEMPLATE_ID", c->template_id);
 }
 
+/* A file of the image that will be written when this sandbox gets its name: opened for that it is
+ * copied to the sandbox's own layer, as it is. */
+static void copy_up(const char *path)
+{
+    auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+
+    ignore(fd < 0); /* not there, or read-only: it is written later or not at all */
+}
+
+static void on_node_gone(void *ctx, uint32_t events)
+{
+    struct guest *g = ctx;
+
+    (void)events;
+    loop_stop(g->loop); /* nobody knows of this sandbox any more */
+}
+
+/* On a descriptor of its own: the server watches the other one, and may close it. */
+static void watch_node(struct guest *g)
+{
+    int fd = fcntl(GUEST_CONTROL_FD, F_DUPFD_CLOEXEC, GUEST_CONTROL_FD + 1);
+    struct err err;
+
+    if (fd >= 0 && watch_start(g->loop, &g->node_watch, fd, 0, on_node_gone, g, &err) == 0)
+        return;
+    own_close_fd(&fd);
+    loop_stop(g->loop); /* it could be left behind */
+}
+
+void guest_prepare(struct guest *g)
+{
+    if (!g->is_init || g->is_waiting || g->config.has_sandbox_id)
+        return;
+    g->is_waiting = true;
+    watch_node(g);
+    copy_up("/etc/hostname");
+    copy_up("/etc/hosts");
+    ignore(mkdir("/run/e2b", 0755)); /* exists after the first time */
+}
+
+void guest_claimed(struct guest *g)
+{
+    int fd = g->node_watch.fd;
+
+    if (g->node_watch.loop != NULL) {
+        watch_stop(&g->node_watch);
+        own_close_fd(&fd);
+    }
+    g->is_waiting = false;
+}
+
 static void on_settling(void *ctx)
 {
     guest_settle(ctx);

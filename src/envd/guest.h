@@ -37,6 +37,9 @@ struct guest {
     struct timer settling;
     bool is_init;    /* PID 1 of a sandbox: may change hostname and /etc */
     bool is_settled; /* files of /etc and /run agree with `config` */
+
+    bool is_waiting;         /* for /init, which may come late: until then it is nobody's */
+    struct watch node_watch; /* the node's end of the control socket, meanwhile */
 };
 
 /* Listen on the port, IPv4 and IPv6; where there is no IPv6, on IPv4 only. */
@@ -58,5 +61,10 @@ must_check int guest_user(const struct guest *g, struct str name, struct arena *
  * before a request that could see them. */
 void guest_settle(struct guest *g);
 void guest_settle_soon(struct guest *g);
+
+/* Do ahead what need not know whose sandbox this will be, and wait for /init: until it comes only
+ * the control socket is answered, and when the node closes that, envd ends. */
+void guest_prepare(struct guest *g);
+void guest_claimed(struct guest *g); /* /init is here; harmless when it was not waiting */
 
 #endif

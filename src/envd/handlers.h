@@ -15,6 +15,9 @@ void init_post(struct guest *g, struct exchange *x);   /* init.c */
 void files_get(struct guest *g, struct exchange *x);   /* files_get.c */
 void files_post(struct guest *g, struct exchange *x);  /* files_post.c */
 
+/* Before /init, when nobody has asked for this sandbox yet: init.c */
+void prepare_post(struct guest *g, struct exchange *x);
+
 /* process.Process: process_rpc.c */
 void process_start_rpc(struct rpc_call *call);
 void process_connect_rpc(struct rpc_call *call);

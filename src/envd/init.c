@@ -110,6 +110,7 @@ static void apply(struct guest *g, struct arena *a, const struct init_request *n
     g->config_arena = *a;
     g->config = *now;
     g->config.entropy = (struct str){NULL, 0};
+    guest_claimed(g);
     guest_settle_soon(g);
     if (g->is_init && now->hostname.len > 0)
         ignore(sethostname(now->hostname.at, now->hostname.len)); /* EPERM without the privilege */
@@ -152,4 +153,11 @@ static void init_ready(void *ctx, struct exchange *x)
 void init_post(struct guest *g, struct exchange *x)
 {
     exchange_collect(x, INIT_BODY_MAX, init_ready, NULL, g);
+}
+
+/* POST /prepare: this sandbox was started before anybody asked for one. */
+void prepare_post(struct guest *g, struct exchange *x)
+{
+    guest_prepare(g);
+    answer_empty(x, 204);
 }

@@ -65,6 +65,7 @@ static const struct route routes[] = {
     {"GET", "/files", GATE_OWN, ROUTE_SEES_FILES, files_get, NULL},
     {"POST", "/files", GATE_OWN, ROUTE_SEES_FILES, files_post, NULL},
     {"POST", "/init", GATE_CONTROL, 0, init_post, NULL},
+    {"POST", "/prepare", GATE_CONTROL, 0, prepare_post, NULL},
     {"POST", "/process.Process/List", GATE_TOKEN, 0, NULL, &process_list},
     {"POST", "/process.Process/Start", GATE_TOKEN, ROUTE_SEES_FILES, NULL, &process_start},
     {"POST", "/process.Process/Connect", GATE_TOKEN, 0, NULL, &process_connect},
