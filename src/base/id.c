@@ -50,15 +50,10 @@ void id_sandbox(char out[SANDBOX_ID_LEN + 1])
     id_text(out + 1, SANDBOX_ID_LEN - 1);
 }
 
-void id_uuid(char out[UUID_LEN + 1])
+static void put_uuid(const uint8_t *from, char *out)
 {
     static const uint8_t group_bytes[] = {4, 2, 2, 2, 6};
-    uint8_t drawn[16];
-    const uint8_t *from = drawn;
 
-    id_random(drawn, sizeof(drawn));
-    drawn[6] = (uint8_t)((drawn[6] & 0x0f) | 0x40); /* version 4 */
-    drawn[8] = (uint8_t)((drawn[8] & 0x3f) | 0x80); /* RFC 4122 variant */
     for (size_t i = 0; i < sizeof(group_bytes); i++) {
         if (i > 0)
             *out++ = '-';
@@ -66,6 +61,29 @@ void id_uuid(char out[UUID_LEN + 1])
         out += 2 * group_bytes[i];
         from += group_bytes[i];
     }
+}
+
+void id_uuid(char out[UUID_LEN + 1])
+{
+    uint8_t drawn[16];
+
+    id_random(drawn, sizeof(drawn));
+    drawn[6] = (uint8_t)((drawn[6] & 0x0f) | 0x40); /* version 4 */
+    drawn[8] = (uint8_t)((drawn[8] & 0x3f) | 0x80); /* RFC 4122 variant */
+    put_uuid(drawn, out);
+}
+
+void id_uuid_at(int64_t wall_ms, unsigned count, char out[UUID_LEN + 1])
+{
+    uint8_t bytes[16];
+
+    id_random(bytes, sizeof(bytes));
+    for (size_t i = 0; i < 6; i++)
+        bytes[i] = (uint8_t)((uint64_t)wall_ms >> (40 - 8 * i));
+    bytes[6] = (uint8_t)(0x70 | ((count >> 8) & 0x0f)); /* version 7 */
+    bytes[7] = (uint8_t)count;
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    put_uuid(bytes, out);
 }
 
 void id_token(char out[TOKEN_HEX_LEN + 1])

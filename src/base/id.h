@@ -17,6 +17,8 @@ void id_random(void *out, size_t len);
 /* The following write len characters and a NUL. */
 void id_sandbox(char out[SANDBOX_ID_LEN + 1]);
 void id_uuid(char out[UUID_LEN + 1]); /* version 4 */
+/* Version 7 (RFC 9562): texts sort by `wall_ms`, then by `count` (its 12 low bits). */
+void id_uuid_at(int64_t wall_ms, unsigned count, char out[UUID_LEN + 1]);
 void id_token(char out[TOKEN_HEX_LEN + 1]);
 void id_api_key(char out[API_KEY_LEN + 1]);
 /* Any length, from [a-z0-9], unbiased. */

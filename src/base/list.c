@@ -17,6 +17,19 @@ void list_push(struct list *l, struct list_node *n)
     head->prev = n;
 }
 
+void list_push_first(struct list *l, struct list_node *n)
+{
+    struct list_node *head = &l->head;
+
+    assert(!list_linked(n));
+    if (head->next == NULL)
+        head->next = head->prev = head;
+    n->prev = head;
+    n->next = head->next;
+    head->next->prev = n;
+    head->next = n;
+}
+
 void list_remove(struct list_node *n)
 {
     if (!list_linked(n))

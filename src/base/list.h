@@ -15,8 +15,9 @@ struct list {
 };
 
 void list_push(struct list *l, struct list_node *n); /* at the end */
-void list_remove(struct list_node *n);               /* harmless when not linked */
-struct list_node *list_first(const struct list *l);  /* or NULL */
+void list_push_first(struct list *l, struct list_node *n);
+void list_remove(struct list_node *n);              /* harmless when not linked */
+struct list_node *list_first(const struct list *l); /* or NULL */
 struct list_node *list_next(const struct list *l, const struct list_node *n);
 struct list_node *list_pop(struct list *l); /* first, or NULL */
 

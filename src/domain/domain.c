@@ -5,7 +5,10 @@
 #include "domain/creation.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
+#include "domain/event_log.h"
+#include "domain/metrics.h"
 #include "domain/template_use.h"
+#include "domain/webhook.h"
 
 enum {
     TIMEOUT_DEFAULT_S = 300,
@@ -15,6 +18,7 @@ enum {
     COMPARE_MS = 30 * 1000,
 };
 
+const char actor_system[] = "system";
 const char domain_envd_version[] = "0.6.13";
 
 static void on_lost(void *ctx, const struct err *why)
@@ -22,7 +26,13 @@ static void on_lost(void *ctx, const struct err *why)
     event_emit(ctx, (struct event){.kind = EVENT_NODE_LOST, .detail = why->text});
 }
 
-static const struct node_client_hooks node_hooks = {recover_list, recover_exited, on_lost};
+static void on_usage(void *ctx, const struct node_usage *u)
+{
+    metrics_usage(ctx, u);
+}
+
+static const struct node_client_hooks node_hooks = {recover_list, recover_exited, on_lost,
+                                                    on_usage};
 
 static uint64_t either(uint64_t value, uint64_t fallback)
 {
@@ -45,13 +55,18 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->config.team_sandboxes_max = either(config->team_sandboxes_max, TEAM_SANDBOXES_MAX);
     d->config.start_timeout_ms = either(config->start_timeout_ms, START_TIMEOUT_MS);
     d->config.compare_ms = either(config->compare_ms, COMPARE_MS);
+    d->events = event_log_new(d);
+    d->webhooks = webhooks_new(d);
+    d->metrics = metrics_new(d);
     d->templates = templates_new(d, config->templates_dir);
     d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
-    if (team_load(d, err) != 0 || key_load(d, err) != 0 || template_use_load(d, err) != 0 ||
-        creation_load(d, err) != 0 || recover_load(d, err) != 0) {
+    if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || team_load(d, err) != 0 ||
+        key_load(d, err) != 0 || template_use_load(d, err) != 0 || creation_load(d, err) != 0 ||
+        recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
     }
+    event_log_compare(d);
     *out = d;
     return 0;
 }
@@ -85,6 +100,9 @@ void domain_free(struct domain *d)
     team_done(d);
     template_use_done(d);
     templates_free(d->templates);
+    metrics_free(d->metrics);
+    webhooks_free(d->webhooks);
+    event_log_free(d->events);
     free(d);
 }
 
@@ -106,6 +124,23 @@ size_t domain_sandbox_count(const struct domain *d)
 const struct domain_counters *domain_counters(const struct domain *d)
 {
     return &d->counters;
+}
+
+void domain_act_as(struct domain *d, struct str actor)
+{
+    if (!str_to_c(actor, d->actor, sizeof(d->actor)))
+        d->actor[0] = '\0';
+}
+
+struct str domain_actor(const struct domain *d)
+{
+    return str_of(d->actor[0] != '\0' ? d->actor : actor_system);
+}
+
+void domain_sign(struct sandbox *s)
+{
+    if (s->domain->actor[0] != '\0')
+        memcpy(s->actor, s->domain->actor, sizeof(s->actor));
 }
 
 void domain_route(const struct sandbox *s)

@@ -22,6 +22,10 @@ struct domain_config {
     uint64_t start_timeout_ms;   /* for node to start one; 0: 30 s */
     uint64_t compare_ms;         /* between two comparisons with node's list; 0: 30 s */
     bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
+    uint64_t events_max;         /* kept; 0: EVENTS_MAX */
+    uint64_t events_days;        /* the same in days; 0: EVENTS_DAYS */
+    uint64_t webhook_retry_ms;   /* first delay; 0: WEBHOOK_RETRY_MIN_MS */
+    uint64_t webhook_tries_max;  /* 0: WEBHOOK_TRIES_MAX */
 };
 
 struct domain_hooks {
@@ -56,6 +60,13 @@ must_check int domain_new(struct loop *l, struct store *store, const struct doma
                           const struct domain_hooks *hooks, void *hooks_ctx, struct domain **out,
                           struct err *err);
 void domain_free(struct domain *d); /* after store_close(); leaves sandboxes running */
+
+/* Who asks for what is done until control returns to the loop: "key:<id>", "admin". Events say so.
+ * Empty: nobody, the system itself. */
+enum { ACTOR_MAX = 47 };
+void domain_act_as(struct domain *d, struct str actor);
+struct str domain_actor(const struct domain *d);
+extern const char actor_system[];
 
 uint64_t domain_timeout_default_s(const struct domain *d);
 bool domain_node_is_ready(const struct domain *d);

@@ -34,6 +34,10 @@ struct domain {
     struct templates *templates;
     struct map template_uses; /* template id -> template_use.c's */
     struct node_client *node;
+    struct event_log *events;
+    struct webhooks *webhooks;
+    struct metrics *metrics;
+    char actor[ACTOR_MAX + 1]; /* domain_act_as() */
     struct list ops;     /* waiting for a commit or for node */
     struct list key_ops; /* key.c: waiting for a commit */
 };
@@ -106,5 +110,7 @@ void team_done(struct domain *d);
 void key_done(struct domain *d);
 
 void domain_route(const struct sandbox *s); /* tell the hook */
+/* Remember who asked, if anybody did, for the event that comes later. */
+void domain_sign(struct sandbox *s);
 
 #endif

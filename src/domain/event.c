@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "domain/domain_internal.h"
+#include "domain/event_log.h"
 
 static const struct {
     const char *name;
@@ -34,9 +35,38 @@ enum event_weight event_weight(enum event_kind kind)
     return kinds[kind].weight;
 }
 
+/* wire.md section 8; NULL: nothing that clients of the reference know. */
+static const char *const lifecycle_types[EVENT_COUNT] = {
+    [EVENT_SANDBOX_CREATED] = "sandbox.lifecycle.created",
+    [EVENT_SANDBOX_UPDATED] = "sandbox.lifecycle.updated",
+    [EVENT_SANDBOX_KILLED] = "sandbox.lifecycle.killed",
+};
+
+const char *event_type(enum event_kind kind)
+{
+    return lifecycle_types[kind] != NULL ? lifecycle_types[kind] : kinds[kind].name;
+}
+
+bool event_is_of_sandbox(enum event_kind kind)
+{
+    return str_has_prefix(str_of(kinds[kind].name), "sandbox.");
+}
+
+bool event_type_matches(struct str type, struct str wanted)
+{
+    struct str head = str_upto(wanted, wanted.len > 0 ? wanted.len - 1 : 0);
+
+    if (wanted.len == 0 || str_eq(type, wanted) || str_is(wanted, "*"))
+        return true;
+    return str_has_suffix(wanted, ".*") && str_eq(str_upto(type, head.len), head);
+}
+
 void event_emit(struct domain *d, struct event e)
 {
     e.at_ms = clock_wall_ms();
+    if (e.actor.len == 0)
+        e.actor = domain_actor(d);
+    event_log_add(d, &e);
     if (d->hooks->on_event != NULL)
         d->hooks->on_event(d->hooks_ctx, &e);
 }

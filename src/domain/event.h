@@ -37,6 +37,7 @@ struct event {
     enum event_kind kind;
     struct str subject; /* id of the sandbox, key, team …; may be empty */
     struct str team_id;
+    struct str actor; /* empty: whoever domain_act_as() named, or the system */
     enum kill_reason reason;
     const char *detail; /* for people; NULL: none */
     uint64_t took_us;
@@ -46,7 +47,14 @@ struct event {
 const char *event_name(enum event_kind kind); /* "sandbox.created" */
 enum event_weight event_weight(enum event_kind kind);
 
-/* Fills in the time and hands it to the hook. */
+/* What clients see of it: "sandbox.lifecycle.killed" (wire.md 8), for others the name. */
+const char *event_type(enum event_kind kind);
+bool event_is_of_sandbox(enum event_kind kind);
+/* Is it the type `wanted`? Empty and "*" are any, "sandbox.*" all that begin so. */
+bool event_type_matches(struct str type, struct str wanted);
+
+/* Fills in time, actor and what is known of the sandbox; keeps it in the event log with the
+ * deliveries it causes; hands it to the hook. */
 void event_emit(struct domain *d, struct event e);
 
 #endif

@@ -249,11 +249,14 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
         if (c->is_ready)
             c->hooks->on_exited(c->ctx, exited->id, exited->reason);
         break;
+    case NODE_USAGE:
+        if (c->is_ready)
+            c->hooks->on_usage(c->ctx, message);
+        break;
     case NODE_START:
     case NODE_STOP:
     case NODE_LIST:
     case NODE_STATS:
-    case NODE_USAGE:
     case NODE_DIAL:
     case NODE_DIALED:
     case NODE_MESSAGE_COUNT: break; /* not for us */

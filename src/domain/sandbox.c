@@ -119,6 +119,7 @@ int sandbox_save(struct sandbox *s, enum sandbox_state state, struct err *err)
     struct buf bytes;
     int result;
 
+    domain_sign(s);
     r.state = (int32_t)state;
     buf_init(&bytes, STORE_VALUE_MAX);
     proto_encode(&sandbox_record_message, &r, &bytes);

@@ -39,6 +39,7 @@ struct sandbox {
     unsigned kill_tries;
     uint64_t kill_since_ms;
     struct timer kill_timer;
+    char actor[48]; /* who asked for the last change; empty: nobody since the start */
 };
 
 /* s is NULL when the sandbox ended meanwhile (or was killed, as asked). err NULL: durable. */

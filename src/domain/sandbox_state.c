@@ -78,6 +78,7 @@ void sandbox_move(struct sandbox *s, enum sandbox_state to)
     const struct sandbox_state_row *is = sandbox_state_row(to);
 
     assert(sandbox_state_may(s->state, to));
+    domain_sign(s);
     s->state = to;
     s->r.state = (int32_t)to;
     deadline_set(s);

@@ -20,9 +20,11 @@ enum store_kind {
     STORE_KEY, /* key: SHA-256 of the API key, in hex */
     STORE_SANDBOX,
     STORE_TEMPLATE,
-    STORE_EVENT, /* key: sortable time and sequence */
+    STORE_EVENT, /* key: an id that sorts by time */
     STORE_SETTING,
     STORE_CREATION, /* key: team and SHA-256 of an Idempotency-Key */
+    STORE_WEBHOOK,
+    STORE_DELIVERY, /* key: event and webhook */
 };
 
 enum {
