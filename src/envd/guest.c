@@ -58,6 +58,15 @@ int guest_internal_envs(const struct guest *g, struct env *e, struct err *err)
         return -1;
     if (c->template_id.len > 0 && env_set(e, STR("E2B_TEMPLATE_ID"), c->template_id, err) != 0)
         return -1;
+    if (c->events_address.len > 0) {
+        bool is_ipv6 = str_find(c->events_address, ':') >= 0;
+        const char *url = arena_printf(e->arena, is_ipv6 ? "http://[%.*s]" : "http://%.*s",
+                                       STR_ARG(c->events_address));
+
+        if (url == NULL)
+            return err_set(err, ERR_LIMIT, "out of memory");
+        return env_set(e, STR("E2B_EVENTS_ADDRESS"), str_of(url), err);
+    }
     return 0;
 }
 
@@ -99,11 +108,12 @@ static void write_file(const char *path, struct str text)
 
 static bool is_our_line(struct str line)
 {
-    return str_has_prefix(line, "127.0.1.1\t");
+    return str_has_prefix(line, "127.0.1.1\t") || str_has_suffix(line, "\tevents.e2b.local");
 }
 
-/* Give the sandbox's name an address, once: sudo and others look it up. */
-static void settle_hosts(struct str hostname)
+/* Give the sandbox's name an address, once: sudo and others look it up. And the one that events go
+ * to, if there is one. */
+static void settle_hosts(struct str hostname, struct str events_address)
 {
     auto_fd int fd = open("/etc/hosts", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct buf old, new;
@@ -126,7 +136,10 @@ static void settle_hosts(struct str hostname)
         buf_add_str(&new, line);
         buf_add_byte(&new, '\n');
     }
-    buf_printf(&new, "127.0.1.1\t%.*s\n", STR_ARG(hostname));
+    if (hostname.len > 0)
+        buf_printf(&new, "127.0.1.1\t%.*s\n", STR_ARG(hostname));
+    if (events_address.len > 0)
+        buf_printf(&new, "%.*s\tevents.e2b.local\n", STR_ARG(events_address));
     if (buf_ok(&old) && buf_ok(&new))
         write_file("/etc/hosts", buf_str(&new));
     buf_done(&old);
@@ -146,8 +159,9 @@ void guest_settle(struct guest *g)
 
         snprintf(line, sizeof(line), "%.*s\n", STR_ARG(c->hostname));
         write_file("/etc/hostname", str_of(line));
-        settle_hosts(c->hostname);
     }
+    if (c->hostname.len > 0 || c->events_address.len > 0)
+        settle_hosts(c->hostname, c->events_address);
     ignore(mkdir("/run/e2b", 0755)); /* exists after the first time */
     write_file("/run/e2b/.E2B_SANDBOX", STR("true"));
     write_file("/run/e2b/.E2B_SANDBOX_ID", c->sandbox_id);

@@ -19,7 +19,7 @@ enum guest_tag { /* exchange_tag(): where a request came from */
 };
 
 enum {
-    GUEST_INTERNAL_ENVS = 3,
+    GUEST_INTERNAL_ENVS = 4,
     GUEST_PORT = 49983,
     GUEST_CONTROL_FD = 3,
     GUEST_CONFIG_MAX = 1 << 20, /* bytes that the answers to /init may hold */

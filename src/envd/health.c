@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /health and GET /envs. */
+/* GET /health, GET /envs, and what envd leaves to the runtime. */
 #include "envd/answer.h"
 #include "envd/guest.h"
 #include "envd/handlers.h"
@@ -8,6 +8,15 @@ void health_get(struct guest *g, struct exchange *x)
 {
     (void)g;
     answer_empty(x, 204);
+}
+
+/* POST /freeze and its kin (wire.md 3.9), which a node sends to an envd in a virtual machine. Here
+ * the runtime freezes a sandbox from outside, by its cgroup, with its file system in view; and an
+ * envd of some hundred KB has nothing to collapse. To answer 204 would be a lie. */
+void freeze_post(struct guest *g, struct exchange *x)
+{
+    (void)g;
+    answer_error(x, 501, "not implemented: the runtime freezes and thaws sandboxes from outside");
 }
 
 /* The sandbox's variables as a JSON object; the code interpreter inside the sandbox reads it. */

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POST /init: the node tells this envd who it is. On the path of every sandbox start, so it touches
- * memory only; files follow in guest_settle(). */
+ * memory only; files follow in guest_settle().
+ *
+ * Who may: the control socket, and who knows the control token (gate.c); the access token is no key
+ * to it. A member that is absent stays as it was, envVars are replaced whole, an empty accessToken
+ * lets everybody in. A request whose timestamp is before the last one's is answered as if it had
+ * been obeyed, so that a late one of an earlier start changes nothing. The clock needs no setting:
+ * a sandbox has the machine's. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 
 #include "envd/answer.h"
@@ -67,6 +74,8 @@ static bool keep_rest(struct arena *a, struct init_request *now, const struct in
            keep_text(a, &now->has_user, &now->user, old->has_user, old->user) &&
            keep_text(a, &now->has_workdir, &now->workdir, old->has_workdir, old->workdir) &&
            keep_text(a, &now->has_hostname, &now->hostname, old->has_hostname, old->hostname) &&
+           keep_text(a, &now->has_events_address, &now->events_address, old->has_events_address,
+                     old->events_address) &&
            keep_envs(a, now, old);
 }
 
@@ -91,6 +100,28 @@ static bool has_valid_envs(const struct init_request *r)
     return r->envs.count < ENV_VARS_MAX / 2;
 }
 
+static bool is_address(struct str text)
+{
+    char address[INET6_ADDRSTRLEN];
+    uint8_t bytes[16];
+
+    return str_to_c(text, address, sizeof(address)) &&
+           (inet_pton(AF_INET, address, bytes) == 1 || inet_pton(AF_INET6, address, bytes) == 1);
+}
+
+/* An option that would do nothing is refused, unless it asks for nothing. */
+static bool is_supported(const struct init_request *r)
+{
+    static const char *const nothing[] = {"", "null", "[]", "\"\""};
+    bool has_volumes = true, has_certificates = true;
+
+    for (size_t i = 0; i < COUNT_OF(nothing); i++) {
+        has_volumes &= !str_is(r->volumes, nothing[i]);
+        has_certificates &= !str_is(r->certificates, nothing[i]);
+    }
+    return !has_volumes && !has_certificates;
+}
+
 static bool is_valid(const struct init_request *r, const char **why)
 {
     if (!has_valid_envs(r))
@@ -99,6 +130,10 @@ static bool is_valid(const struct init_request *r, const char **why)
         *why = "hostname is longer than 64 bytes";
     else if (r->hostname.len > 0 && memchr(r->hostname.at, '\n', r->hostname.len) != NULL)
         *why = "hostname has a line break in it";
+    else if (r->events_address.len > 0 && !is_address(r->events_address))
+        *why = "hyperloopIP is not an address";
+    else if (r->replay_bytes > REPLAY_MOST)
+        *why = "replayBytes is more than 8388608";
     else
         return true;
     return false;
@@ -110,6 +145,8 @@ static void apply(struct guest *g, struct arena *a, const struct init_request *n
     g->config_arena = *a;
     g->config = *now;
     g->config.entropy = (struct str){NULL, 0};
+    if (now->has_replay_bytes)
+        g->processes.replay_max = now->replay_bytes; /* of those to come */
     guest_claimed(g);
     guest_settle_soon(g);
     if (g->is_init && now->hostname.len > 0)
@@ -135,6 +172,11 @@ static void init_ready(void *ctx, struct exchange *x)
     }
     if (!is_valid(&now, &why)) {
         answer_error(x, 400, "%s", why);
+        arena_done(&a);
+        return;
+    }
+    if (!is_supported(&now)) {
+        answer_error(x, 501, "volumeMounts and caBundle are not supported");
         arena_done(&a);
         return;
     }

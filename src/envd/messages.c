@@ -332,6 +332,12 @@ static const struct codec_field init_request_fields[] = {
      offsetof(struct init_request, has_timestamp), NULL},
     {10, "entropy", CODEC_BYTES, CODEC_OPTIONAL, offsetof(struct init_request, entropy),
      offsetof(struct init_request, has_entropy), NULL},
+    {11, "hyperloopIP", CODEC_STRING, CODEC_OPTIONAL, offsetof(struct init_request, events_address),
+     offsetof(struct init_request, has_events_address), NULL},
+    {12, "replayBytes", CODEC_UINT32, CODEC_OPTIONAL, offsetof(struct init_request, replay_bytes),
+     offsetof(struct init_request, has_replay_bytes), NULL},
+    {13, "volumeMounts", CODEC_RAW, 0, offsetof(struct init_request, volumes), 0, NULL},
+    {14, "caBundle", CODEC_RAW, 0, offsetof(struct init_request, certificates), 0, NULL},
 };
 const struct codec_message init_request_message = {"init_request", sizeof(struct init_request),
                                                    init_request_fields,

@@ -89,8 +89,15 @@ struct stream_input_data {
     struct process_input_data *input;
 };
 
+enum stream_input_kind {
+    STREAM_INPUT_NONE,
+    STREAM_INPUT_START,
+    STREAM_INPUT_DATA,
+    STREAM_INPUT_KEEPALIVE,
+};
+
 struct stream_input_request {
-    uint32_t which; /* 1 start, 2 data, 3 keepalive */
+    uint32_t which;
     struct selector_request *start;
     struct stream_input_data *data;
     struct empty *keepalive;
@@ -218,12 +225,16 @@ struct watch_response {
 struct init_request {
     bool has_sandbox_id, has_template_id, has_envs, has_access_token, has_control_token;
     bool has_user, has_workdir, has_hostname, has_timestamp, has_entropy;
+    bool has_events_address, has_replay_bytes;
     struct str sandbox_id, template_id;
     struct codec_list envs; /* struct codec_pair */
     struct str access_token, control_token;
     struct str user, workdir, hostname;
     struct codec_time timestamp;
     struct str entropy;
+    struct str events_address;        /* hyperloopIP: where programs report events, or "" */
+    uint32_t replay_bytes;            /* of output kept per process: replay.h; 0 = none */
+    struct str volumes, certificates; /* any JSON; refused: nothing would come of them */
 };
 
 extern const struct codec_message empty_message;

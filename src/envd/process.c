@@ -6,9 +6,15 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "envd/kernel.h"
+
+enum {
+    EXIT_OF_KILLED_CHILD = 128 + SIGKILL /* how a shell says that its command was killed */
+};
+
 void processes_init(struct process_table *t, struct loop *l)
 {
-    *t = (struct process_table){.loop = l};
+    *t = (struct process_table){.loop = l, .replay_max = REPLAY_DEFAULT};
 }
 
 static struct process *of_node(struct list_node *n)
@@ -51,6 +57,28 @@ struct process *process_find(const struct process_table *t, const struct selecto
     return latest;
 }
 
+struct process *process_lookup(const struct process_table *t, const struct selector *s,
+                               bool may_be_ended, enum connect_code *out_code, struct err *err)
+{
+    struct process *p;
+
+    *out_code = CONNECT_INVALID_ARGUMENT;
+    if (s == NULL || s->which == SELECTOR_NONE) {
+        ignore(err_set(err, ERR_INVALID, "process selector is missing"));
+        return NULL;
+    }
+    p = process_find(t, s, may_be_ended);
+    if (p != NULL)
+        return p;
+    *out_code = CONNECT_NOT_FOUND;
+    if (s->which == SELECTOR_PID)
+        ignore(err_set(err, ERR_NOT_FOUND, "process with pid %u not found", s->pid));
+    else
+        ignore(err_set(err, ERR_NOT_FOUND, "process with tag %.*s not found",
+                       STR_ARG(str_upto(s->tag, 200))));
+    return NULL;
+}
+
 struct process *process_new(struct process_table *t)
 {
     struct process *p = calloc(1, sizeof(*p));
@@ -58,12 +86,12 @@ struct process *process_new(struct process_table *t)
     if (p == NULL)
         return NULL;
     p->table = t;
+    replay_init(&p->replay, t->replay_max, &t->replay_total);
     for (size_t i = 0; i < COUNT_OF(p->outputs); i++) {
         p->outputs[i].process = p;
         p->outputs[i].fd = -1;
     }
     p->input.fd = -1;
-    buf_init(&p->input.waiting, INPUT_MAX);
     return p;
 }
 
@@ -71,6 +99,7 @@ static void forget(void *ctx)
 {
     struct process *p = ctx;
 
+    process_drop_subscribers(p); /* those who have not heard all of their replay */
     p->table->ended_count--;
     list_remove(&p->node);
     process_free(p);
@@ -93,11 +122,21 @@ static void deadline_reached(void *ctx)
     process_signal(ctx, SIGKILL);
 }
 
+/* Output of those that ended gives way to what comes. */
+static void spare_memory(struct process_table *t)
+{
+    struct list_node *n = list_first(&t->ended);
+
+    for (; n != NULL && t->replay_total > REPLAY_TOTAL / 2; n = list_next(&t->ended, n))
+        replay_done(&of_node(n)->replay);
+}
+
 void process_enter(struct process *p, pid_t pid, uint64_t deadline_ms)
 {
     struct process_table *t = p->table;
 
     forget_pid(t, pid);
+    spare_memory(t);
     p->pid = pid;
     list_push(&t->running, &p->node);
     t->running_count++;
@@ -111,7 +150,8 @@ void process_free(struct process *p)
     timer_stop(&p->stall);
     for (size_t i = 0; i < COUNT_OF(p->outputs); i++)
         output_close(&p->outputs[i]);
-    input_close(p);
+    input_leave(p);
+    replay_done(&p->replay);
     arena_done(&p->arena);
     free(p->tag);
     free(p);
@@ -128,9 +168,28 @@ void processes_done(struct process_table *t)
         process_drop_subscribers(p);
         process_free(p);
     }
-    while ((n = list_pop(&t->ended)) != NULL)
+    while ((n = list_pop(&t->ended)) != NULL) {
+        process_drop_subscribers(of_node(n));
         process_free(of_node(n));
+    }
     t->running_count = t->ended_count = 0;
+}
+
+/* Was it the kernel, for lack of memory? See process.h. */
+static void explain(struct process *p)
+{
+    bool is_kill = p->exit_code == CLD_KILLED && p->exit_status == SIGKILL && !p->is_stopping;
+    bool is_told = p->exit_code == CLD_EXITED && p->exit_status == EXIT_OF_KILLED_CHILD;
+    uint64_t *explained = &p->table->oom_explained;
+    uint64_t kills = 0;
+
+    if ((!is_kill && !is_told) || !kernel_oom_kills(&kills))
+        return;
+    *explained = *explained > p->oom_before ? *explained : p->oom_before;
+    if (kills <= *explained)
+        return;
+    (*explained)++;
+    p->is_oom = true;
 }
 
 static void note_exit(struct process_table *t, const siginfo_t *info)
@@ -142,6 +201,7 @@ static void note_exit(struct process_table *t, const siginfo_t *info)
     p->is_dead = true;
     p->exit_code = info->si_code;
     p->exit_status = info->si_status;
+    explain(p);
     process_check_end(p);
 }
 
@@ -160,12 +220,10 @@ void processes_reap(struct process_table *t)
 void process_signal(struct process *p, int signal)
 {
     p->is_stopping = true;
-    if (!p->is_dead)
-        ignore(kill(p->pid, signal)); /* not reaped yet, so the number is still its own */
-    if (!p->is_dead || find_alive(p->table, p->pid) == NULL)
-        ignore(kill(-p->pid, signal)); /* ESRCH: nobody is left in the group */
     if (p->is_dead)
         process_check_end(p);
+    else
+        ignore(kill(p->pid, signal)); /* not reaped yet, so the number is still its own */
 }
 
 /* Names as the reference server prints them. */
@@ -204,19 +262,22 @@ static void write_status(struct process *p)
         snprintf(p->status_text, size, "signal: %s%s", name, core);
     else
         snprintf(p->status_text, size, "signal: signal %d%s", p->exit_status, core);
+    snprintf(p->error_text, size, "%s%s", p->status_text,
+             !p->is_oom                   ? ""
+             : p->exit_code == CLD_EXITED ? " (the kernel killed a process for lack of memory)"
+                                          : " (by the kernel, for lack of memory)");
 }
 
 void process_end_event(const struct process *p, struct end_event *out)
 {
     bool exited = p->exit_code == CLD_EXITED;
-    struct str status = str_of(p->status_text);
 
     *out = (struct end_event){
         .exit_code = exited ? p->exit_status : -1,
         .exited = exited,
-        .status = status,
+        .status = str_of(p->status_text),
         .has_error = !exited || p->exit_status != 0,
-        .error = status,
+        .error = str_of(p->error_text),
     };
 }
 
@@ -231,7 +292,7 @@ static void end(struct process *p)
     timer_stop(&p->stall);
     for (size_t i = 0; i < COUNT_OF(p->outputs); i++)
         output_close(&p->outputs[i]);
-    input_close(p);
+    input_leave(p);
     write_status(p);
     process_end_event(p, &end);
     process_publish_end(p, &event);

@@ -18,7 +18,9 @@ static void publish(struct process_output *o, const char *data, size_t len)
         .which = o->kind, .stdout_bytes = bytes, .stderr_bytes = bytes, .pty_bytes = bytes};
     struct process_event event = {.which = EVENT_DATA, .data = &chunk};
 
-    process_publish(o->process, &event);
+    replay_add(&o->process->replay, o->kind, bytes);
+    if (o->process->subscriber_count > 0)
+        process_publish(o->process, &event);
 }
 
 /* Bytes read and published; 0 at the end of the stream; -1 when there is nothing now. */
@@ -40,7 +42,7 @@ static ssize_t read_once(struct process_output *o)
     do
         got = read(o->fd, into, size);
     while (got < 0 && errno == EINTR);
-    if (got > 0 && o->process->subscriber_count > 0)
+    if (got > 0)
         publish(o, into, (size_t)got);
     if (got < 0 && errno != EAGAIN)
         return 0; /* EIO: the last holder of the terminal closed it */

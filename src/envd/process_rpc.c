@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* process.Process but Start: Connect, List, Update, SendInput, SendSignal, CloseStdin. */
+/* process.Process but Start and input: Connect, List, Update, SendSignal, CloseStdin. */
 #include <signal.h>
 
 #include "envd/guest.h"
@@ -8,24 +8,15 @@
 
 static const struct empty nothing = {0};
 
-/* The process a request names. NULL: the call has been answered. */
-static struct process *find(struct rpc_call *call, const struct selector *s, bool may_be_ended)
+struct process *process_of_call(struct rpc_call *call, const struct selector *s, bool may_be_ended)
 {
-    struct process *p;
+    enum connect_code code;
+    struct err err;
+    struct process *p = process_lookup(&call->guest->processes, s, may_be_ended, &code, &err);
 
-    if (s == NULL || s->which == SELECTOR_NONE) {
-        rpc_fail(call->peer, CONNECT_INVALID_ARGUMENT, "process selector is missing");
-        return NULL;
-    }
-    p = process_find(&call->guest->processes, s, may_be_ended);
-    if (p != NULL)
-        return p;
-    if (s->which == SELECTOR_PID)
-        rpc_fail(call->peer, CONNECT_NOT_FOUND, "process with pid %u not found", s->pid);
-    else
-        rpc_fail(call->peer, CONNECT_NOT_FOUND, "process with tag %.*s not found",
-                 STR_ARG(str_upto(s->tag, 200)));
-    return NULL;
+    if (p == NULL)
+        rpc_fail(call->peer, code, "%s", err.text);
+    return p;
 }
 
 /* It ended a moment ago: both events at once. */
@@ -49,15 +40,39 @@ static void connect_ended(struct rpc_call *call, const struct process *p)
     buf_done(&out);
 }
 
+/* X-Replay-Offset of the request: see process.h. False: the call has been answered. */
+static bool read_offset(struct rpc_call *call, const struct process *p, bool *out_is_asked,
+                        uint64_t *out)
+{
+    struct str value = http_field(exchange_head(call->peer.x), "X-Replay-Offset");
+
+    *out_is_asked = value.at != NULL;
+    if (value.at == NULL)
+        return true;
+    if (!str_to_u64(value, out)) {
+        rpc_fail(call->peer, CONNECT_INVALID_ARGUMENT, "X-Replay-Offset is not a number");
+        return false;
+    }
+    if (*out > p->replay.end) {
+        rpc_fail(call->peer, CONNECT_OUT_OF_RANGE,
+                 "X-Replay-Offset is beyond the %llu bytes that the process has written",
+                 (unsigned long long)p->replay.end);
+        return false;
+    }
+    return true;
+}
+
 void process_connect_rpc(struct rpc_call *call)
 {
     const struct selector_request *in = call->in;
-    struct process *p = find(call, in->process, true);
+    struct process *p = process_of_call(call, in->process, true);
     struct subscriber *s;
+    bool is_replay;
+    uint64_t offset;
 
-    if (p == NULL)
+    if (p == NULL || !read_offset(call, p, &is_replay, &offset))
         return;
-    if (p->is_ended) {
+    if (p->is_ended && !is_replay) {
         connect_ended(call, p);
         return;
     }
@@ -65,6 +80,8 @@ void process_connect_rpc(struct rpc_call *call)
     if (s == NULL)
         rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED,
                  "more than %d subscribers of one process, or memory is out", SUBSCRIBERS_MAX);
+    else if (is_replay)
+        subscriber_replay(s, call, offset);
     else
         subscriber_start(s, call);
 }
@@ -96,7 +113,7 @@ void process_list_rpc(struct rpc_call *call)
 void process_update_rpc(struct rpc_call *call)
 {
     const struct update_request *in = call->in;
-    struct process *p = find(call, in->process, false);
+    struct process *p = process_of_call(call, in->process, false);
     struct err err;
 
     if (p == NULL)
@@ -115,28 +132,10 @@ void process_update_rpc(struct rpc_call *call)
     rpc_reply(call->peer, &empty_message, &nothing);
 }
 
-void process_send_input_rpc(struct rpc_call *call)
-{
-    const struct send_input_request *in = call->in;
-    struct process *p = find(call, in->process, false);
-
-    if (p == NULL)
-        return;
-    if (in->input == NULL || in->input->which == INPUT_NONE)
-        rpc_fail(call->peer, CONNECT_UNIMPLEMENTED, "invalid input type: neither stdin nor pty");
-    else if (in->input->which == INPUT_STDIN && p->is_pty)
-        rpc_fail(call->peer, CONNECT_INTERNAL,
-                 "error writing to stdin: the process has a pty, send pty input");
-    else if (in->input->which == INPUT_PTY && !p->is_pty)
-        rpc_fail(call->peer, CONNECT_INTERNAL, "error writing to tty: tty is not assigned");
-    else
-        input_send(p, p->is_pty ? in->input->pty_bytes : in->input->stdin_bytes, call);
-}
-
 void process_send_signal_rpc(struct rpc_call *call)
 {
     const struct send_signal_request *in = call->in;
-    struct process *p = find(call, in->process, false);
+    struct process *p = process_of_call(call, in->process, false);
 
     if (p == NULL)
         return;
@@ -151,7 +150,7 @@ void process_send_signal_rpc(struct rpc_call *call)
 void process_close_stdin_rpc(struct rpc_call *call)
 {
     const struct selector_request *in = call->in;
-    struct process *p = find(call, in->process, false);
+    struct process *p = process_of_call(call, in->process, false);
 
     if (p == NULL)
         return;

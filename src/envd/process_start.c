@@ -8,6 +8,7 @@
 #include "envd/env.h"
 #include "envd/guest.h"
 #include "envd/handlers.h"
+#include "envd/kernel.h"
 #include "envd/paths.h"
 #include "envd/pty.h"
 #include "envd/spawn.h"
@@ -221,6 +222,7 @@ static int start(struct launch *l, struct process *p, struct err *err)
     s = subscriber_new(p);
     if (s == NULL)
         return err_set(err, ERR_LIMIT, "out of memory");
+    ignore(kernel_oom_kills(&p->oom_before)); /* nobody counts: nothing will be said */
     if (spawn(&l->spec, &pid, err) != 0) {
         subscriber_free(s);
         return -1;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subscribers: the open streams of Start and Connect. See process.h for who waits for whom. */
+#include <stdio.h>
+
 #include "envd/process.h"
 
 enum {
+    NUMBER_MAX = 24,      /* characters of a 64 bit number, and its end */
     FRAME_MAX = 128 << 10 /* a message of OUTPUT_CHUNK bytes in base64, with room to spare */
 };
 
@@ -14,6 +17,8 @@ struct subscriber {
     uint64_t keepalive_ms;
     uint64_t sent_at_ms;    /* when the last message left */
     uint64_t blocked_at_ms; /* since when it is behind; 0: it is not */
+    bool is_replaying;      /* hears what was before; what comes meanwhile it finds in the ring */
+    struct replay_cursor cursor;
 };
 
 /* One event in the encodings that subscribers ask for, each made when it is first needed. */
@@ -157,15 +162,6 @@ static void set_pace(struct process *p)
         timer_start(p->table->loop, &p->stall, SUBSCRIBER_LAG_MS, stall_check, p);
 }
 
-static void drained(void *ctx, struct exchange *x)
-{
-    struct subscriber *s = ctx;
-
-    (void)x;
-    s->blocked_at_ms = 0;
-    set_pace(s->process);
-}
-
 static void send(struct subscriber *s, struct str frame)
 {
     uint64_t now = loop_now_ms(s->process->table->loop);
@@ -173,6 +169,85 @@ static void send(struct subscriber *s, struct str frame)
     s->sent_at_ms = now;
     if (!exchange_write(s->peer.x, frame) && s->blocked_at_ms == 0)
         s->blocked_at_ms = now;
+}
+
+/* The last event, and the end of the stream. The subscriber is gone afterwards. */
+static void finish(struct subscriber *s, struct str frame)
+{
+    struct exchange *x = s->peer.x;
+
+    exchange_on_gone(x, NULL, NULL);
+    exchange_on_drain(x, NULL, NULL);
+    subscriber_free(s);
+    if (frame.len == 0) {
+        exchange_abort(x);
+        return;
+    }
+    exchange_write(x, frame);
+    exchange_end(x);
+}
+
+static void finish_ended(struct subscriber *s)
+{
+    struct end_event end;
+    struct process_event event = {.which = EVENT_END, .end = &end};
+    struct frames f;
+
+    process_end_event(s->process, &end);
+    frames_init(&f, &event, true);
+    finish(s, frames_get(&f, s->peer.form));
+    frames_done(&f);
+}
+
+/* One piece of the ring. False: it was overwritten, or memory is out. */
+static bool replay_piece(struct subscriber *s)
+{
+    auto_free char *piece = malloc(REPLAY_PIECE);
+    struct data_event chunk = {0};
+    struct process_event event = {.which = EVENT_DATA, .data = &chunk};
+    enum data_kind kind = DATA_NONE;
+    ssize_t got = piece == NULL ? -1 : replay_next(&s->process->replay, &s->cursor, piece, &kind);
+    struct frames f;
+    struct str frame;
+
+    s->is_replaying = got > 0;
+    if (got <= 0)
+        return got == 0;
+    chunk.which = kind;
+    chunk.stdout_bytes = chunk.stderr_bytes = chunk.pty_bytes = (struct str){piece, (size_t)got};
+    frames_init(&f, &event, false);
+    frame = frames_get(&f, s->peer.form);
+    if (frame.len > 0)
+        send(s, frame);
+    frames_done(&f);
+    return frame.len > 0;
+}
+
+/* As much of the replay as the peer takes; then it is a subscriber like others. */
+static void replay_on(struct subscriber *s)
+{
+    struct process *p = s->process;
+    bool is_whole = true;
+
+    while (is_whole && s->is_replaying && s->blocked_at_ms == 0)
+        is_whole = replay_piece(s);
+    if (!is_whole)
+        cut_off(s); /* better a broken stream than one with a hole */
+    else if (!s->is_replaying && p->is_ended)
+        finish_ended(s);
+    set_pace(p);
+}
+
+static void drained(void *ctx, struct exchange *x)
+{
+    struct subscriber *s = ctx;
+
+    (void)x;
+    s->blocked_at_ms = 0;
+    if (s->is_replaying)
+        replay_on(s);
+    else
+        set_pace(s->process);
 }
 
 static void keepalive_due(void *ctx)
@@ -208,7 +283,8 @@ static void deadline_reached(void *ctx)
     set_pace(p);
 }
 
-void subscriber_start(struct subscriber *s, const struct rpc_call *call)
+static void start(struct subscriber *s, const struct rpc_call *call,
+                  const struct http_field *fields, size_t field_count)
 {
     struct process *p = s->process;
     struct loop *loop = p->table->loop;
@@ -222,13 +298,38 @@ void subscriber_start(struct subscriber *s, const struct rpc_call *call)
     p->subscriber_count++;
     exchange_on_gone(s->peer.x, gone, s);
     exchange_on_drain(s->peer.x, drained, s);
-    rpc_stream_open(s->peer);
+    rpc_stream_open_with(s->peer, fields, field_count);
     frames_init(&f, &event, false);
     send(s, frames_get(&f, s->peer.form));
     frames_done(&f);
     timer_start(loop, &s->keepalive, s->keepalive_ms, keepalive_due, s);
     if (call->timeout_ms > 0)
         timer_start(loop, &s->deadline, call->timeout_ms, deadline_reached, s);
+}
+
+void subscriber_start(struct subscriber *s, const struct rpc_call *call)
+{
+    start(s, call, NULL, 0);
+}
+
+static struct str number_text(uint64_t number, char out[NUMBER_MAX])
+{
+    int len = snprintf(out, NUMBER_MAX, "%llu", (unsigned long long)number);
+
+    return (struct str){out, (size_t)len};
+}
+
+void subscriber_replay(struct subscriber *s, const struct rpc_call *call, uint64_t offset)
+{
+    char begin[NUMBER_MAX], gap[NUMBER_MAX];
+    struct http_field fields[2];
+
+    s->is_replaying = replay_seek(&s->process->replay, offset, &s->cursor);
+    fields[0] = (struct http_field){STR("X-Replay-Offset"), number_text(s->cursor.offset, begin)};
+    fields[1] =
+        (struct http_field){STR("X-Replay-Gap"), number_text(s->cursor.offset - offset, gap)};
+    start(s, call, fields, s->cursor.offset > offset ? 2 : 1);
+    replay_on(s);
 }
 
 void process_publish(struct process *p, const struct process_event *event)
@@ -239,9 +340,12 @@ void process_publish(struct process *p, const struct process_event *event)
     frames_init(&f, event, false);
     for (struct list_node *n = list_first(&p->subscribers); n != NULL; n = next) {
         struct subscriber *s = of_node(n);
-        struct str frame = frames_get(&f, s->peer.form);
+        struct str frame;
 
         next = list_next(&p->subscribers, n);
+        if (s->is_replaying)
+            continue;
+        frame = frames_get(&f, s->peer.form);
         if (frame.len > 0)
             send(s, frame);
         else
@@ -253,24 +357,16 @@ void process_publish(struct process *p, const struct process_event *event)
 
 void process_publish_end(struct process *p, const struct process_event *event)
 {
-    struct list_node *n;
+    struct list_node *next;
     struct frames f;
 
     frames_init(&f, event, true);
-    while ((n = list_first(&p->subscribers)) != NULL) {
+    for (struct list_node *n = list_first(&p->subscribers); n != NULL; n = next) {
         struct subscriber *s = of_node(n);
-        struct rpc_peer peer = s->peer;
-        struct str frame = frames_get(&f, peer.form);
 
-        exchange_on_gone(peer.x, NULL, NULL);
-        exchange_on_drain(peer.x, NULL, NULL);
-        subscriber_free(s);
-        if (frame.len == 0) {
-            exchange_abort(peer.x);
-            continue;
-        }
-        exchange_write(peer.x, frame);
-        exchange_end(peer.x);
+        next = list_next(&p->subscribers, n);
+        if (!s->is_replaying) /* who is not there yet comes to it: replay_on() */
+            finish(s, frames_get(&f, s->peer.form));
     }
     frames_done(&f);
 }

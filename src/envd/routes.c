@@ -31,8 +31,6 @@ static const struct rpc_method process_connect = {
     &selector_request_message, &event_response_message, true, process_connect_rpc};
 static const struct rpc_method process_update = {
     &update_request_message, &empty_message, false, process_update_rpc};
-static const struct rpc_method process_stream_input = {
-    &stream_input_request_message, &empty_message, true, NULL};
 static const struct rpc_method process_send_input = {
     &send_input_request_message, &empty_message, false, process_send_input_rpc};
 static const struct rpc_method process_send_signal = {
@@ -66,11 +64,16 @@ static const struct route routes[] = {
     {"POST", "/files", GATE_OWN, ROUTE_SEES_FILES, files_post, NULL},
     {"POST", "/init", GATE_CONTROL, 0, init_post, NULL},
     {"POST", "/prepare", GATE_CONTROL, 0, prepare_post, NULL},
+    {"POST", "/freeze", GATE_CONTROL, 0, freeze_post, NULL},
+    {"POST", "/unfreeze", GATE_CONTROL, 0, freeze_post, NULL},
+    {"POST", "/collapse", GATE_CONTROL, 0, freeze_post, NULL},
+    {"POST", "/fsfreeze", GATE_CONTROL, 0, freeze_post, NULL},
+    {"POST", "/fsthaw", GATE_CONTROL, 0, freeze_post, NULL},
     {"POST", "/process.Process/List", GATE_TOKEN, 0, NULL, &process_list},
     {"POST", "/process.Process/Start", GATE_TOKEN, ROUTE_SEES_FILES, NULL, &process_start},
     {"POST", "/process.Process/Connect", GATE_TOKEN, 0, NULL, &process_connect},
     {"POST", "/process.Process/Update", GATE_TOKEN, 0, NULL, &process_update},
-    {"POST", "/process.Process/StreamInput", GATE_TOKEN, 0, NULL, &process_stream_input},
+    {"POST", "/process.Process/StreamInput", GATE_TOKEN, 0, process_stream_input, NULL},
     {"POST", "/process.Process/SendInput", GATE_TOKEN, 0, NULL, &process_send_input},
     {"POST", "/process.Process/SendSignal", GATE_TOKEN, 0, NULL, &process_send_signal},
     {"POST", "/process.Process/CloseStdin", GATE_TOKEN, 0, NULL, &process_close_stdin},

@@ -90,13 +90,20 @@ void rpc_fail_err(struct rpc_peer p, const struct err *err)
     rpc_fail(p, code, "%s", err->text);
 }
 
-void rpc_stream_open(struct rpc_peer p)
+void rpc_stream_open_with(struct rpc_peer p, const struct http_field *fields, size_t count)
 {
     struct answer a;
 
     answer_init(&a, p.x);
     answer_field(&a, "Content-Type", str_of(connect_form_type(p.form)));
+    for (size_t i = 0; i < count; i++)
+        answer_field(&a, fields[i].name.at, fields[i].value);
     answer_start(p.x, 200, &a, REPLY_CHUNKED);
+}
+
+void rpc_stream_open(struct rpc_peer p)
+{
+    rpc_stream_open_with(p, NULL, 0);
 }
 
 void rpc_envelope(enum connect_form form, const struct codec_message *m, const void *in,
@@ -169,6 +176,18 @@ static uint64_t field_number(const struct http_head *h, const char *name, uint64
     return number;
 }
 
+uint64_t rpc_timeout_ms(const struct exchange *x)
+{
+    return field_number(exchange_head(x), "Connect-Timeout-Ms", 0);
+}
+
+int rpc_decode(enum connect_form form, const struct codec_message *m, struct str message,
+               struct arena *a, void *out, struct err *err)
+{
+    return is_json(form) ? json_decode(m, message, a, out, err)
+                         : proto_decode(m, message, a, out, err);
+}
+
 static void run(const struct rpc_pending *pending, struct exchange *x, struct str message)
 {
     const struct http_head *h = exchange_head(x);
@@ -176,7 +195,7 @@ static void run(const struct rpc_pending *pending, struct exchange *x, struct st
         .guest = pending->guest,
         .peer = {x, pending->form},
         .method = pending->method,
-        .timeout_ms = field_number(h, "Connect-Timeout-Ms", 0),
+        .timeout_ms = rpc_timeout_ms(x),
     };
     uint64_t keepalive_s = field_number(h, "Keepalive-Ping-Interval", RPC_KEEPALIVE_S);
     struct err err;
@@ -194,10 +213,8 @@ static void run(const struct rpc_pending *pending, struct exchange *x, struct st
     in = arena_alloc(&call.arena, call.method->request->size);
     if (in == NULL)
         rc = err_set(&err, ERR_LIMIT, "out of memory");
-    else if (is_json(pending->form))
-        rc = json_decode(call.method->request, message, &call.arena, in, &err);
     else
-        rc = proto_decode(call.method->request, message, &call.arena, in, &err);
+        rc = rpc_decode(pending->form, call.method->request, message, &call.arena, in, &err);
     call.in = in;
     if (rc != 0)
         rpc_fail_err(call.peer, &err);
@@ -277,19 +294,30 @@ static size_t stream_body(void *ctx, struct exchange *x, struct str data, bool i
     return len;
 }
 
+static bool form_of(struct exchange *x, bool is_stream, enum connect_form *out)
+{
+    *out = connect_form_of(http_field(exchange_head(x), "Content-Type"));
+    if (*out != CONNECT_OTHER && is_stream_form(*out) == is_stream)
+        return true;
+    answer_error(x, 415, "content type of this method is %s",
+                 is_stream ? "application/connect+json or application/connect+proto"
+                           : "application/json or application/proto");
+    return false;
+}
+
+bool rpc_stream_form(struct exchange *x, enum connect_form *out)
+{
+    return form_of(x, true, out);
+}
+
 void rpc_begin(struct guest *g, struct exchange *x, const struct rpc_method *m)
 {
-    const struct http_head *h = exchange_head(x);
-    enum connect_form form = connect_form_of(http_field(h, "Content-Type"));
-    struct str coding = http_field(h, "Content-Encoding");
+    struct str coding = http_field(exchange_head(x), "Content-Encoding");
     struct rpc_pending *pending;
+    enum connect_form form;
 
-    if (form == CONNECT_OTHER || is_stream_form(form) != m->is_stream) {
-        answer_error(x, 415, "content type of this method is %s",
-                     m->is_stream ? "application/connect+json or application/connect+proto"
-                                  : "application/json or application/proto");
+    if (!form_of(x, m->is_stream, &form))
         return;
-    }
     if (!m->is_stream && coding.len > 0 && !str_ieq(coding, STR("identity"))) {
         rpc_fail((struct rpc_peer){x, form}, CONNECT_UNIMPLEMENTED,
                  "content encoding '%.*s' is not supported", STR_ARG(str_upto(coding, 40)));

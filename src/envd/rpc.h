@@ -55,12 +55,21 @@ void rpc_reply_buf(struct rpc_peer p, struct buf *body);
 void rpc_fail(struct rpc_peer p, enum connect_code code, const char *format, ...) printf_like(3, 4);
 void rpc_fail_err(struct rpc_peer p, const struct err *err);
 
-/* Streams: head, messages, end. */
+/* Streams: head (with further fields, if any), messages, end. */
 void rpc_stream_open(struct rpc_peer p);
+void rpc_stream_open_with(struct rpc_peer p, const struct http_field *fields, size_t count);
 /* Append one enveloped message to `out`; check buf_ok(). */
 void rpc_envelope(enum connect_form form, const struct codec_message *m, const void *in,
                   struct buf *out);
 void rpc_stream_end(struct rpc_peer p, enum connect_code code, const char *text);
+
+/* For methods that read their request themselves, message by message (process_feed.c).
+ * The form that the request's Content-Type names. False: it has been answered with 415. */
+must_check bool rpc_stream_form(struct exchange *x, enum connect_form *out);
+must_check int rpc_decode(enum connect_form form, const struct codec_message *m, struct str message,
+                          struct arena *a, void *out, struct err *err);
+/* Connect-Timeout-Ms of a request; 0 = none. */
+uint64_t rpc_timeout_ms(const struct exchange *x);
 
 /* Who calls: the name in the Authorization field, else the default user. On failure the call has
  * been answered. */

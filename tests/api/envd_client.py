@@ -101,8 +101,9 @@ class Stream:
 
 
 class Envd:
-    def __init__(self, program, wrapper=None):
-        """`wrapper(dir)` returns the words to put in front of the program, which then is PID 1."""
+    def __init__(self, program, wrapper=None, *options):
+        """`wrapper(dir)` returns the words to put in front of the program, which then is PID 1, or
+        is not if the options say so."""
         self.program = program
         self.port = free_port()
         self.dir = tempfile.mkdtemp(prefix="envd_test.")
@@ -111,7 +112,7 @@ class Envd:
         env = {k: v for k, v in os.environ.items() if k in ("PATH", "LD_LIBRARY_PATH")}
         env["ASAN_OPTIONS"] = "quarantine_size_mb=1:detect_leaks=1:abort_on_error=0"
         self.errors = open(os.path.join(self.dir, "stderr"), "w+b")
-        words = wrapper(self.dir) + [program] if wrapper else [program, "--not-init"]
+        words = [*wrapper(self.dir), program, *options] if wrapper else [program, "--not-init"]
         self.process = subprocess.Popen(
             words + ["--port", str(self.port), "--control-fd", str(child_end.fileno())],
             stderr=self.errors, stdin=subprocess.DEVNULL, pass_fds=[child_end.fileno()], env=env,

@@ -137,12 +137,19 @@ def list_and_lookup(e):
     assert error.message == "process with tag none not found"
 
 
-def kill_reaches_the_tree(e):
+def signals_reach_the_process_alone(e):
+    """Not its group: what it left in the background goes on (wire.md 3.5)."""
     s, pid = e.start("/bin/sh", ["-c", "sleep 60 & echo $!; sleep 61 && echo no"])
     child = int(base64.b64decode(s.event()["data"]["stdout"]))
     e.rpc("process.Process/SendSignal", {"process": {"pid": pid}, "signal": "SIGNAL_SIGKILL"})
     assert s.collect()[3]["status"] == "signal: killed"
-    assert gone(child) and e.rpc("process.Process/List", {}) == {"processes": []}
+    assert e.rpc("process.Process/List", {}) == {"processes": []} and not gone(child, 0.2)
+    os.kill(child, 9)
+    s, pid = e.start("/bin/sh", ["-c", "sleep 60 & echo $!; wait"], Connect_Timeout_Ms="400")
+    child = int(base64.b64decode(s.event()["data"]["stdout"]))
+    fails("deadline_exceeded", s.collect)
+    assert gone(pid) and not gone(child, 0.2)
+    os.kill(child, 9)
 
 
 def grandchildren_hold_the_end_back(e):
@@ -331,7 +338,7 @@ def envelopes_in_pieces(e):
 CASES = [
     output_and_exit_codes, missing_programs_exit_127, environment_is_built, nothing_is_inherited,
     working_directories, users, stdin_modes, large_stdin_waits_for_the_reader, list_and_lookup,
-    kill_reaches_the_tree, grandchildren_hold_the_end_back, connect_live_and_late,
+    signals_reach_the_process_alone, grandchildren_hold_the_end_back, connect_live_and_late,
     disconnect_does_not_kill, deadlines_kill, keepalives, terminals, large_output_is_whole,
     a_stalled_subscriber_harms_nobody, alone_and_stalled_pauses_the_program,
     many_processes_at_once, protobuf_forms, wrong_forms, envelopes_in_pieces,
