@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "envd/guest.h"
 #include "envd/routes.h"
+#include "envd/spawn.h"
 
 enum {
     DRAIN_MAX = 64 << 20, /* body bytes read and dropped behind an early refusal */
@@ -75,6 +77,17 @@ static void fill_standard_fds(void)
         close(fd);
 }
 
+/* Before its processes, see spawn.h. Needs no right. */
+static void raise_io_priority(void)
+{
+    enum {
+        OF_PROCESS = 1,
+        BEST_EFFORT_0 = 2 << 13,
+    };
+
+    ignore(syscall(SYS_ioprio_set, (long)OF_PROCESS, 0L, (long)BEST_EFFORT_0)); /* a preference */
+}
+
 static void on_child(void *ctx)
 {
     struct guest *g = ctx;
@@ -135,8 +148,10 @@ int main(int argc, char **argv)
         fill_standard_fds();
     /* Executed by descriptor, its name would be a number on older kernels. */
     ignore(prctl(PR_SET_NAME, "envd", 0, 0, 0)); /* cannot fail */
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit: write(2) says EFBIG */
+    if (!o.is_init)
+        spawn_reset_signals(); /* the runtime has done it for a sandbox */
+    spawn_ignore_signals();
+    raise_io_priority();
     umask(022);
     if (o.control_fd >= 0)
         ignore(fcntl(o.control_fd, F_SETFD, FD_CLOEXEC)); /* EBADF shows when it is read */

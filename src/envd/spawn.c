@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -19,7 +19,15 @@ enum {
     CLOSE_ON_EXEC = 4, /* CLOSE_RANGE_CLOEXEC; not in every libc's headers */
     SIGNAL_MAX = 64,
     KERNEL_SIGSET_SIZE = 8,
+    IOPRIO_OF_PROCESS = 1,              /* IOPRIO_WHO_PROCESS; libc has no header for these */
+    IOPRIO_BEST_EFFORT_4 = 2 << 13 | 4, /* class and level: what ionice -c2 -n4 sets */
 };
+
+/* What envd ignores: a write to a dead peer, and a file beyond the limit, are errors to it. */
+static const int ignored_signals[] = {SIGPIPE, SIGXFSZ};
+
+/* The child's until it executes. One is enough: we wait for it. */
+static _Alignas(16) char stack[SPAWN_STACK];
 
 /* Shared with the child. */
 struct spawn_job {
@@ -35,23 +43,48 @@ static int fail(struct spawn_job *job, const char *step)
     return SPAWN_NOT_FOUND;
 }
 
+/* The kernel's struct, all zero: SIG_DFL. libc's call refuses the signals it keeps for itself,
+ * which may have been ignored by whoever started us, and would touch our own libc's state in the
+ * child. */
+static void set_default(long signal)
+{
+    const unsigned long standard[4] = {0};
+
+    ignore(syscall(SYS_rt_sigaction, signal, standard, NULL, (long)KERNEL_SIGSET_SIZE));
+}
+
+void spawn_reset_signals(void)
+{
+    for (long signal = 1; signal <= SIGNAL_MAX; signal++)
+        set_default(signal);
+}
+
+void spawn_ignore_signals(void)
+{
+    for (size_t i = 0; i < COUNT_OF(ignored_signals); i++)
+        signal(ignored_signals[i], SIG_IGN);
+}
+
+/* execve() itself resets what has a handler. */
 static void reset_signals(void)
 {
-    /* The kernel's struct, all zero: SIG_DFL. libc's call refuses the signals it keeps for itself,
-     * which may have been ignored by whoever started us. */
-    const unsigned long standard[4] = {0};
     sigset_t none;
 
-    for (long signal = 1; signal <= SIGNAL_MAX; signal++)
-        ignore(syscall(SYS_rt_sigaction, signal, standard, NULL, (long)KERNEL_SIGSET_SIZE));
+    for (size_t i = 0; i < COUNT_OF(ignored_signals); i++)
+        set_default(ignored_signals[i]);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void set_oom_score(void)
+/* None of these is worth failing for. */
+static void step_back(void)
 {
-    static const char score[] = "100";
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    static const char score[] = "100"; /* SPAWN_OOM_SCORE */
+    int fd;
+
+    ignore(syscall(SYS_setpriority, (long)PRIO_PROCESS, 0L, 0L));
+    ignore(syscall(SYS_ioprio_set, (long)IOPRIO_OF_PROCESS, 0L, (long)IOPRIO_BEST_EFFORT_4));
+    fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
     if (fd < 0)
         return; /* no /proc: the kernel decides by size alone */
@@ -124,7 +157,7 @@ static int child_main(void *ctx)
         return fail(job, "set up descriptors");
     if (s->is_terminal && ioctl(0, TIOCSCTTY, 0) != 0)
         return fail(job, "set controlling terminal");
-    set_oom_score();
+    step_back();
     if (become(s) != 0)
         return fail(job, "become user");
     if (chdir(s->cwd) != 0)
@@ -137,20 +170,14 @@ int spawn(const struct spawn_spec *s, pid_t *out_pid, struct err *err)
 {
     struct spawn_job job = {.spec = s};
     sigset_t all, before;
-    char *stack;
     int sys;
     pid_t pid;
 
-    stack = mmap(NULL, SPAWN_STACK, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-    if (stack == MAP_FAILED)
-        return err_sys(err, errno, "start process: stack");
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
     pid = clone(child_main, stack + SPAWN_STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, &job);
     sys = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    munmap(stack, SPAWN_STACK);
     if (pid < 0)
         return err_sys(err, sys, "start process");
     if (job.step != NULL) {

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts one user process: own session, own user, nothing inherited but three descriptors. */
+/* Starts one user process: own session, own user, nothing inherited but three descriptors.
+ *
+ * envd is to stay responsive whatever its processes do, so they are below it in every queue: the
+ * out-of-memory killer's (SPAWN_OOM_SCORE; the runtime gives envd less), the processor's (nice 0;
+ * the runtime gives envd less where it may) and the disk's (best effort 4; envd takes 0). A process
+ * can lower itself further, and nothing but a privilege that no sandbox has brings it up again. */
 #ifndef ENVD_SPAWN_H
 #define ENVD_SPAWN_H
 
@@ -27,6 +32,11 @@ struct spawn_spec {
     const uint32_t *groups;
     size_t group_count;
 };
+
+/* Once, before the first spawn(): what was ignored when envd was started must not be inherited. */
+void spawn_reset_signals(void);
+/* Ours from now on, for all signals that processes must not find ignored. */
+void spawn_ignore_signals(void);
 
 /* The child runs on our memory until it executes (CLONE_VM | CLONE_VFORK): no page is copied. It is
  * leader of a new session and process group. A program that cannot be executed is not an error
