@@ -92,6 +92,9 @@ void sandbox_gone(struct sandbox *s, enum kill_reason reason, const char *detail
  * taken the lost values along, so write once more what is in force. */
 void sandbox_restore(struct sandbox *s);
 
+/* sandbox_time.c: one in idle mode gets the time that edges need to report again. */
+void sandbox_spare(struct sandbox *s);
+
 /* sandbox_network.c */
 void egress_release(struct egress *e); /* NULL is fine */
 

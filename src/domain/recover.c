@@ -6,15 +6,10 @@
  * been stopped for us yet, and what it did not list has not been started for us yet. */
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/quota.h"
 #include "domain/sandbox_index.h"
-
-enum {
-    RECOVER_IDLE_MS = 10 * 1000, /* twice the pause between two reports of edge about one stream */
-};
 
 struct load {
     struct domain *domain;
@@ -40,9 +35,6 @@ static bool on_row(void *ctx, struct str key, struct str value)
         return false;
     }
     quota_force(s);
-    /* Nobody counted what went to it while this process was away. */
-    if (s->r.idle_s > 0 && s->r.end_at_ms < clock_wall_ms() + RECOVER_IDLE_MS)
-        s->r.end_at_ms = clock_wall_ms() + RECOVER_IDLE_MS;
     deadline_set(s);
     sandbox_index_set(s);
     return true;
@@ -61,6 +53,8 @@ int recover_load(struct domain *d, struct err *err)
             sandbox_end(s, KILL_ORPHANED); /* its creator never got an answer */
         else if (s->state == SANDBOX_KILLING)
             sandbox_end_again(s);
+        else
+            sandbox_spare(s); /* nobody counted what went to it while this process was away */
     }
     return 0;
 }

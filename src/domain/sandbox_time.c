@@ -10,7 +10,9 @@
 #include "domain/sandbox.h"
 
 enum {
-    ACTIVE_STEP_MS = 1000, /* activity that moves the end by less is not worth a record */
+    ACTIVE_STEP_MS = 1000, /* activity that moves the end by less is not worth a record … */
+    ACTIVE_STEPS = 10,     /* … but nobody loses more than that part of his idle time */
+    SPARE_MS = 10 * 1000,  /* twice the pause between two reports of edge about one stream */
 };
 
 static void tell(const struct op *op, const struct err *err)
@@ -138,17 +140,34 @@ int sandbox_set_end(struct domain *d, const struct team *team, struct str id,
     return 0;
 }
 
+static void renew(struct sandbox *s, int64_t end_ms)
+{
+    if (move(s, end_ms, s->r.idle_s, NULL) != 0)
+        return; /* a store that is too busy now is asked again by the next report */
+    s->domain->counters.activities++;
+    commit(s, NULL, NULL)->is_quiet = true;
+}
+
+void sandbox_spare(struct sandbox *s)
+{
+    int64_t end = cap(s, clock_wall_ms() + SPARE_MS);
+
+    if (s->r.idle_s > 0 && sandbox_state_row(s->state)->has_deadline && s->r.end_at_ms < end)
+        renew(s, end);
+}
+
 void sandbox_active(struct domain *d, struct str id)
 {
-    int64_t now = clock_wall_ms(), end;
+    int64_t now = clock_wall_ms(), end, step;
     struct sandbox *s = sandbox_find(d, id);
 
     if (s == NULL || s->r.idle_s == 0 || !sandbox_is_shown(s, now) ||
         sandbox_state_row(s->state)->shown != SANDBOX_PUBLIC_RUNNING)
         return;
     end = cap(s, now + s->r.idle_s * 1000);
-    if (end < s->r.end_at_ms + ACTIVE_STEP_MS || move(s, end, s->r.idle_s, NULL) != 0)
-        return; /* a store that is too busy now is asked again by the next report */
-    d->counters.activities++;
-    commit(s, NULL, NULL)->is_quiet = true;
+    step = s->r.idle_s * 1000 / ACTIVE_STEPS;
+    if (step > ACTIVE_STEP_MS)
+        step = ACTIVE_STEP_MS;
+    if (end >= s->r.end_at_ms + step || (end > s->r.end_at_ms && end == cap(s, INT64_MAX)))
+        renew(s, end);
 }

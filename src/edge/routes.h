@@ -14,7 +14,7 @@ enum {
     ROUTES_MAX = 65536,       /* cached; the least recently used leaves first */
     ROUTE_WAITERS_MAX = 4096, /* requests waiting for an answer */
     ROUTE_WAIT_MS = 5000,     /* then 503 */
-    ROUTE_ACTIVE_MS = 1000,   /* between two reports of activity about one sandbox */
+    ROUTE_ACTIVE_MS = 500,    /* between two reports of activity about one sandbox */
     ROUTE_TOKEN_MAX = 256,    /* longer tokens and masks make a route unusable */
 };
 
