@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -249,6 +250,70 @@ def parallel(fn, items, threads):
     if errors:
         raise errors[0]
     return results
+
+
+def break_store(s, verb):
+    db = sqlite3.connect(os.path.join(s.directory, "sandlot.db"), timeout=5)
+    for what in ("INSERT", "UPDATE", "DELETE"):
+        if verb == "break":
+            db.execute(f"CREATE TRIGGER no_{what} BEFORE {what} ON record "
+                       "BEGIN SELECT RAISE(ABORT, 'on fire'); END")
+        else:
+            db.execute(f"DROP TRIGGER no_{what}")
+    db.commit()
+    db.close()
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out, n = out + bytes([n & 127 | 128]), n >> 7
+    return out + bytes([n])
+
+
+def fields(data):
+    """Field number -> value, of the few kinds that routes have."""
+    out, i = {}, 0
+
+    def number():
+        nonlocal i
+        value = shift = 0
+        while True:
+            value |= (data[i] & 127) << shift
+            shift += 7
+            i += 1
+            if data[i - 1] < 128:
+                return value
+
+    while i < len(data):
+        tag = number()
+        value = number()
+        if tag & 7 == 2:
+            value, i = data[i:i + value].decode(), i + value
+        out[tag >> 3] = value
+    return out
+
+
+class Edge:
+    """A loop of edge, on routes.sock."""
+
+    LOOKUP, FOUND, MISSING, PUT, GONE, ACTIVE = range(1, 7)
+
+    def __init__(self, directory):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(os.path.join(directory, "routes.sock"))
+        self.socket.settimeout(5)
+
+    def ask(self, sandbox, seq):
+        self.socket.send(bytes([self.LOOKUP]) + b"\x08" + varint(seq) + b"\x12" +
+                         varint(len(sandbox)) + sandbox.encode())
+
+    def active(self, sandbox):
+        self.socket.send(bytes([self.ACTIVE]) + b"\x12" + varint(len(sandbox)) + sandbox.encode())
+
+    def read(self):
+        data = self.socket.recv(1 << 16)
+        return data[0], fields(data[1:])
 
 
 def main():

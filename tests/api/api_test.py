@@ -13,14 +13,12 @@ import json
 import os
 import re
 import signal
-import socket
-import sqlite3
 import threading
 import time
 import urllib.parse
 
-from api_kit import (NOT_FOUND, Stack, at, check, main, now, parallel, same, test, wait_until,
-                     write_template)
+from api_kit import (NOT_FOUND, Edge, Stack, at, break_store, check, main, now, parallel, same, test,
+                     wait_until, write_template)
 
 # --- authentication and the gate ---
 
@@ -841,18 +839,6 @@ def node_away(_):
 
 # --- the store fails ---
 
-def break_store(s, verb):
-    db = sqlite3.connect(os.path.join(s.directory, "sandlot.db"), timeout=5)
-    for what in ("INSERT", "UPDATE", "DELETE"):
-        if verb == "break":
-            db.execute(f"CREATE TRIGGER no_{what} BEFORE {what} ON record "
-                       "BEGIN SELECT RAISE(ABORT, 'on fire'); END")
-        else:
-            db.execute(f"DROP TRIGGER no_{what}")
-    db.commit()
-    db.close()
-
-
 @test("CL-11 AC-12 AC-13 a store that fails: 5xx, nothing changed, nothing left, and it recovers")
 def store_fails(_):
     with Stack(options=["team_sandboxes_max=2"]) as s:
@@ -888,53 +874,6 @@ def store_fails(_):
 
 
 # --- the feed of routes ---
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-
-
-def fields(data):
-    """Field number -> value, of the few kinds that routes have."""
-    out, i = {}, 0
-
-    def number():
-        nonlocal i
-        value = shift = 0
-        while True:
-            value |= (data[i] & 127) << shift
-            shift += 7
-            i += 1
-            if data[i - 1] < 128:
-                return value
-
-    while i < len(data):
-        tag = number()
-        value = number()
-        if tag & 7 == 2:
-            value, i = data[i:i + value].decode(), i + value
-        out[tag >> 3] = value
-    return out
-
-
-class Edge:
-    LOOKUP, FOUND, MISSING, PUT, GONE = range(1, 6)
-
-    def __init__(self, directory):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.connect(os.path.join(directory, "routes.sock"))
-        self.socket.settimeout(5)
-
-    def ask(self, sandbox, seq):
-        self.socket.send(bytes([self.LOOKUP]) + b"\x08" + varint(seq) + b"\x12" +
-                         varint(len(sandbox)) + sandbox.encode())
-
-    def read(self):
-        data = self.socket.recv(1 << 16)
-        return data[0], fields(data[1:])
-
 
 @test("routes: a new sandbox is pushed before its 201, an ended one at once, lookups answered")
 def routes_feed(s):
