@@ -171,6 +171,15 @@ static int attach_trees(struct enter *e)
     return 0;
 }
 
+/* The sandbox's limits and what it uses of them, for envd (kernel.h) and for programs that size
+ * themselves. Not worth failing for: a v1 hierarchy with more than one controller refuses. */
+static void show_cgroup(const struct enter *e)
+{
+    if (e->cgroup_type != 0)
+        raw_mount(e->cgroup_type, "sys/fs/cgroup", e->cgroup_type, QUIET | MS_RDONLY,
+                  e->cgroup_data);
+}
+
 /* A nested user namespace brings all capabilities back (the bounding set too), and cannot be
  * checkpointed. The setting belongs to our own user namespace; without one it would be the host's.
  */
@@ -317,7 +326,10 @@ int enter_main(void *ctx)
     r = raw2(SYS_sethostname, (long)e->hostname, (long)hostname_len);
     if (r != 0)
         return failed(e, "set the hostname", r);
-    if (attach_trees(e) != 0 || forbid_userns(e) != 0 || hide_paths(e) != 0 || change_root(e) != 0)
+    if (attach_trees(e) != 0)
+        return 1;
+    show_cgroup(e);
+    if (forbid_userns(e) != 0 || hide_paths(e) != 0 || change_root(e) != 0)
         return 1;
     set_rlimits(e);
     if (give_up_rights(e) != 0)

@@ -22,6 +22,8 @@ struct enter {
     uint64_t capabilities;           /* bounding set and final set */
     const struct sock_fprog *filter; /* NULL: inherited from the creator, or none */
     uint64_t file_size_max;          /* 0 = no limit */
+    const char *cgroup_type; /* file system with the memory controller, NULL: none; mounted */
+    const char *cgroup_data; /* read-only on /sys/fs/cgroup, where it begins at our own group */
     bool has_userns;
     const char *failed; /* the action that failed, */
     int error;          /* and its errno */

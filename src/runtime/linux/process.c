@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -22,10 +23,22 @@ enum {
     END_TIMEOUT_MS = 60000,
     NAME_SIZE = 64,
     TEXT_SIZE = 160,
+    ENVD_NICE = -5,        /* its processes begin at 0: envd/spawn.h */
     START_TIME_FIELD = 22, /* of /proc/<pid>/stat, counted from 1 */
 };
 
-static const struct str oom_score = {"100", 3}; /* sandboxes go before the server does */
+/* Sandboxes go before the server does, and their processes (envd/spawn.h: 100) before their envd.
+ * It is also as far down as a process of theirs can put itself. */
+static const struct str oom_score = {"50", 2};
+
+/* What to mount to see the memory controller, by the version that has it. */
+static const struct {
+    const char *type, *data;
+} memory_cgroups[] = {
+    {NULL,      NULL    },
+    {"cgroup",  "memory"},
+    {"cgroup2", NULL    }
+};
 
 static int send_all(int fd, struct str data, struct err *err)
 {
@@ -74,6 +87,7 @@ static void enter_fill(struct guest *s)
     struct creator *c = s->creator;
     struct linux_driver *d = s->driver;
     bool is_inherited = d->host.has_userns || d->filter.filter == NULL;
+    int memory = cgroup_version(&d->cgroups, CGROUP_MEMORY);
 
     c->enter = (struct enter){
         .root_fd = c->fds[CREATOR_ROOT],
@@ -87,6 +101,8 @@ static void enter_fill(struct guest *s)
         .capabilities = d->capabilities,
         .filter = is_inherited ? NULL : &d->filter,
         .file_size_max = s->limits.disk_bytes,
+        .cgroup_type = memory_cgroups[memory].type,
+        .cgroup_data = memory_cgroups[memory].data,
         .has_userns = d->host.has_userns,
     };
 }
@@ -259,6 +275,7 @@ void process_expose(const struct guest *s)
 
     ignore(snprintf(name, sizeof(name), "%d/oom_score_adj", s->pid));
     ignore(file_write(s->driver->proc_fd, name, oom_score, &ignored)); /* a preference */
+    ignore(setpriority(PRIO_PROCESS, (id_t)s->pid, ENVD_NICE));        /* another */
 }
 
 void process_end(struct guest *s)
