@@ -135,7 +135,7 @@ must_check int proto_decode(const struct codec_message *m, struct str in, struct
                             void *out, struct err *err);
 
 /* Append the encoding. Members with their default value are left out (see CODEC_ALWAYS). Check
- * buf_ok() afterwards. Strings that are not UTF-8 have each bad byte replaced by U+FFFD in JSON. */
+ * buf_ok() afterwards. Strings that are not UTF-8 have each bad byte replaced by U+FFFD. */
 void json_encode(const struct codec_message *m, const void *in, struct buf *out);
 void proto_encode(const struct codec_message *m, const void *in, struct buf *out);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Struct to protobuf (proto3), in the order of the table. Called through codec.h by whoever
  * answers in protobuf. */
+#include "base/digest.h"
 #include "codec/codec_internal.h"
 #include "codec/proto_internal.h"
 
@@ -21,13 +22,6 @@ static size_t put_varint(uint64_t value, uint8_t *out)
     }
     out[len++] = (uint8_t)value;
     return len;
-}
-
-static size_t varint_len(uint64_t value)
-{
-    uint8_t bytes[VARINT_MAX];
-
-    return put_varint(value, bytes);
 }
 
 static void add_varint(struct buf *out, uint64_t value)
@@ -121,15 +115,38 @@ static void add_time(struct buf *out, uint32_t number, const struct codec_time *
     add_text(out, number, (struct str){(const char *)body, len});
 }
 
+/* Receivers refuse a string that is not UTF-8, and the message with it. */
+static void add_string(struct buf *out, uint32_t number, struct str text)
+{
+    size_t from;
+
+    if (utf8_valid(text)) {
+        add_text(out, number, text);
+        return;
+    }
+    add_tag(out, number, WIRE_LEN);
+    from = part_open(out);
+    while (text.len > 0) {
+        size_t len = utf8_first(text);
+
+        if (len > 0)
+            buf_add(out, text.at, len);
+        else
+            buf_add_text(out, "\xef\xbf\xbd");
+        text = str_from(text, len > 0 ? len : 1);
+    }
+    part_close(out, from);
+}
+
 static void add_pair(struct buf *out, uint32_t number, const struct codec_pair *pair)
 {
-    size_t key = 1 + varint_len(pair->key.len) + pair->key.len;
-    size_t value = 1 + varint_len(pair->value.len) + pair->value.len;
+    size_t from;
 
     add_tag(out, number, WIRE_LEN);
-    add_varint(out, key + value);
-    add_text(out, 1, pair->key);
-    add_text(out, 2, pair->value);
+    from = part_open(out);
+    add_string(out, 1, pair->key);
+    add_string(out, 2, pair->value);
+    part_close(out, from);
 }
 
 static void add_message(const struct codec_field *f, const void *at, struct buf *out,
@@ -149,7 +166,7 @@ static void encode_value(const struct codec_field *f, const void *at, struct buf
                          unsigned depth)
 {
     switch (f->type) {
-    case CODEC_STRING:
+    case CODEC_STRING: add_string(out, f->number, *(const struct str *)at); break;
     case CODEC_BYTES: add_text(out, f->number, *(const struct str *)at); break;
     case CODEC_TIMESTAMP: add_time(out, f->number, at); break;
     case CODEC_MAP: add_pair(out, f->number, at); break;

@@ -420,6 +420,37 @@ static void encodes_long_parts(void)
     }
 }
 
+/* A receiver refuses strings that are not UTF-8: they leave with U+FFFD, as in JSON. */
+static void replaces_bad_bytes(void)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"plain",        "plain"                               },
+        {"\xff",         "\xef\xbf\xbd"                        },
+        {"a\xff\xfe"
+         "b",   "a\xef\xbf\xbd\xef\xbf\xbd"
+         "b"                             },
+        {"\xc3\xa4\xc3", "\xc3\xa4\xef\xbf\xbd"                },
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct sample_all all = {.text = str_of(rows[i].text)}, back = {0};
+        struct err err = {0};
+        struct arena a;
+        struct buf b;
+
+        buf_init(&b, ROOM);
+        arena_init(&a, ROOM);
+        proto_encode(&sample_all_message, &all, &b);
+        CHECK(proto_decode(&sample_all_message, buf_str(&b), &a, &back, &err) == 0);
+        CHECK(str_is(back.text, rows[i].want));
+        arena_done(&a);
+        buf_done(&b);
+    }
+}
+
 static void leaves_json_only_fields_out(void)
 {
     struct sample_rest rest = {.timeout = 5, .raw = STR("{}"), .note = STR("n")};
@@ -466,6 +497,7 @@ int main(int argc, char **argv)
         {"survives truncation",         survives_truncation        },
         {"bounds memory",               bounds_memory              },
         {"encodes long parts",          encodes_long_parts         },
+        {"replaces bad bytes",          replaces_bad_bytes         },
         {"leaves JSON-only fields out", leaves_json_only_fields_out},
         {"refuses a loop of structs",   refuses_a_loop_of_structs  },
     };
