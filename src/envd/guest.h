@@ -9,6 +9,7 @@
 #include "envd/metrics.h"
 #include "envd/process.h"
 #include "envd/users.h"
+#include "envd/watcher.h"
 #include "http/server.h"
 #include "io/loop.h"
 #include "io/socket.h"
@@ -32,6 +33,7 @@ struct guest {
     struct arena config_arena; /* owns what `config` points to */
     struct init_request config;
     struct process_table processes;
+    struct watchers watchers;
     struct metrics_sample sample;
     const char *path_env; /* PATH that processes start with */
     struct timer settling;

@@ -29,11 +29,14 @@ void process_close_stdin_rpc(struct rpc_call *call);
 void process_send_input_rpc(struct rpc_call *call);
 void process_stream_input(struct guest *g, struct exchange *x); /* reads its messages itself */
 
-/* filesystem.Filesystem: filesystem_rpc.c, filesystem_list.c */
+/* filesystem.Filesystem: filesystem_rpc.c, filesystem_list.c, watch_rpc.c */
 void filesystem_stat_rpc(struct rpc_call *call);
 void filesystem_make_dir_rpc(struct rpc_call *call);
 void filesystem_move_rpc(struct rpc_call *call);
 void filesystem_list_rpc(struct rpc_call *call);
 void filesystem_remove_rpc(struct rpc_call *call);
+void filesystem_watch_rpc(struct rpc_call *call); /* WatchDir, CreateWatcher */
+void filesystem_watcher_events_rpc(struct rpc_call *call);
+void filesystem_watcher_remove_rpc(struct rpc_call *call);
 
 #endif

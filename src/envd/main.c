@@ -111,6 +111,7 @@ static int start(struct guest *g, const struct options *o, struct err *err)
     if (loop_new(&g->loop, err) != 0)
         return -1;
     processes_init(&g->processes, g->loop);
+    watchers_init(&g->watchers, g->loop);
     if (http_server_new(g->loop, &limits, routes_serve, g, &g->server, err) != 0 ||
         loop_on_signal(g->loop, SIGCHLD, on_child, g, err) != 0 ||
         loop_on_signal(g->loop, SIGTERM, on_terminate, g, err) != 0 ||
@@ -127,6 +128,7 @@ static void stop(struct guest *g)
     for (size_t i = 0; i < COUNT_OF(g->listeners); i++)
         listener_stop(&g->listeners[i]);
     http_server_free(g->server);
+    watchers_done(&g->watchers);
     arena_done(&g->config_arena);
     loop_free(g->loop);
 }

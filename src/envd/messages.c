@@ -287,7 +287,7 @@ static const struct codec_field filesystem_event_fields[] = {
     {3, "entry", CODEC_MESSAGE, 0, offsetof(struct filesystem_event, entry), 0,
      &entry_info_message},
 };
-static const struct codec_message filesystem_event_message = {
+const struct codec_message filesystem_event_message = {
     "filesystem_event", sizeof(struct filesystem_event), filesystem_event_fields,
     COUNT_OF(filesystem_event_fields)};
 

@@ -254,6 +254,7 @@ extern const struct codec_message list_dir_request_message;
 extern const struct codec_message list_dir_response_message;
 extern const struct codec_message watch_request_message;
 extern const struct codec_message watcher_request_message;
+extern const struct codec_message filesystem_event_message;
 extern const struct codec_message watcher_events_message;
 extern const struct codec_message watch_response_message;
 extern const struct codec_message init_request_message;

@@ -48,13 +48,13 @@ static const struct rpc_method filesystem_list = {
 static const struct rpc_method filesystem_remove = {
     &path_request_message, &empty_message, false, filesystem_remove_rpc};
 static const struct rpc_method filesystem_watch = {
-    &watch_request_message, &watch_response_message, true, NULL};
+    &watch_request_message, &watch_response_message, true, filesystem_watch_rpc};
 static const struct rpc_method watcher_create = {
-    &watch_request_message, &watcher_request_message, false, NULL};
+    &watch_request_message, &watcher_request_message, false, filesystem_watch_rpc};
 static const struct rpc_method watcher_events = {
-    &watcher_request_message, &watcher_events_message, false, NULL};
+    &watcher_request_message, &watcher_events_message, false, filesystem_watcher_events_rpc};
 static const struct rpc_method watcher_remove = {
-    &watcher_request_message, &empty_message, false, NULL};
+    &watcher_request_message, &empty_message, false, filesystem_watcher_remove_rpc};
 
 static const struct route routes[] = {
     {"GET", "/health", GATE_OPEN, 0, health_get, NULL},
@@ -85,8 +85,10 @@ static const struct route routes[] = {
      &filesystem_list},
     {"POST", "/filesystem.Filesystem/Remove", GATE_TOKEN, ROUTE_SEES_FILES, NULL,
      &filesystem_remove},
-    {"POST", "/filesystem.Filesystem/WatchDir", GATE_TOKEN, 0, NULL, &filesystem_watch},
-    {"POST", "/filesystem.Filesystem/CreateWatcher", GATE_TOKEN, 0, NULL, &watcher_create},
+    {"POST", "/filesystem.Filesystem/WatchDir", GATE_TOKEN, ROUTE_SEES_FILES, NULL,
+     &filesystem_watch},
+    {"POST", "/filesystem.Filesystem/CreateWatcher", GATE_TOKEN, ROUTE_SEES_FILES, NULL,
+     &watcher_create},
     {"POST", "/filesystem.Filesystem/GetWatcherEvents", GATE_TOKEN, 0, NULL, &watcher_events},
     {"POST", "/filesystem.Filesystem/RemoveWatcher", GATE_TOKEN, 0, NULL, &watcher_remove},
 };

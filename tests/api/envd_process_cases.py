@@ -305,10 +305,6 @@ def wrong_forms(e):
         assert e.http("POST", stat_path, body, Content_Type=JSON)[0] == 400, body
     big = json.dumps({"path": "x" * (5 << 20)})
     assert e.http("POST", stat_path, big, Content_Type=JSON)[0] == 429
-    for method in ("filesystem.Filesystem/CreateWatcher", "filesystem.Filesystem/GetWatcherEvents",
-                   "filesystem.Filesystem/RemoveWatcher"):
-        assert fails("unimplemented", e.rpc, method, {}).status == 501
-    fails("unimplemented", e.stream("filesystem.Filesystem/WatchDir", {"path": "/"}).event)
     fails(INVALID, e.stream("process.Process/Start", {}).event)
     fails(INVALID, e.stream("process.Process/Start", {"process": {}}).event)
     fails(INVALID, e.stream("process.Process/Start", {"process": {"cmd": "a\0b"}}).event)
