@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Load generator: creates and destroys sandboxes through the real API as fast as it answers.
  *
- *   load ADDRESS API_KEY CONCURRENCY SECONDS [TEMPLATE]
+ *   load ADDRESS API_KEY[,API_KEY …] CONCURRENCY SECONDS [TEMPLATE]
  *
+ * Connections share the keys out among them: one key has a rate limit.
  * Prints one JSON object. A latency is that of one create; a rate counts whole create+destroy
  * pairs. Exit status 1 when a call failed. Started by tools/bench. */
 #include <stdio.h>
@@ -22,7 +23,7 @@ enum {
 
 struct load {
     struct loop *loop;
-    const char *address, *key, *template;
+    const char *address, *keys, *template;
     struct timer end;
     uint32_t *created_us, *destroyed_us; /* one for each pair */
     size_t pairs, errors, running;
@@ -32,6 +33,7 @@ struct load {
 
 struct worker {
     struct load *load;
+    struct str key;
     struct http_conn *conn;
     struct buf answer;
     unsigned status;
@@ -63,7 +65,7 @@ static void next_call(struct worker *w)
     bool is_create = w->id[0] == '\0';
     struct http_field fields[] = {
         {STR("Host"),         str_of(w->load->address)},
-        {STR("X-API-Key"),    str_of(w->load->key)    },
+        {STR("X-API-Key"),    w->key                  },
         {STR("Content-Type"), STR("application/json") },
     };
     struct call_request r = {.fields = fields, .field_count = COUNT_OF(fields)};
@@ -193,6 +195,14 @@ static void report(struct load *l, uint64_t concurrency)
            percentile_ms(l->destroyed_us, l->pairs, 0.99));
 }
 
+/* The keys again and again, one for each worker in turn. */
+static struct str next_key(struct load *l, struct str *left)
+{
+    if (left->len == 0)
+        *left = str_of(l->keys);
+    return str_cut(*left, ',', left);
+}
+
 static int start_worker(struct load *l, struct worker *w, struct err *err)
 {
     int fd;
@@ -210,10 +220,13 @@ static int start_worker(struct load *l, struct worker *w, struct err *err)
 static int run(struct load *l, struct worker *workers, uint64_t concurrency, uint64_t seconds,
                struct err *err)
 {
+    struct str keys_left = {0};
+
     if (loop_new(&l->loop, err) != 0)
         return -1;
     l->started_us = clock_mono_us();
     for (size_t i = 0; i < concurrency; i++) {
+        workers[i].key = next_key(l, &keys_left);
         if (start_worker(l, &workers[i], err) != 0)
             return -1;
     }
@@ -230,11 +243,11 @@ int main(int argc, char **argv)
 
     if (argc < 5 || !str_to_u64(str_of(argv[3]), &concurrency) || concurrency == 0 ||
         concurrency > WORKERS_MAX || !str_to_u64(str_of(argv[4]), &seconds) || seconds == 0) {
-        fprintf(stderr, "usage: load ADDRESS API_KEY CONCURRENCY SECONDS [TEMPLATE]\n");
+        fprintf(stderr, "usage: load ADDRESS API_KEY[,API_KEY] CONCURRENCY SECONDS [TEMPLATE]\n");
         return 2;
     }
     l.address = argv[1];
-    l.key = argv[2];
+    l.keys = argv[2];
     l.created_us = mem_array(SAMPLES_MAX, sizeof *l.created_us);
     l.destroyed_us = mem_array(SAMPLES_MAX, sizeof *l.destroyed_us);
     workers = mem_array(concurrency, sizeof *workers);
