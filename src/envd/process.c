@@ -255,6 +255,7 @@ static void write_status(struct process *p)
     const char *name = signal_text(p->exit_status);
     const char *core = p->exit_code == CLD_DUMPED ? " (core dumped)" : "";
     size_t size = sizeof(p->status_text);
+    const char *why = "";
 
     if (p->exit_code == CLD_EXITED)
         snprintf(p->status_text, size, "exit status %d", p->exit_status);
@@ -262,10 +263,10 @@ static void write_status(struct process *p)
         snprintf(p->status_text, size, "signal: %s%s", name, core);
     else
         snprintf(p->status_text, size, "signal: signal %d%s", p->exit_status, core);
-    snprintf(p->error_text, size, "%s%s", p->status_text,
-             !p->is_oom                   ? ""
-             : p->exit_code == CLD_EXITED ? " (the kernel killed a process for lack of memory)"
-                                          : " (by the kernel, for lack of memory)");
+    if (p->is_oom)
+        why = p->exit_code == CLD_EXITED ? " (the kernel killed a process for lack of memory)"
+                                         : " (by the kernel, for lack of memory)";
+    snprintf(p->error_text, sizeof(p->error_text), "%s%s", p->status_text, why);
 }
 
 void process_end_event(const struct process *p, struct end_event *out)

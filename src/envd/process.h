@@ -48,7 +48,8 @@ enum {
     PTY_CHUNK = 16 << 10,    /* the same, terminal */
     INPUT_MAX = 4 << 20,     /* bytes of SendInput waiting for a process to read its stdin */
     INPUT_WAITS_MAX = 64,    /* calls that wait with theirs: SendInput, StreamInput */
-    STATUS_TEXT_MAX = 96,
+    STATUS_TEXT_MAX = 64,
+    ERROR_TEXT_MAX = 128,
 };
 
 struct process;
@@ -102,7 +103,7 @@ struct process {
     bool is_ended;
     bool is_paused;             /* output is not read: a subscriber is behind */
     int exit_code, exit_status; /* of siginfo_t: CLD_…, and code or signal */
-    char status_text[STATUS_TEXT_MAX], error_text[STATUS_TEXT_MAX];
+    char status_text[STATUS_TEXT_MAX], error_text[ERROR_TEXT_MAX];
     uint64_t oom_before; /* kills by the memory cgroup before it began */
     bool is_oom;         /* they rose, and nobody else explains its death */
     struct process_output outputs[2];
