@@ -7,6 +7,7 @@
 #include "domain/deadline.h"
 #include "domain/quota.h"
 #include "domain/sandbox_index.h"
+#include "store/driver.h"
 #include "test.h"
 
 static void on_event(void *ctx, const struct event *e)
@@ -23,11 +24,32 @@ static void on_route(void *ctx, const struct sandbox *s)
     h->routes_pushed += s != NULL;
 }
 
+static size_t reads;
+
+static int counted_get(void *db, enum store_kind kind, struct str key, struct buf *out,
+                       struct err *err)
+{
+    reads++;
+    return store_memory.get(db, kind, key, out, err);
+}
+
+static int counted_each(void *db, enum store_kind kind, store_row_fn *fn, void *ctx,
+                        struct err *err)
+{
+    reads++;
+    return store_memory.each(db, kind, fn, ctx, err);
+}
+
+size_t domain_help_reads(void)
+{
+    return reads;
+}
+
 static const struct domain_hooks hooks = {on_event, on_route};
 
 void domain_help_open(struct domain_help *h)
 {
-    struct store_config store = {.engine = "memory"};
+    static struct store_engine engine;
     struct domain_config config = {.node_socket = "/nonexistent/node.sock"};
     struct err err = {0};
 
@@ -36,7 +58,10 @@ void domain_help_open(struct domain_help *h)
     CHECK(mkdtemp(h->dir) != NULL);
     config.templates_dir = h->dir;
     CHECK(loop_new(&h->loop, &err) == 0);
-    CHECK(store_open(h->loop, &store, &h->store, &err) == 0);
+    engine = store_memory;
+    engine.get = counted_get;
+    engine.each = counted_each;
+    CHECK(store_open_engine(h->loop, &engine, NULL, &h->store, &err) == 0);
     CHECK(domain_new(h->loop, h->store, &config, &hooks, h, &h->domain, &err) == 0);
     h->team = team_default(h->domain);
     CHECK(h->team != NULL);

@@ -21,6 +21,8 @@ void domain_help_close(struct domain_help *h);
  * loaded. */
 struct sandbox *domain_help_sandbox(struct domain_help *h, unsigned number, int64_t started_ms,
                                     int64_t end_ms);
+/* How often any store was read since the program started. */
+size_t domain_help_reads(void);
 /* Let the loop run for about that long. */
 void domain_help_run(struct domain_help *h, unsigned ms);
 
