@@ -253,48 +253,28 @@ static bool feed_message(struct feed *f, struct str message)
     return rc == 0;
 }
 
-/* How many bytes of `data` the envelope at the end of `gathered` still lacks, as far as is known.
- */
-static size_t missing(const struct buf *gathered, struct str data)
-{
-    const uint8_t *head = (const uint8_t *)gathered->at;
-    size_t wanted = ENVELOPE_HEAD;
-
-    if (gathered->len >= ENVELOPE_HEAD)
-        wanted += (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
-    return data.len < wanted - gathered->len ? data.len : wanted - gathered->len;
-}
-
 /* Take one envelope, or what there is of it. -1: the call has been answered. */
 static ssize_t feed_take(struct feed *f, struct str data)
 {
-    bool is_direct = f->gathered.len == 0;
-    size_t taken = is_direct ? 0 : missing(&f->gathered, data);
-    struct str message;
-    uint8_t flags;
-    ssize_t used;
+    struct envelope e;
+    ssize_t taken = envelope_gather(&f->gathered, data, RPC_BODY_MAX, &e);
 
-    buf_add_str(&f->gathered, str_upto(data, taken));
-    used = envelope_parse(is_direct ? data : buf_str(&f->gathered), RPC_BODY_MAX, &flags, &message);
-    if (used == 0 && is_direct)
-        buf_add_str(&f->gathered, data);
-    if (used < 0 || !buf_ok(&f->gathered)) {
+    if (taken < 0) {
         feed_fail(f, CONNECT_RESOURCE_EXHAUSTED,
                   "message is compressed, too large or memory is out");
         return -1;
     }
-    if (used == 0)
-        return (ssize_t)(is_direct ? data.len : taken);
-    if ((flags & ENVELOPE_END) != 0) {
+    if (!e.is_whole)
+        return taken;
+    if ((e.flags & ENVELOPE_END) != 0) {
         feed_fail(f, CONNECT_INVALID_ARGUMENT,
                   "a request does not end with an end-of-stream message");
         return -1;
     }
-    if (!feed_message(f, message))
+    if (!feed_message(f, e.payload))
         return -1;
-    if (!is_direct)
-        buf_done(&f->gathered);
-    return is_direct ? used : (ssize_t)taken;
+    buf_done(&f->gathered);
+    return taken;
 }
 
 static size_t feed_body(void *ctx, struct exchange *x, struct str data, bool is_last)

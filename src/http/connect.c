@@ -105,6 +105,41 @@ ssize_t envelope_parse(struct str in, size_t max, uint8_t *out_flags, struct str
     return (ssize_t)(ENVELOPE_HEAD + len);
 }
 
+/* How many bytes of `in` the envelope at the end of `gathered` still lacks, as far as is known. */
+static size_t lacking(const struct buf *gathered, struct str in)
+{
+    const uint8_t *head = (const uint8_t *)gathered->at;
+    size_t wanted = ENVELOPE_HEAD;
+
+    if (gathered->len >= ENVELOPE_HEAD)
+        wanted += (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
+    return in.len < wanted - gathered->len ? in.len : wanted - gathered->len;
+}
+
+ssize_t envelope_gather(struct buf *gathered, struct str in, size_t max, struct envelope *out)
+{
+    size_t taken = 0;
+    ssize_t used = 0;
+
+    *out = (struct envelope){false};
+    if (gathered->len == 0) { /* the usual case: nothing is copied */
+        used = envelope_parse(in, max, &out->flags, &out->payload);
+        out->is_whole = used > 0;
+        if (used != 0)
+            return used;
+    }
+    /* Its head, then its payload: the second is known with the first. */
+    for (int part = 0; part < 2 && used == 0 && buf_ok(gathered); part++) {
+        size_t more = lacking(gathered, str_from(in, taken));
+
+        buf_add_str(gathered, str_upto(str_from(in, taken), more));
+        taken += more;
+        used = envelope_parse(buf_str(gathered), max, &out->flags, &out->payload);
+    }
+    out->is_whole = used > 0;
+    return used < 0 || !buf_ok(gathered) ? -1 : (ssize_t)taken;
+}
+
 void envelope_head(uint8_t flags, uint32_t len, uint8_t out[ENVELOPE_HEAD])
 {
     out[0] = flags;

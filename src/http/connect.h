@@ -52,6 +52,18 @@ enum {
 /* One envelope at the front of `in`. >0: bytes used, *payload inside `in`; 0: more needed; -1:
  * longer than `max` or compressed. */
 ssize_t envelope_parse(struct str in, size_t max, uint8_t *out_flags, struct str *payload);
+
+struct envelope {
+    bool is_whole; /* the rest is set */
+    uint8_t flags;
+    struct str payload;
+};
+
+/* The same for a body whose pieces are cut anywhere: how many bytes of `in` belong to the first
+ * envelope, which is kept in `gathered` (empty at first, its max at least max + ENVELOPE_HEAD)
+ * until it is whole; -1 as above, or without memory. The payload is inside `in` or `gathered`: use
+ * it, then buf_done(gathered). */
+ssize_t envelope_gather(struct buf *gathered, struct str in, size_t max, struct envelope *out);
 /* Five bytes to put in front of `len` bytes. */
 void envelope_head(uint8_t flags, uint32_t len, uint8_t out[ENVELOPE_HEAD]);
 /* The end-of-stream envelope: {} or {"error":{"code":…,"message":…}}. */

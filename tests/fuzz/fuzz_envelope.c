@@ -41,6 +41,36 @@ static void check_stream(struct str in)
     assert(used == 0 || used == -1);
 }
 
+/* Cut anywhere, the same envelopes come out, and the same end. */
+static void check_pieces(struct str in)
+{
+    struct str whole = in, payload;
+    struct buf gathered;
+    size_t step = 1, at = 0;
+    uint8_t flags;
+    ssize_t used = 0, taken = 0;
+
+    buf_init(&gathered, PAYLOAD_MAX + ENVELOPE_HEAD);
+    while (at < in.len && taken >= 0) {
+        struct str piece = str_upto(str_from(in, at), step);
+        struct envelope e;
+
+        taken = envelope_gather(&gathered, piece, PAYLOAD_MAX, &e);
+        assert(taken <= (ssize_t)piece.len && (taken != 0 || piece.len == 0));
+        at += taken > 0 ? (size_t)taken : 0;
+        step = step % 13 + (unsigned char)piece.at[0] % 3 + 1;
+        if (!e.is_whole)
+            continue;
+        used = envelope_parse(whole, PAYLOAD_MAX, &flags, &payload);
+        assert(used > 0 && flags == e.flags && str_eq(payload, e.payload));
+        whole = str_from(whole, (size_t)used);
+        buf_done(&gathered);
+    }
+    used = envelope_parse(whole, PAYLOAD_MAX, &flags, &payload);
+    assert(used == (taken < 0 ? -1 : 0) && (taken < 0 || gathered.len == whole.len));
+    buf_done(&gathered);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str in = {(const char *)data, size}, payload;
@@ -48,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t flags;
 
     check_stream(in);
+    check_pieces(in);
     ignore(connect_form_of(in)); /* must not read beyond its end */
     buf_init(&b, ANSWER_MAX);
     envelope_end(&b, CONNECT_INTERNAL, in);
