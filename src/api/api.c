@@ -3,6 +3,8 @@
 #include "api/api_internal.h"
 #include "api/call.h"
 #include "api/feed.h"
+#include "api/sender.h"
+#include "domain/event_log.h"
 
 enum {
     REQUESTS_MAX = 4096,
@@ -45,6 +47,10 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         .start_timeout_ms = config->start_timeout_ms,
         .compare_ms = config->compare_ms,
         .is_idle_default = config->is_idle_default,
+        .events_max = config->events_max,
+        .events_days = config->events_days,
+        .webhook_retry_ms = config->webhook_retry_ms,
+        .webhook_tries_max = config->webhook_tries_max,
     };
 
     if (store_open(l, &config->store, &a->store, err) != 0 ||
@@ -53,6 +59,7 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         http_server_new(l, &http_limits, gate_request, a, &a->http, err) != 0)
         return -1;
     feed_serve(a->feed, a->domain);
+    a->sender = sender_new(l, a->domain);
     return listener_start(&a->listener, l, config->http_fd, on_accept, a, err);
 }
 
@@ -90,6 +97,8 @@ void api_free(struct api *a)
         return;
     listener_stop(&a->listener);
     http_server_free(a->http);
+    sender_free(a->sender);
+    event_log_flush(a->domain);
     if (a->store != NULL)
         store_close(a->store); /* waits for what is queued; its callbacks need the domain */
     domain_free(a->domain);

@@ -23,6 +23,10 @@ struct api_config {
     uint64_t timeout_max_s;      /* 86400 */
     uint64_t team_sandboxes_max; /* 1000 */
     uint64_t start_timeout_ms;   /* 30000 */
+    uint64_t events_max;         /* kept: 50000 */
+    uint64_t events_days;        /* the same in days: 7 */
+    uint64_t webhook_retry_ms;   /* after the first failed try: 1000 */
+    uint64_t webhook_tries_max;  /* then a dead letter: 20 */
     uint64_t compare_ms;         /* between two comparisons with node: 30000 */
     bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
     uint64_t requests_max;       /* at once, all routes together: 4096 */

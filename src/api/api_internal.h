@@ -19,6 +19,7 @@ struct api {
     struct http_server *http;
     struct listener listener;
     struct feed *feed;
+    struct sender *sender;
     struct list calls; /* running ones */
     size_t call_count;
 };
@@ -37,6 +38,7 @@ struct call {
     struct route_match match;
     struct team *team; /* NULL when the route asks for nobody */
     bool is_admin;
+    char actor[ACTOR_MAX + 1]; /* for events: "key:<id>" or "admin" */
     int32_t rule; /* handlers: which of several similar things was asked (sandboxes.c) */
 };
 
@@ -70,6 +72,11 @@ handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refr
 handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;
 handler_fn template_list_v1, template_list_v2;
 handler_fn key_list_get, key_post, key_delete, key_admin_delete;
+handler_fn event_list, event_list_all;
+handler_fn sandbox_metrics, sandbox_metrics_batch, team_metrics, team_metrics_max;
+handler_fn sandbox_logs_v1, sandbox_logs_v2;
+handler_fn webhook_post, webhook_list_get, webhook_get, webhook_patch, webhook_delete;
+handler_fn webhook_dead_get, webhook_redeliver_post;
 handler_fn not_implemented;
 
 /* log.c: the event hook. */

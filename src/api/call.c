@@ -78,10 +78,10 @@ static size_t put_cors(const struct call *c, struct http_field *fields)
     if (http_field(exchange_head(c->x), "origin").at == NULL)
         return 0;
     fields[0] = (struct http_field){STR("Access-Control-Allow-Origin"), STR("*")};
-    fields[1] = (struct http_field){
-        STR("Access-Control-Expose-Headers"),
-        STR("X-Next-Token, X-Total-Running, Retry-After, RateLimit-Limit, RateLimit-Remaining, "
-            "RateLimit-Reset")};
+    fields[1] = (struct http_field){STR("Access-Control-Expose-Headers"),
+                                    STR("X-Next-Token, X-Next-Cursor, X-Total-Running, "
+                                        "Retry-After, RateLimit-Limit, RateLimit-Remaining, "
+                                        "RateLimit-Reset")};
     return 2;
 }
 
@@ -90,6 +90,7 @@ void call_reply_fields(struct call *c, unsigned status, struct str json,
 {
     struct http_field all[CALL_FIELDS_MAX + 3];
     struct reply reply = {.status = status, .fields = all, .length = (int64_t)json.len};
+    bool has_type = false;
     size_t n = 0;
 
     if (c->x == NULL) {
@@ -101,11 +102,13 @@ void call_reply_fields(struct call *c, unsigned status, struct str json,
         call_free(c);
         return;
     }
-    if (json.len > 0)
+    for (size_t i = 0; i < count && i < CALL_FIELDS_MAX; i++) {
+        has_type |= str_is(fields[i].name, "Content-Type");
+        all[n++] = fields[i];
+    }
+    if (json.len > 0 && !has_type)
         all[n++] = (struct http_field){STR("Content-Type"), str_of(json_type)};
     n += put_cors(c, all + n);
-    for (size_t i = 0; i < count && i < CALL_FIELDS_MAX; i++)
-        all[n++] = fields[i];
     reply.field_count = n;
     exchange_start(c->x, &reply);
     if (json.len > 0)

@@ -26,7 +26,8 @@ must_check int call_body(struct call *c, const struct codec_message *m, bool may
 
 void call_reply(struct call *c, unsigned status, const struct codec_message *m, const void *body);
 void call_reply_text(struct call *c, unsigned status, struct str json);
-/* With further header fields, at most CALL_FIELDS_MAX. */
+/* With further header fields, at most CALL_FIELDS_MAX; a Content-Type among them replaces JSON's.
+ */
 void call_reply_fields(struct call *c, unsigned status, struct str json,
                        const struct http_field *fields, size_t count);
 void call_reply_empty(struct call *c, unsigned status);

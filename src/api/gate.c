@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every request passes here first: route, who is asking, how much, how big. The columns of the
  * route table are enforced here and nowhere else; handlers never check policy. */
+#include <stdio.h>
+
 #include "api/api_internal.h"
 #include "api/call.h"
 #include "api/errors.h"
@@ -66,6 +68,7 @@ static int check_key(struct call *c, struct str text)
 
     if (k != NULL) {
         c->team = k->team;
+        ignore(snprintf(c->actor, sizeof(c->actor), "key:%.*s", STR_ARG(k->r.id)));
         return check_rate(c, k) == 0 ? check_team(c) : -1;
     }
     if (fault == KEY_MALFORMED)
@@ -82,6 +85,7 @@ static int check_admin(struct call *c, struct str token)
     if (known == NULL || known[0] == '\0' || !str_eq_secret(token, str_of(known)))
         return refuse(c, 401, "Invalid admin token");
     c->is_admin = true;
+    memcpy(c->actor, "admin", sizeof("admin"));
     return 0;
 }
 
@@ -126,10 +130,13 @@ static int authenticate(struct call *c)
 static void on_body(void *ctx, struct exchange *x)
 {
     struct call *c = ctx;
+    struct domain *d = c->api->domain;
 
     ignore((long)(x == c->x));
     c->is_running = true;
+    domain_act_as(d, str_of(c->actor));
     c->route->handler(c);
+    domain_act_as(d, (struct str){0});
 }
 
 static void on_too_large(void *ctx, struct exchange *x)

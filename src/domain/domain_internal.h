@@ -38,8 +38,8 @@ struct domain {
     struct webhooks *webhooks;
     struct metrics *metrics;
     char actor[ACTOR_MAX + 1]; /* domain_act_as() */
-    struct list ops;     /* waiting for a commit or for node */
-    struct list key_ops; /* key.c: waiting for a commit */
+    struct list ops;           /* waiting for a commit or for node */
+    struct list key_ops;       /* key.c: waiting for a commit */
 };
 
 /* One caller who waits. It is in domain->ops or in a list of a sandbox; op_end() frees it. */

@@ -289,7 +289,8 @@ void webhook_set_sender(struct domain *d, webhook_sender_fn *fn, void *ctx)
 {
     d->webhooks->sender = fn;
     d->webhooks->sender_ctx = ctx;
-    deliveries_start(d->webhooks);
+    if (fn != NULL)
+        deliveries_start(d->webhooks);
 }
 
 struct webhooks *webhooks_new(struct domain *d)

@@ -33,6 +33,11 @@ static const struct config_key keys[] = {
      1, 1000000000},
     {"key_rate_per_s", CONFIG_NUMBER, offsetof(struct api_config, key_rate_per_s), "5000",
      1, 1000000000},
+    {"events_max", CONFIG_NUMBER, offsetof(struct api_config, events_max), "0", 0, 1000000000},
+    {"webhook_retry_ms", CONFIG_NUMBER, offsetof(struct api_config, webhook_retry_ms), "0",
+     0, 1000000000},
+    {"webhook_tries_max", CONFIG_NUMBER, offsetof(struct api_config, webhook_tries_max), "0",
+     0, 1000},
     {"domain", CONFIG_TEXT, offsetof(struct api_config, domain), ""},
 };
 /* clang-format on */

@@ -6,7 +6,8 @@
  * Behaviour of a start is the name of its rootfs: "ok", "slow" (300 ms), "never" (no answer),
  * "fail", "nospace", "busy", "late" (answers after 1500 ms). Control, one datagram each, answered
  * by one: "list" (ids), "starts", "stops" (counts), "init ID" (its init JSON), "exit ID REASON",
- * "add ID", "forget ID", "stopfail N" (the next N stops fail), "drop" (cut the connection), "quit".
+ * "usage ID CPU_US MEMORY CACHE DISK" (a sample), "add ID", "forget ID", "stopfail N" (the next N
+ * stops fail), "drop" (cut the connection), "quit".
  */
 #include <errno.h>
 #include <stdio.h>
@@ -201,6 +202,19 @@ static void exited(struct fake *f, struct str args)
         ignore(channel_send(f->channel, NODE_EXITED, &m, -1, NULL));
 }
 
+/* "ID CPU_US MEMORY CACHE DISK": a sample, unasked. */
+static void sample(struct fake *f, struct str args)
+{
+    struct node_usage m = {.id = str_cut(args, ' ', &args)};
+    uint64_t *const values[] = {&m.cpu_us, &m.memory_bytes, &m.memory_cache_bytes, &m.disk_bytes};
+
+    for (size_t i = 0; i < COUNT_OF(values); i++)
+        if (!str_to_u64(str_cut(args, ' ', &args), values[i]))
+            return;
+    if (f->channel != NULL)
+        ignore(channel_send(f->channel, NODE_USAGE, &m, -1, NULL));
+}
+
 static void obey(struct fake *f, struct str line, struct buf *out)
 {
     struct str args, word = str_cut(line, ' ', &args);
@@ -218,6 +232,8 @@ static void obey(struct fake *f, struct str line, struct buf *out)
         buf_add_text(out, g != NULL ? g->init : "");
     } else if (str_is(word, "exit")) {
         exited(f, args);
+    } else if (str_is(word, "usage")) {
+        sample(f, args);
     } else if (str_is(word, "add")) {
         add(f, args, (struct str){0});
     } else if (str_is(word, "forget")) {
