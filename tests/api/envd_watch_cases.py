@@ -21,8 +21,13 @@ def write(path, text="x"):
 
 
 def inotify_fds(e):
-    where = f"/proc/{e.process.pid}/fd"
-    return [fd for fd in os.listdir(where) if "inotify" in os.readlink(f"{where}/{fd}")]
+    where, found = f"/proc/{e.process.pid}/fd", []
+    for fd in os.listdir(where):
+        try:
+            found += [fd] if "inotify" in os.readlink(f"{where}/{fd}") else []
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return found
 
 
 def kernel_watches(e):
