@@ -9,7 +9,7 @@ enum {
 };
 
 static const char *const private_names[] = {
-    "init", "freeze", "unfreeze", "collapse", "fsfreeze", "fsthaw", "upgrade",
+    "init", "prepare", "freeze", "unfreeze", "collapse", "fsfreeze", "fsthaw", "upgrade",
 };
 
 static bool is_digit(char c)

@@ -126,7 +126,7 @@ def _(s):
 @test("private routes of envd are refused for every method, before lookup")
 def _(s):
     for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
-        for path in ("/init", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade", "/%69nit", "//init",
+        for path in ("/init", "/prepare", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade", "/%69nit", "//init",
                      "/init/?x=1"):
             a = s.call(method, path, to("inotthere", 49983))
             same((a.status, a.field("Content-Type")), (404, "application/json; charset=utf-8"), method, path)

@@ -155,6 +155,7 @@ static void knows_private_paths_in_any_spelling(void)
 {
     static const char *const private[] = {
         "/init",
+        "/prepare",
         "/freeze",
         "/unfreeze",
         "/collapse",
