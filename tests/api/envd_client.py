@@ -131,15 +131,23 @@ class Envd:
 
     def init(self, **body):
         """POST /init over the control connection, as the node does; returns the status."""
-        data = json.dumps(body).encode()
-        self.control.sendall(b"POST /init HTTP/1.1\r\nHost: envd\r\nContent-Length: %d\r\n\r\n%s"
-                             % (len(data), data))
+        return self.post("/init", json.dumps(body).encode())
+
+    def post(self, path, data=b""):
+        """Any POST over the control connection: the status."""
+        self.control.sendall(b"POST %s HTTP/1.1\r\nHost: envd\r\nContent-Length: %d\r\n\r\n%s"
+                             % (path.encode(), len(data), data))
         answer = b""
         while b"\r\n\r\n" not in answer:
             part = self.control.recv(4096)
             if not part:
                 raise EOFError("control connection was closed")
             answer += part
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n")
+                       if line.startswith(b"content-length:")), 0)
+        while len(rest) < length:
+            rest += self.control.recv(4096)
         return int(answer.split()[1])
 
     def headers(self, **extra):

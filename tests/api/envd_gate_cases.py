@@ -35,6 +35,69 @@ def init_is_private(e):
     assert e.http("POST", "/init", "{", X_Sandlot_Control="c0ntr0l")[0] == 400
 
 
+PRIVATE = ("/init", "/prepare", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw")
+
+
+def private_routes_are_for_the_node(e):
+    """Over the port they do not exist, with any token; to the node they say what they cannot do."""
+    assert e.init(accessToken="t0ken") == 204
+    for path in PRIVATE:
+        for headers in ({}, {"X_Access_Token": "t0ken"}, {"X_Sandlot_Control": ""},
+                        {"X_Sandlot_Control": "t0ken"}):
+            status, _, body = e.http("POST", path, "{}", **headers)
+            assert (status, json.loads(body)["message"]) == (404, "not found"), (path, headers)
+    for path in PRIVATE[2:]:
+        assert e.post(path) == 501, path
+
+
+def init_knows_its_tokens(e):
+    """The control socket may all; the port may with the control token, never with the access token."""
+    def post(body, **headers):
+        return e.http("POST", "/init", json.dumps(body), **headers)[0]
+
+    assert post({"accessToken": "mine"}) == 404 and e.http("GET", "/envs")[0] == 200
+    assert e.init(accessToken="one", controlToken="c1") == 204
+    assert post({}, X_Access_Token="one") == 404
+    assert post({"accessToken": "two", "controlToken": "c2"}, X_Sandlot_Control="c1") == 204
+    assert post({}, X_Sandlot_Control="c1") == 404
+    assert e.http("GET", "/envs", X_Access_Token="one")[0] == 401
+    assert e.http("GET", "/envs", X_Access_Token="two")[0] == 200
+    assert e.init() == 204 and e.http("GET", "/envs")[0] == 401  # absent: as it was
+    assert e.init(accessToken="") == 204 and e.http("GET", "/envs")[0] == 200
+    assert e.init(controlToken="") == 204 and post({}, X_Sandlot_Control="") == 404
+
+
+def init_in_any_order(e):
+    """The latest timestamp counts, whenever it comes; the same one again changes nothing."""
+    def envs():
+        return {k: v for k, v in json.loads(e.http("GET", "/envs")[2]).items() if k == "A"}
+
+    stamp = "2026-01-02T00:00:00.{}Z".format
+    for _ in range(2):
+        assert e.init(envVars={"A": "2"}, timestamp=stamp("5")) == 204 and envs() == {"A": "2"}
+    assert e.init(envVars={"A": "old"}, defaultUser="nobody", accessToken="x",
+                  timestamp=stamp("499999999")) == 204
+    assert envs() == {"A": "2"}
+    assert e.init(envVars={"A": "3"}, timestamp=stamp("500000001")) == 204 and envs() == {"A": "3"}
+    assert e.init(envVars={"A": "4"}) == 204 and envs() == {"A": "4"}
+    assert e.init(envVars={"A": "5"}, timestamp=stamp("5")) == 204 and envs() == {"A": "4"}
+    assert e.init(envVars={}, timestamp="2026-01-03T00:00:00Z") == 204 and envs() == {}
+    assert e.init(timestamp="yesterday") == 400
+
+
+def init_refuses_what_it_cannot_do(e):
+    assert e.init(volumeMounts=[{"nfs_target": "x", "path": "/v"}], envVars={"A": "1"}) == 501
+    assert e.init(caBundle="-----BEGIN CERTIFICATE-----") == 501
+    assert "A" not in json.loads(e.http("GET", "/envs")[2])
+    assert e.init(volumeMounts=[], caBundle="", lifecycleID="l", unknown={"x": 1}) == 204
+    for address in ("host", "1.2.3", "1.2.3.4 x", "1.2.3.4\nevil"):
+        assert e.init(hyperloopIP=address) == 400, address
+    assert e.init(hyperloopIP="192.0.2.1", envVars={"E2B_EVENTS_ADDRESS": "forged"}) == 204
+    assert json.loads(e.http("GET", "/envs")[2])["E2B_EVENTS_ADDRESS"] == "http://192.0.2.1"
+    assert e.init(hyperloopIP="2001:db8::1") == 204
+    assert json.loads(e.http("GET", "/envs")[2])["E2B_EVENTS_ADDRESS"] == "http://[2001:db8::1]"
+
+
 def init_sets_and_keeps(e):
     assert e.init(sandboxId="sbx", templateId="tpl", envVars={"A": "1", "E2B_SANDBOX": "no"},
                   timestamp="2026-01-02T00:00:00Z") == 204
@@ -102,6 +165,13 @@ def metrics_have_all_members(e):
                 "mem_total_mib", "mem_used_mib", "disk_used", "disk_total"):
         assert isinstance(m[key], (int, float)), key
     assert m["mem_total"] > m["mem_used"] > 0 and m["disk_total"] > 0 and m["cpu_count"] > 0
+    assert m["mem_total_mib"] == m["mem_total"] >> 20 and m["mem_used_mib"] == m["mem_used"] >> 20
+    assert abs(m["ts"] - time.time()) < 5 and m["disk_total"] >= m["disk_used"] > 0
+    s, _ = e.start("/bin/sh", ["-c", "while :; do :; done"])
+    time.sleep(0.5)
+    busy = json.loads(e.http("GET", "/metrics")[2])
+    assert m["cpu_used_pct"] == 0 and 5 < busy["cpu_used_pct"] <= 110, busy
+    s.close()
 
 
 def as_first_process(e):
@@ -119,6 +189,18 @@ def as_first_process(e):
         assert out == b"sbxhost\nsbxhost\n1\nisbx\ntrue", (out, err)
         assert inner.init(hostname="other") == 204
         assert inner.run("hostname; grep -c sbxhost /etc/hosts")[0] == b"other\n0\n"
+        for address in ("192.0.2.1", "192.0.2.2"):
+            assert inner.init(hyperloopIP=address) == 204
+            out, _, _ = inner.run("grep events.e2b.local /etc/hosts; grep -c other /etc/hosts;"
+                                  "getent hosts localhost >/dev/null && echo $E2B_EVENTS_ADDRESS")
+            assert out == f"{address}\tevents.e2b.local\n1\nhttp://{address}\n".encode(), out
+        assert inner.init(hyperloopIP="") == 204
+        assert inner.run("grep -c events /etc/hosts; echo .$E2B_EVENTS_ADDRESS.")[0] == b"0\n..\n"
+        pids = json.loads(inner.http("GET", "/metrics")[2])["pids"]
+        s, _ = inner.start("/bin/sh", ["-c", "sleep 60 & sleep 60"])
+        time.sleep(0.2)
+        assert json.loads(inner.http("GET", "/metrics")[2])["pids"] == pids + 3
+        s.close()
         assert inner.run("kill -TERM 1; kill -HUP 1; kill -KILL 1; echo alive")[0] == b"alive\n"
         inner.run("setsid sh -c 'sleep 0.2 & sleep 0.1 & exit' >/dev/null 2>&1 &")
         time.sleep(0.5)
@@ -148,6 +230,7 @@ def has_its_name(e):
 
 CASES = [
     health_and_unknown_routes, has_its_name, browsers_are_let_in, init_is_private, init_sets_and_keeps,
-    token_guards, signed_urls, metrics_have_all_members,
+    private_routes_are_for_the_node, init_knows_its_tokens, init_in_any_order,
+    init_refuses_what_it_cannot_do, token_guards, signed_urls, metrics_have_all_members,
     as_first_process,
 ]

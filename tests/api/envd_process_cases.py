@@ -9,7 +9,7 @@ import os
 import socket
 import time
 
-from envd_client import INVALID, IS_ROOT, JSON, NOT_FOUND, STREAM_PROTO, Skip, envelope, fails, gone
+from envd_client import INVALID, IS_ROOT, JSON, NOT_FOUND, STREAM_PROTO, Envd, Skip, envelope, fails, gone
 
 
 def output_and_exit_codes(e):
@@ -87,6 +87,48 @@ def users(e):
     assert fails("unauthenticated", e.run, "true").message == "invalid default user: 'no-such'"
 
 
+def users_of_any_image(e):
+    """Whatever passwd and group say, or do not say; nothing is remembered between two starts."""
+    if not IS_ROOT:
+        raise Skip("needs root")
+    script = ("mkdir $0/etc && mount --bind $0/etc /etc && exec \"$@\"")
+    inner = Envd(e.program, lambda where: ["unshare", "-m", "sh", "-c", script, where], "--not-init")
+
+    def write(name, text):
+        with open(inner.path("etc/" + name), "w") as f:
+            f.write(text)
+
+    def run(script, **options):
+        return inner.run(script, cwd="/", **options)[0].decode().split()
+
+    who = "id -u; id -g; id -G; echo $USER $LOGNAME $HOME"
+    try:
+        assert run(who) == ["0", "0", "0", "root", "root", "/root"]  # no files at all
+        fails("unauthenticated", inner.run, "true", user="user")
+        write("passwd", "root:x:0:0:root:/:/bin/sh\nuser:x:1000:1001::/home/user:/bin/ash\n"
+                        "app:x:70000:70000:::\n")
+        write("group", "root:x:0:root\nwheel:x:10:root,user\nusers:x:100:games,user\nuser:x:1001:\n")
+        assert run(who, user="user") == ["1000", "1001", "1001", "10", "100", "user", "user",
+                                         "/home/user"]
+        assert run(who, user="1000")[:2] == ["1000", "1001"]
+        assert run(who)[2:4] == ["0", "10"]
+        assert run("id -u; echo $HOME", user="app") == ["70000", "/"]
+        assert run("umask; pwd", user="app") == ["0022", "/"]
+        os.mkdir(inner.path("home"))
+        write("passwd", f"user:x:1002:1002::{inner.path('home')}:\n")
+        error = fails("permission_denied", inner.run, "true", user="user", cwd="~")
+        assert "change directory" in error.message
+        os.chmod(inner.dir, 0o711)
+        assert inner.run("pwd; id -u", user="user", cwd="~")[0].decode().split() == [
+            inner.path("home"), "1002"]
+        assert inner.run("pwd", user="user", cwd="~/")[0].decode().strip() == inner.path("home")
+        assert inner.run("pwd", user="user")[0].decode().strip() == inner.path("home")
+        write("passwd", "user:x:1003:1003::/gone:\n")
+        assert inner.run("pwd", user="user")[0] == b"/\n"  # an image without the home it names
+    finally:
+        inner.stop()
+
+
 def stdin_modes(e):
     assert e.run("read x || echo eof")[0] == b"eof\n"
     s, pid = e.start("/bin/sh", ["-c", "cat; sleep 0.3"], stdin=True)
@@ -161,6 +203,41 @@ def grandchildren_hold_the_end_back(e):
     began = time.monotonic()
     e.rpc("process.Process/SendSignal", {"process": {"pid": pid}, "signal": "SIGNAL_SIGTERM"})
     assert s.collect()[3]["exitCode"] == 5 and time.monotonic() - began < 2
+
+
+def tags_are_used_again(e):
+    """Of several running the oldest; then whichever runs; the latest that ended at last."""
+    signal = "process.Process/SendSignal"
+    one, pid_one = e.start("sleep", ["60"], tag="same")
+    two, pid_two = e.start("sleep", ["60"], tag="same")
+    other, pid_other = e.start("sleep", ["60"], tag="other")
+
+    def connected():
+        c = e.stream("process.Process/Connect", {"process": {"tag": "same"}})
+        return c.event()["start"]["pid"]
+
+    for pid, s in ((pid_one, one), (pid_two, two)):
+        assert connected() == pid
+        e.rpc(signal, {"process": {"tag": "same"}, "signal": "SIGNAL_SIGKILL"})
+        s.collect()
+    assert connected() == pid_two
+    fails(NOT_FOUND, e.rpc, signal, {"process": {"tag": "same"}, "signal": 9})
+    three, pid_three = e.start("sleep", ["60"], tag="same")
+    assert connected() == pid_three
+    for pid in (pid_three, pid_other):
+        e.rpc(signal, {"process": {"pid": pid}, "signal": 9})
+    for s in (three, other):
+        s.collect()
+    fails(INVALID, e.start, "true", tag="x" * 1025)
+
+
+def absent_stdin_is_a_pipe(e):
+    request = {"process": {"cmd": "cat"}}
+    s = e.stream("process.Process/Start", request)
+    pid = s.event()["start"]["pid"]
+    e.rpc("process.Process/SendInput", {"process": {"pid": pid}, "input": {"stdin": "aGk="}})
+    e.rpc("process.Process/CloseStdin", {"process": {"pid": pid}})
+    assert s.collect()[0] == b"hi"
 
 
 def connect_live_and_late(e):
@@ -333,7 +410,8 @@ def envelopes_in_pieces(e):
 
 CASES = [
     output_and_exit_codes, missing_programs_exit_127, environment_is_built, nothing_is_inherited,
-    working_directories, users, stdin_modes, large_stdin_waits_for_the_reader, list_and_lookup,
+    working_directories, users, users_of_any_image, stdin_modes, absent_stdin_is_a_pipe,
+    tags_are_used_again, large_stdin_waits_for_the_reader, list_and_lookup,
     signals_reach_the_process_alone, grandchildren_hold_the_end_back, connect_live_and_late,
     disconnect_does_not_kill, deadlines_kill, keepalives, terminals, large_output_is_whole,
     a_stalled_subscriber_harms_nobody, alone_and_stalled_pauses_the_program,
