@@ -89,6 +89,10 @@ static int parse_limits(struct call *c, struct sandbox_query *q)
         q->started_after_ms = seconds * 1000 + (nanos + 999999) / 1000000;
     }
     q->template_ref = call_query(c, "template");
+    if (str_find(q->template_ref, ':') >= 0) { /* an ID or alias, no tag (wire.md 2.8) */
+        call_error(c, 400, NULL, "Invalid template: %.*s", STR_ARG(str_upto(q->template_ref, 64)));
+        return -1;
+    }
     if (token.len > 0 && cursor_parse(token, exchange_arena(c->x), q) != 0)
         return refuse(c, "Invalid next token");
     return 0;

@@ -12,7 +12,7 @@
 enum {
     ACTIVE_STEP_MS = 1000, /* activity that moves the end by less is not worth a record … */
     ACTIVE_STEPS = 10,     /* … but nobody loses more than that part of his idle time */
-    SPARE_MS = 10 * 1000,  /* twice the pause between two reports of edge about one stream */
+    SPARE_MS = 10 * 1000,  /* several pauses between two reports of edge about one stream */
 };
 
 static void tell(const struct op *op, const struct err *err)

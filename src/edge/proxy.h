@@ -14,7 +14,7 @@ enum {
     PROXY_API_STEP_MS = 50,   /* api's backlog is full or its socket is not there yet */
     PROXY_API_WAIT_MS = 3000,
     PROXY_API_ANSWER_MS = 120000, /* without a head behind the last byte of the request: 504 */
-    PROXY_ACTIVE_MS = 5000,       /* between two reports about one long request */
+    PROXY_ACTIVE_MS = 1000,       /* between two reports about one long request */
     PROXY_SPARE_MAX = 256,
 };
 

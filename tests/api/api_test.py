@@ -463,6 +463,7 @@ def list_filters(s):
 def list_refusals(s):
     rows = [("limit=0", "validation error: limit must be between 1 and 100"),
             ("limit=101", "validation error: limit must be between 1 and 100"),
+            ("template=base:v1", "Invalid template: base:v1"),
             ("limit=x", "validation error: limit must be between 1 and 100"),
             ("state=killed", "validation error: state must be 'running' or 'paused'"),
             ("order=up", "Invalid order parameter: up"),

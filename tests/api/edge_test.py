@@ -623,6 +623,38 @@ def _(s):
 # edge alone, with a scripted api and node behind it
 
 
+@test("RX-01 idle mode: requests and open streams keep a sandbox, silence ends it")
+def _(s):
+    def serve(sock, reader):
+        if "stream" not in reader.request()[0]:
+            sock.sendall(reply())
+            return
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(25):
+            sock.sendall(b"tick\n")
+            time.sleep(0.2)
+
+    is_there = lambda box: s.api("GET", f"/sandboxes/{box}").status == 200
+    box = s.create(timeout=2, lifecycle={"idle": True})["sandboxID"]
+    absolute = s.create(timeout=2)["sandboxID"]
+    with Upstream(serve) as up:
+        began = time.monotonic()
+        while time.monotonic() - began < 3.5:
+            same(s.call("GET", "/", to(box, up.port)).status, 200)
+            s.call("GET", "/", to(absolute, up.port))
+            time.sleep(0.1)
+        same((is_there(box), is_there(absolute)), (True, False))
+        time.sleep(2.6)
+        same(is_there(box), False)
+
+        # a request that lasts is activity all the time
+        box = s.create(timeout=3, lifecycle={"idle": True})["sandboxID"]
+        a = s.call("GET", "/stream", to(box, up.port))
+        same((a.status, a.body), (200, b"tick\n" * 25))
+        same(is_there(box), True)
+        s.api("DELETE", f"/sandboxes/{box}")
+
+
 class Alone:
     """role-edge with our own listeners and this object as routes.sock."""
 

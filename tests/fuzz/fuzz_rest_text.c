@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "api/cursor.h"
+#include "domain/creation.h"
 #include "domain/metadata.h"
 #include "domain/network.h"
 #include "domain/template_name.h"
@@ -43,6 +44,10 @@ static void network(struct str in)
     struct err err = {0};
 
     ignore(network_check_deny(&one, &err));
+    if (network_check_allow(&one, &(struct codec_list){0}, &err) == 0) /* then it is no domain */
+        assert(network_check_deny(&one, &err) == 0);
+    if (creation_check(in, &err) == 0)
+        assert(in.len > 0 && in.len <= CREATION_REPEAT_KEY_MAX && memchr(in.at, 0, in.len) == NULL);
     ignore(network_check_mask(in, &err));
 }
 
