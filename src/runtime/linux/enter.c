@@ -152,19 +152,35 @@ static int attach_root(struct enter *e)
     return r == 0 ? 0 : failed(e, "enter the root", r);
 }
 
+/* An image may lack the places for the kernel's file systems: they are made in the sandbox's own
+ * layer. */
+static bool make_place(const char *target)
+{
+    return raw3(SYS_mkdirat, AT_FDCWD, (long)target, 0755) == 0;
+}
+
+static long attach_tree(int fd, const char *target)
+{
+    long r = raw_attach(fd, target);
+
+    return r == -ENOENT && make_place(target) ? raw_attach(fd, target) : r;
+}
+
 static int attach_trees(struct enter *e)
 {
-    long r = raw_attach(e->dev_fd, "dev");
+    long r = attach_tree(e->dev_fd, "dev");
 
     if (r != 0)
         return failed(e, "attach /dev", r);
-    r = raw_attach(e->sys_fd, "sys");
+    r = attach_tree(e->sys_fd, "sys");
     if (r != 0)
         return failed(e, "attach /sys", r);
     for (unsigned i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
         const struct mount_row *m = &mounts[i];
 
         r = raw_mount(m->type, m->target, m->type, m->flags, m->data);
+        if (r == -ENOENT && make_place(m->target))
+            r = raw_mount(m->type, m->target, m->type, m->flags, m->data);
         if (r != 0 && !m->may_fail)
             return failed(e, m->target, r);
     }
