@@ -146,6 +146,12 @@ static void settle_hosts(struct str hostname, struct str events_address)
     buf_done(&new);
 }
 
+static void make_run_dir(void)
+{
+    ignore(mkdir("/run", 0755));     /* small images have none */
+    ignore(mkdir("/run/e2b", 0755)); /* exists after the first time */
+}
+
 void guest_settle(struct guest *g)
 {
     const struct init_request *c = &g->config;
@@ -162,7 +168,7 @@ void guest_settle(struct guest *g)
     }
     if (c->hostname.len > 0 || c->events_address.len > 0)
         settle_hosts(c->hostname, c->events_address);
-    ignore(mkdir("/run/e2b", 0755)); /* exists after the first time */
+    make_run_dir();
     write_file("/run/e2b/.E2B_SANDBOX", STR("true"));
     write_file("/run/e2b/.E2B_SANDBOX_ID", c->sandbox_id);
     write_file("/run/e2b/.E2B_TEMPLATE_ID", c->template_id);
@@ -205,7 +211,7 @@ void guest_prepare(struct guest *g)
     watch_node(g);
     copy_up("/etc/hostname");
     copy_up("/etc/hosts");
-    ignore(mkdir("/run/e2b", 0755)); /* exists after the first time */
+    make_run_dir();
 }
 
 void guest_claimed(struct guest *g)

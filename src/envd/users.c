@@ -172,6 +172,17 @@ int user_find(struct str name, struct arena *a, struct user *out, struct err *er
     return 0;
 }
 
+static size_t without(uint32_t *ids, size_t count, uint32_t id)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] != id)
+            ids[kept++] = ids[i];
+    }
+    return kept;
+}
+
 size_t user_groups(const struct user *u, uint32_t out[USER_GROUPS_MAX])
 {
     struct buf group;
@@ -179,9 +190,9 @@ size_t user_groups(const struct user *u, uint32_t out[USER_GROUPS_MAX])
 
     read_file("/etc/group", &group);
     out[0] = u->gid;
-    count = 1 + group_members(buf_str(&group), u->name, out + 1, USER_GROUPS_MAX - 1);
+    count = group_members(buf_str(&group), u->name, out + 1, USER_GROUPS_MAX - 1);
     buf_done(&group);
-    return count;
+    return 1 + without(out + 1, count, u->gid); /* Alpine lists root in root, too */
 }
 
 void owners_init(struct owners *o)
