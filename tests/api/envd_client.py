@@ -3,6 +3,7 @@
 
 import base64
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -30,10 +31,20 @@ class RpcError(Exception):
         self.code, self.message, self.status = code, message, status
 
 
+# Below the ports that the kernel gives to connections, and apart from those of programs beside us:
+# between this look and envd's own bind nobody takes it.
+_ports = itertools.count(os.getpid() * 211)
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    while True:
+        port = 10000 + next(_ports) % 22000
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def envelope(data, flags=0):

@@ -287,11 +287,11 @@ def terminals(e):
                      pty=(80, 24))
     e.rpc("process.Process/Update",
           {"process": {"pid": pid}, "pty": {"size": {"cols": 100, "rows": 40}}})
-    e.rpc("process.Process/SendInput",
-          {"process": {"pid": pid}, "input": {"pty": base64.b64encode(b"hi\n").decode()}})
     fails("internal", e.rpc, "process.Process/SendInput",
           {"process": {"pid": pid}, "input": {"stdin": "eA=="}})
     fails("unknown", e.rpc, "process.Process/CloseStdin", {"process": {"pid": pid}})
+    e.rpc("process.Process/SendInput",  # the last call: what it reads is all it waits for
+          {"process": {"pid": pid}, "input": {"pty": base64.b64encode(b"hi\n").decode()}})
     out, _, pty, end = s.collect()
     assert out == b"" and b"/dev/pts/" in pty and b"<hi>" in pty and b"40 100" in pty, pty
     assert end["exited"]
