@@ -17,6 +17,7 @@ struct api_config {
     struct store_config store;
     const char *templates_dir;
     const char *admin_token; /* NULL or "": admin routes are closed */
+    const char *version;     /* of the program; NULL: none */
     const char *domain;      /* base domain told to clients; NULL or "": none (RX-21) */
     /* Zero: the default. */
     uint64_t timeout_default_s;  /* 300 */

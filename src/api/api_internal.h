@@ -73,6 +73,7 @@ handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;
 handler_fn template_list_v1, template_list_v2;
 handler_fn key_list_get, key_post, key_delete, key_admin_delete;
 handler_fn event_list, event_list_all;
+handler_fn node_list_get, node_get, node_post;
 handler_fn sandbox_metrics, sandbox_metrics_batch, team_metrics, team_metrics_max;
 handler_fn sandbox_logs_v1, sandbox_logs_v2;
 handler_fn webhook_post, webhook_list_get, webhook_get, webhook_patch, webhook_delete;

@@ -83,9 +83,9 @@ const struct route routes[] = {
     {{"GET",    "/teams"},                             AUTH_TEAM,       0,     not_implemented},
     {{"GET",    "/teams/:team/metrics"},               AUTH_TEAM,       0,     team_metrics},
     {{"GET",    "/teams/:team/metrics/max"},           AUTH_TEAM,       0,     team_metrics_max},
-    {{"GET",    "/nodes"},                             AUTH_ADMIN,      0,     not_implemented},
-    {{"GET",    "/nodes/:id"},                         AUTH_ADMIN,      0,     not_implemented},
-    {{"POST",   "/nodes/:id"},                         AUTH_ADMIN,      0,     not_implemented},
+    {{"GET",    "/nodes"},                             AUTH_ADMIN,      0,     node_list_get},
+    {{"GET",    "/nodes/:id"},                         AUTH_ADMIN,      0,     node_get},
+    {{"POST",   "/nodes/:id"},                         AUTH_ADMIN,      SMALL, node_post},
     {{"POST",   "/access-tokens"},                     AUTH_TEAM,       0,     not_implemented},
     {{"DELETE", "/access-tokens/:id"},                 AUTH_TEAM,       0,     not_implemented},
 };

@@ -195,7 +195,7 @@ static bool wants(const struct webhook *w, const struct event_record *e)
 {
     const struct str *types = w->r.types.items;
 
-    if (w->r.is_disabled || !str_eq(w->r.team_id, e->team_id))
+    if (w->r.is_disabled || !str_eq(w->r.team_id, e->team_id) || str_eq(w->r.id, e->subject))
         return false;
     for (size_t i = 0; i < w->r.types.count; i++)
         if (event_type_matches(e->type, types[i]))

@@ -7,6 +7,7 @@
 #include "domain/domain_internal.h"
 #include "domain/event_log.h"
 #include "domain/metrics.h"
+#include "domain/nodes.h"
 #include "domain/template_use.h"
 #include "domain/webhook.h"
 
@@ -31,8 +32,13 @@ static void on_usage(void *ctx, const struct node_usage *u)
     metrics_usage(ctx, u);
 }
 
+static void on_report(void *ctx, const struct node_report *r)
+{
+    nodes_report(ctx, r);
+}
+
 static const struct node_client_hooks node_hooks = {recover_list, recover_exited, on_lost,
-                                                    on_usage};
+                                                    on_report, on_usage};
 
 static uint64_t either(uint64_t value, uint64_t fallback)
 {
@@ -58,11 +64,12 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->events = event_log_new(d);
     d->webhooks = webhooks_new(d);
     d->metrics = metrics_new(d);
+    d->nodes = nodes_new(d);
     d->templates = templates_new(d, config->templates_dir);
     d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
-    if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || team_load(d, err) != 0 ||
-        key_load(d, err) != 0 || template_use_load(d, err) != 0 || creation_load(d, err) != 0 ||
-        recover_load(d, err) != 0) {
+    if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || nodes_load(d, err) != 0 ||
+        team_load(d, err) != 0 || key_load(d, err) != 0 || template_use_load(d, err) != 0 ||
+        creation_load(d, err) != 0 || recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
     }
@@ -100,6 +107,7 @@ void domain_free(struct domain *d)
     team_done(d);
     template_use_done(d);
     templates_free(d->templates);
+    nodes_free(d->nodes);
     metrics_free(d->metrics);
     webhooks_free(d->webhooks);
     event_log_free(d->events);
@@ -124,6 +132,22 @@ size_t domain_sandbox_count(const struct domain *d)
 const struct domain_counters *domain_counters(const struct domain *d)
 {
     return &d->counters;
+}
+
+struct domain_allocation domain_allocation(const struct domain *d)
+{
+    struct domain_allocation sum = {0};
+    size_t cursor = 0;
+    const struct sandbox *s;
+
+    while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
+        if (sandbox_state_row(s->state)->shown == SANDBOX_PUBLIC_NONE)
+            continue;
+        sum.sandboxes++;
+        sum.cpus += (uint64_t)s->r.cpu_count;
+        sum.memory_bytes += (uint64_t)s->r.memory_mb << 20;
+    }
+    return sum;
 }
 
 void domain_act_as(struct domain *d, struct str actor)

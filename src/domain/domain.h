@@ -73,4 +73,12 @@ bool domain_node_is_ready(const struct domain *d);
 size_t domain_sandbox_count(const struct domain *d);
 const struct domain_counters *domain_counters(const struct domain *d);
 
+/* What sandboxes that exist for their teams were promised, together. Walks them all. */
+struct domain_allocation {
+    size_t sandboxes;
+    uint64_t cpus, memory_bytes;
+};
+
+struct domain_allocation domain_allocation(const struct domain *d);
+
 #endif

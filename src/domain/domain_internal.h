@@ -37,6 +37,7 @@ struct domain {
     struct event_log *events;
     struct webhooks *webhooks;
     struct metrics *metrics;
+    struct nodes *nodes;
     char actor[ACTOR_MAX + 1]; /* domain_act_as() */
     struct list ops;           /* waiting for a commit or for node */
     struct list key_ops;       /* key.c: waiting for a commit */

@@ -23,6 +23,10 @@ static const struct {
     [EVENT_KEY_CREATED] = {"key.created",           EVENT_NOTE   },
     [EVENT_KEY_REVOKED] = {"key.revoked",           EVENT_NOTE   },
     [EVENT_TEAM_CREATED] = {"team.created",          EVENT_NOTE   },
+    [EVENT_NODE_STATUS] = {"node.status",           EVENT_NOTE   },
+    [EVENT_WEBHOOK_CREATED] = {"webhook.created",       EVENT_NOTE   },
+    [EVENT_WEBHOOK_CHANGED] = {"webhook.changed",       EVENT_NOTE   },
+    [EVENT_WEBHOOK_REMOVED] = {"webhook.removed",       EVENT_NOTE   },
 };
 
 const char *event_name(enum event_kind kind)

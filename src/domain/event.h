@@ -24,6 +24,10 @@ enum event_kind {
     EVENT_KEY_CREATED,
     EVENT_KEY_REVOKED,
     EVENT_TEAM_CREATED,
+    EVENT_NODE_STATUS, /* an operator changed it */
+    EVENT_WEBHOOK_CREATED,
+    EVENT_WEBHOOK_CHANGED,
+    EVENT_WEBHOOK_REMOVED,
     EVENT_COUNT,
 };
 

@@ -253,6 +253,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
         if (c->is_ready)
             c->hooks->on_usage(c->ctx, message);
         break;
+    case NODE_REPORT: c->hooks->on_report(c->ctx, message); break;
     case NODE_START:
     case NODE_STOP:
     case NODE_LIST:

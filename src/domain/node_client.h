@@ -35,6 +35,7 @@ struct node_client_hooks {
     void (*on_list)(void *ctx, const struct map *ids, bool is_first);
     void (*on_exited)(void *ctx, struct str id, unsigned reason); /* enum exit_reason */
     void (*on_lost)(void *ctx, const struct err *why);            /* once per loss */
+    void (*on_report)(void *ctx, const struct node_report *r);    /* the same */
     void (*on_usage)(void *ctx, const struct node_usage *u);      /* sampled by node, unasked */
 };
 

@@ -9,6 +9,7 @@
 #include "domain/creation.h"
 #include "domain/domain_internal.h"
 #include "domain/guest_init.h"
+#include "domain/nodes.h"
 #include "domain/quota.h"
 #include "domain/sandbox.h"
 #include "domain/template_use.h"
@@ -258,6 +259,8 @@ static int create(struct domain *d, const struct sandbox_params *p, const struct
     const struct template *t;
     struct sandbox *s;
 
+    if (nodes_check_placing(d, err) != 0)
+        return -1;
     if (sandbox_check_timeout(d, p->team, p->timeout_s, err) != 0 ||
         template_resolve(d, p->team, p->template_ref, &t, err) != 0 ||
         guest_init_check_env(&p->env, &t->r.env, err) != 0 || make(d, p, t, &s, err) != 0)

@@ -21,7 +21,8 @@ static const char secret_prefix[] = "whsec_";
 struct webhook_op {
     struct list_node node;
     struct domain *domain;
-    bool is_new, is_removal;
+    enum event_kind kind; /* created, changed or removed */
+    char actor[ACTOR_MAX + 1];
     struct webhook_record r; /* what it will be; texts in mem */
     struct arena mem;
     webhook_done_fn *fn;
@@ -131,7 +132,7 @@ static int check_count(const struct domain *d, const struct team *team, struct e
     while ((w = map_next(&d->webhooks->by_id, &cursor)) != NULL)
         count += str_eq(w->r.team_id, team->r.id);
     for (struct list_node *n = list_first(ops); n != NULL; n = list_next(ops, n))
-        count += container_of(n, struct webhook_op, node)->is_new &&
+        count += container_of(n, struct webhook_op, node)->kind == EVENT_WEBHOOK_CREATED &&
                  str_eq(container_of(n, struct webhook_op, node)->r.team_id, team->r.id);
     if (count >= WEBHOOKS_PER_TEAM_MAX)
         return err_set(err, ERR_LIMIT, "a team may have %d webhooks", WEBHOOKS_PER_TEAM_MAX);
@@ -163,7 +164,7 @@ static struct webhook *publish(struct webhook_op *op)
     struct webhooks *all = op->domain->webhooks;
     struct webhook *w = map_remove(&all->by_id, op->r.id);
 
-    if (w == NULL && !op->is_new)
+    if (w == NULL && op->kind != EVENT_WEBHOOK_CREATED)
         return NULL; /* removed meanwhile */
     if (w == NULL)
         w = mem_zero(sizeof(*w));
@@ -183,7 +184,7 @@ static void on_stored(void *ctx, const struct err *err)
     struct domain *d = op->domain;
     struct webhook *w = NULL;
 
-    if (err == NULL && op->is_removal) {
+    if (err == NULL && op->kind == EVENT_WEBHOOK_REMOVED) {
         w = map_get(&d->webhooks->by_id, op->r.id);
         if (w != NULL)
             webhook_free(d->webhooks, w, true);
@@ -191,6 +192,11 @@ static void on_stored(void *ctx, const struct err *err)
     } else if (err == NULL) {
         w = publish(op);
     }
+    if (err == NULL)
+        event_emit(d, (struct event){.kind = op->kind,
+                                     .subject = op->r.id,
+                                     .team_id = op->r.team_id,
+                                     .actor = str_of(op->actor)});
     op->fn(op->ctx, w, err);
     op_done(op);
 }
@@ -205,14 +211,16 @@ static int op_start(struct domain *d, const struct webhook_record *r,
 
     *op = *model;
     op->domain = d;
+    ignore(str_to_c(domain_actor(d), op->actor, sizeof(op->actor))); /* an actor fits */
     arena_init(&op->mem, WEBHOOK_MEM_MAX);
     buf_init(&bytes, STORE_VALUE_MAX);
     proto_encode(&webhook_message, r, &bytes);
     if (!buf_ok(&bytes))
         err_set(err, ERR_LIMIT, "webhook record too large");
     else if (proto_decode(&webhook_message, buf_str(&bytes), &op->mem, &op->r, err) == 0)
-        result = op->is_removal ? store_remove(d->store, STORE_WEBHOOK, r->id, err)
-                                : store_put(d->store, STORE_WEBHOOK, r->id, buf_str(&bytes), err);
+        result = op->kind == EVENT_WEBHOOK_REMOVED
+                     ? store_remove(d->store, STORE_WEBHOOK, r->id, err)
+                     : store_put(d->store, STORE_WEBHOOK, r->id, buf_str(&bytes), err);
     if (bytes.at != NULL)
         explicit_bzero(bytes.at, bytes.len); /* the secret */
     buf_done(&bytes);
@@ -229,7 +237,7 @@ int webhook_create(struct domain *d, const struct team *team, const struct webho
                    webhook_done_fn *fn, void *ctx, struct err *err)
 {
     char id[UUID_LEN + 1], secret[sizeof(secret_prefix) + TOKEN_HEX_LEN];
-    struct webhook_op op = {.is_new = true, .fn = fn, .ctx = ctx};
+    struct webhook_op op = {.kind = EVENT_WEBHOOK_CREATED, .fn = fn, .ctx = ctx};
     struct webhook_record r = {
         .team_id = team->r.id,
         .name = p->name,
@@ -255,7 +263,7 @@ int webhook_change(struct domain *d, const struct team *team, struct str id,
                    const struct webhook_params *p, webhook_done_fn *fn, void *ctx, struct err *err)
 {
     const struct webhook *w = find(d, team, id);
-    struct webhook_op op = {.fn = fn, .ctx = ctx};
+    struct webhook_op op = {.kind = EVENT_WEBHOOK_CHANGED, .fn = fn, .ctx = ctx};
     struct webhook_record r;
 
     if (w == NULL)
@@ -276,7 +284,7 @@ int webhook_remove(struct domain *d, const struct team *team, struct str id, web
                    void *ctx, struct err *err)
 {
     const struct webhook *w = find(d, team, id);
-    struct webhook_op op = {.is_removal = true, .fn = fn, .ctx = ctx};
+    struct webhook_op op = {.kind = EVENT_WEBHOOK_REMOVED, .fn = fn, .ctx = ctx};
 
     if (w == NULL)
         return missing(err, id);

@@ -73,11 +73,47 @@ static const struct codec_field dial_fields[] = {
 static const struct codec_message dial_message = {"NodeDial", sizeof(struct node_dial), dial_fields,
                                                   COUNT_OF(dial_fields)};
 
+/* clang-format off */
+static const struct codec_field report_fields[] = {
+    {1, "startedAtMs", CODEC_INT64, 0, offsetof(struct node_report, started_at_ms)},
+    {2, "sandboxes", CODEC_UINT64, 0, offsetof(struct node_report, sandboxes)},
+    {3, "starting", CODEC_UINT64, 0, offsetof(struct node_report, starting)},
+    {4, "starts", CODEC_UINT64, 0, offsetof(struct node_report, starts)},
+    {5, "startFailures", CODEC_UINT64, 0, offsetof(struct node_report, start_failures)},
+    {6, "stops", CODEC_UINT64, 0, offsetof(struct node_report, stops)},
+    {7, "dials", CODEC_UINT64, 0, offsetof(struct node_report, dials)},
+    {8, "samples", CODEC_UINT64, 0, offsetof(struct node_report, samples)},
+    {9, "cpuCount", CODEC_UINT32, 0, offsetof(struct node_report, cpu_count)},
+    {10, "cpuPermille", CODEC_UINT32, 0, offsetof(struct node_report, cpu_permille)},
+    {11, "memoryTotal", CODEC_UINT64, 0, offsetof(struct node_report, memory_total)},
+    {12, "memoryUsed", CODEC_UINT64, 0, offsetof(struct node_report, memory_used)},
+    {13, "diskTotal", CODEC_UINT64, 0, offsetof(struct node_report, disk_total)},
+    {14, "diskUsed", CODEC_UINT64, 0, offsetof(struct node_report, disk_used)},
+    {15, "hugeTotal", CODEC_UINT64, 0, offsetof(struct node_report, huge_total)},
+    {16, "hugeUsed", CODEC_UINT64, 0, offsetof(struct node_report, huge_used)},
+    {17, "hugeReserved", CODEC_UINT64, 0, offsetof(struct node_report, huge_reserved)},
+    {18, "hugeSize", CODEC_UINT64, 0, offsetof(struct node_report, huge_size)},
+    {19, "cpuFamily", CODEC_STRING, 0, offsetof(struct node_report, cpu_family)},
+    {20, "cpuModel", CODEC_STRING, 0, offsetof(struct node_report, cpu_model)},
+    {21, "cpuModelName", CODEC_STRING, 0, offsetof(struct node_report, cpu_model_name)},
+    {22, "cpuArchitecture", CODEC_STRING, 0, offsetof(struct node_report, cpu_architecture)},
+    {23, "mountPoint", CODEC_STRING, 0, offsetof(struct node_report, mount_point)},
+    {24, "device", CODEC_STRING, 0, offsetof(struct node_report, device)},
+    {25, "fsType", CODEC_STRING, 0, offsetof(struct node_report, fs_type)},
+    {26, "host", CODEC_STRING, 0, offsetof(struct node_report, host)},
+};
+/* clang-format on */
+
+const struct codec_message node_report_message = {"NodeReport", sizeof(struct node_report),
+                                                  report_fields, COUNT_OF(report_fields)};
+
 static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
-    [NODE_START] = &start_message, [NODE_STOP] = &stop_message,     [NODE_LIST] = &list_message,
-    [NODE_STATS] = &stop_message,  [NODE_DONE] = &done_message,     [NODE_ITEM] = &item_message,
-    [NODE_USAGE] = &usage_message, [NODE_EXITED] = &exited_message, [NODE_DIAL] = &dial_message,
-    [NODE_DIALED] = &done_message,
+    [NODE_START] = &start_message,        [NODE_STOP] = &stop_message,
+    [NODE_LIST] = &list_message,          [NODE_STATS] = &stop_message,
+    [NODE_DONE] = &done_message,          [NODE_ITEM] = &item_message,
+    [NODE_USAGE] = &usage_message,        [NODE_EXITED] = &exited_message,
+    [NODE_DIAL] = &dial_message,          [NODE_DIALED] = &done_message,
+    [NODE_REPORT] = &node_report_message,
 };
 
 const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};

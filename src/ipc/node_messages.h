@@ -16,10 +16,11 @@ enum node_message {
     NODE_STATS,     /* struct node_stop: NODE_USAGE, or NODE_DONE with an error */
     NODE_DONE,      /* struct node_done */
     NODE_ITEM,      /* struct node_item */
-    NODE_USAGE,     /* struct node_usage */
+    NODE_USAGE,     /* struct node_usage; unasked samples have seq 0 */
     NODE_EXITED,    /* struct node_exited */
     NODE_DIAL,      /* struct node_dial */
     NODE_DIALED,    /* struct node_done; fd attached when kind is 0 */
+    NODE_REPORT,    /* struct node_report, unasked: after each list and every few seconds */
     NODE_MESSAGE_COUNT,
 };
 
@@ -61,6 +62,20 @@ struct node_usage {
     uint32_t pids;
 };
 
+/* The machine and what node did on it since it started. */
+struct node_report {
+    int64_t started_at_ms;
+    uint64_t sandboxes, starting;
+    uint64_t starts, start_failures, stops, dials, samples;
+    uint32_t cpu_count, cpu_permille; /* of all cores, over the time since the last report */
+    uint64_t memory_total, memory_used;
+    uint64_t disk_total, disk_used; /* of the file system of data_dir */
+    uint64_t huge_total, huge_used, huge_reserved, huge_size;
+    struct str cpu_family, cpu_model, cpu_model_name, cpu_architecture;
+    struct str mount_point, device, fs_type;
+    struct str host;
+};
+
 struct node_exited {
     struct str id;
     uint32_t reason; /* enum exit_reason */
@@ -73,5 +88,6 @@ struct node_dial {
 };
 
 extern const struct channel_protocol node_protocol;
+extern const struct codec_message node_report_message; /* api keeps a copy of the last one */
 
 #endif

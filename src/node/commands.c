@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "node/peer.h"
+#include "node/report.h"
 #include "node/rootfs.h"
 
 /* An answer that is owed. */
@@ -54,12 +55,18 @@ static void on_started(void *ctx, const char *id, uint64_t took_us, const struct
     struct debt *d = ctx;
     struct node *n = d->node;
 
+    n->starting--;
+    n->starts += err == NULL;
+    n->start_failures += err != NULL;
     if (!pay(d, took_us, err) && err == NULL && list_first(&n->command.peers) != NULL)
         runtime_stop(n->runtime, id, on_abandoned, n);
 }
 
 static void on_stopped(void *ctx, const char *id, const struct err *err)
 {
+    struct debt *d = ctx;
+
+    d->node->stops += err == NULL;
     ignore(id[0]);                  /* the debt knows whom to tell */
     ignore((long)pay(ctx, 0, err)); /* it is stopped, told or not */
 }
@@ -100,6 +107,7 @@ static void do_start(struct peer *p, const void *message)
     if (p->owner->is_ending)
         err_set(&err, ERR_UNAVAILABLE, "node is shutting down");
     else if (read_names(p->owner, m, &names, &err) == 0) {
+        p->owner->starting++;
         runtime_start(p->owner->runtime, &spec, on_started, debt_new(p, m->seq));
         return;
     }
@@ -142,8 +150,8 @@ static void do_list(struct peer *p, const void *message)
     struct node_done done = {.seq = m->seq};
 
     runtime_each(p->owner->runtime, list_one, &l);
-    if (l.peer != NULL)
-        ignore(send_done(p, &done, NULL));
+    if (l.peer != NULL && send_done(p, &done, NULL))
+        reporter_tell(p->owner->reporter, p);
 }
 
 static void do_stats(struct peer *p, const void *message)
@@ -199,6 +207,7 @@ void dial_message(void *ctx, unsigned type, const void *message, int fd)
     if (type != NODE_DIAL)
         return;
     done.seq = m->seq;
+    p->owner->dials++;
     if (!str_to_c(m->id, id, sizeof id) || m->port == 0 || m->port > UINT16_MAX)
         err_set(&err, ERR_NOT_FOUND, "bad sandbox id or port");
     else if (runtime_connect(p->owner->runtime, id, (uint16_t)m->port, &inside, &err) == 0)

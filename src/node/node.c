@@ -2,8 +2,11 @@
 /* Connections of the node role, its runtime and its end; see node.h. */
 #include "node/node.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "node/peer.h"
+#include "node/report.h"
+#include "node/sampler.h"
 
 static void peer_close(struct peer *p)
 {
@@ -118,6 +121,7 @@ int node_new(struct loop *l, const struct node_config *config, struct node **out
 
     n->loop = l;
     n->config = *config;
+    n->started_at_ms = clock_wall_ms();
     n->command.uid = config->api_uid;
     n->command.on_message = command_message;
     n->dial.uid = config->edge_uid;
@@ -127,6 +131,8 @@ int node_new(struct loop *l, const struct node_config *config, struct node **out
         node_free(n);
         return -1;
     }
+    n->sampler = sampler_new(n);
+    n->reporter = reporter_new(n);
     if (gate_open(&n->command, n, config->command_fd, err) != 0 ||
         gate_open(&n->dial, n, config->dial_fd, err) != 0) {
         node_free(n);
@@ -142,6 +148,8 @@ void node_free(struct node *n)
         return;
     gate_close(&n->command);
     gate_close(&n->dial);
+    sampler_free(n->sampler);
+    reporter_free(n->reporter);
     if (n->runtime != NULL)
         runtime_free(n->runtime);
     free(n);

@@ -29,6 +29,10 @@ struct node {
     struct gate command, dial;
     size_t peer_count;
     uint64_t last_number;
+    struct sampler *sampler;
+    struct reporter *reporter;
+    int64_t started_at_ms;
+    uint64_t starting, starts, start_failures, stops, dials; /* since then; starting: right now */
     size_t stopping;
     bool is_ending;
     loop_fn *on_stopped;

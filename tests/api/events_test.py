@@ -363,8 +363,8 @@ def stalls(_):
     with Stack(options=["webhook_retry_ms=20"]) as s, Receiver() as good, Receiver() as bad:
         release = threading.Event()
         bad.verdict = lambda e, tries: release.wait(8) and 200 or 200
-        hook(s.api, bad)
-        hook(s.api, good)
+        hook(s.api, bad, events=["sandbox.*"])
+        hook(s.api, good, events=["sandbox.*"])
         boxes = [s.api.create()["sandboxID"] for _ in range(30)]
         began = time.monotonic()
         wait_until(lambda: all(good.types_of(b) == ["created"] for b in boxes), "the good one's")
@@ -531,6 +531,48 @@ def metrics(s):
     s.api.refused("GET", path, None, 404, NOT_FOUND % box)
     sample(s, box, 9)  # late: nobody's
     same(s.api.call("GET", f"/sandboxes/metrics?sandbox_ids={box}").json, {"sandboxes": {}})
+
+
+@test("wire.md 2.5: nodes for the operator; a draining one takes no new sandboxes, and remembers")
+def nodes(_):
+    with Stack() as s:
+        def ask(method, path, body=None):
+            return s.api.call(method, path, body, key=None, headers=ADMIN)
+
+        one = ask("GET", "/nodes").json[0]
+        detail = ask("GET", "/nodes/" + one["id"]).json
+        same(set(one) - set(detail), {"sandboxStartingCount"})
+        same(sorted(detail), sorted([
+            "id", "serviceInstanceID", "clusterID", "version", "commit", "status", "statusChangedAt", "sandboxCount",
+            "createSuccesses", "createFails", "machineInfo", "metrics"]))
+        same(sorted(detail["metrics"]), sorted([
+            "allocatedCPU", "cpuPercent", "cpuCount", "allocatedMemoryBytes", "memoryUsedBytes", "memoryTotalBytes",
+            "hugePagesTotal", "hugePagesUsed", "hugePagesReserved", "hugePageSizeBytes", "disks"]))
+        kept = s.api.create()["sandboxID"]
+        s.api.create("/sandboxes", status=500, templateID="fail")
+        got = ask("GET", "/nodes/" + one["id"]).json
+        same((got["sandboxCount"], got["createSuccesses"], got["createFails"]), (1, 1, 1))
+        same((got["metrics"]["allocatedCPU"], got["metrics"]["allocatedMemoryBytes"]), (2, 512 << 20))
+        same(ask("POST", "/nodes/" + one["id"], {"status": "draining"}).status, 204)
+        time.sleep(0.2)  # for its event, which is stored a moment later
+        s.api.restart()
+        wait_until(lambda: ask("GET", "/nodes").json[0]["status"] == "draining", "the status after a restart")
+        r = s.api.call("POST", "/v2/sandboxes", {"templateID": "base"})
+        same((r.status, r.json["message"]), (503, "the node is draining: it takes no new sandboxes"))
+        check(r.getheader("Retry-After"))
+        check(s.api.detail(kept), "those it has live on")
+        same(ask("POST", "/nodes/" + one["id"], {"status": "ready"}).status, 204)
+        s.api.create()
+        for body, status in (({"status": "fast"}, 400), ({"status": "connecting"}, 400), ({}, 400)):
+            same(ask("POST", "/nodes/" + one["id"], body).status, status, body)
+        same(ask("GET", "/nodes/other").status, 404)
+        same(ask("GET", "/nodes?clusterID=6ba7b810-9dad-41d1-80b4-00c04fd430c8").json, [])
+        same(s.api.call("GET", "/nodes").status, 401)
+        s.node.kill()
+        wait_until(lambda: ask("GET", "/nodes").json[0]["status"] == "connecting", "the loss to show")
+        s.node.start()
+        actors = [e["actor"] for e in ask("GET", "/admin/events?type=node.status").json["events"]]
+        same(actors, ["admin", "admin"])
 
 
 @test("wire.md 2.5: team metrics and their highest; another team's are refused")
