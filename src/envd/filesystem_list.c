@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* filesystem.Filesystem/ListDir. Entries are encoded one by one as they are found, so memory is the
- * answer itself and the names of the directories that are open. */
+ * answer itself and the names of the directories on the way to the current one. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -13,16 +13,8 @@
 
 enum {
     LIST_ENTRIES_MAX = 200000,
-    LIST_LEVELS_MAX = 512,
+    LIST_BATCH = 1000,         /* entries before others have their turn */
     LIST_NAMES_MAX = 64 << 20, /* bytes for the names of one directory */
-};
-
-struct listing {
-    struct rpc_call *call;
-    struct owners owners;
-    struct buf out;
-    size_t count;
-    uint32_t depth;
 };
 
 /* Names of one directory, sorted as bytes. */
@@ -91,6 +83,26 @@ static int names_read(struct names *n, const char *path, struct err *err)
     return 0;
 }
 
+/* A directory that is being listed. */
+struct level {
+    struct level *up;
+    struct names names;
+    size_t next; /* of `names` */
+    struct str path;
+};
+
+/* A listing in the making. It is a batch per turn, so that a large one keeps nobody waiting. */
+struct listing {
+    struct loop *loop;
+    struct rpc_peer peer;
+    struct timer turn;
+    struct level *deepest;
+    struct owners owners;
+    struct buf out;
+    size_t count;
+    uint32_t level, depth;
+};
+
 /* Append one entry: JSON by hand around it; in protobuf a repeated field is its items, one after
  * another. */
 static void put_entry(struct listing *l, const struct entry_info *info)
@@ -99,7 +111,7 @@ static void put_entry(struct listing *l, const struct entry_info *info)
         .entries = {(struct entry_info *)(uintptr_t)info, 1}
     }; /* only read */
 
-    if (l->call->peer.form == CONNECT_PROTO) {
+    if (l->peer.form == CONNECT_PROTO) {
         proto_encode(&list_dir_response_message, &one, &l->out);
         return;
     }
@@ -107,49 +119,110 @@ static void put_entry(struct listing *l, const struct entry_info *info)
     json_encode(&entry_info_message, info, &l->out);
 }
 
-static int list(struct listing *l, struct str dir, uint32_t level, struct err *err);
-
-static int list_entry(struct listing *l, struct str dir, const char *name, uint32_t level,
-                      struct err *err)
+/* The names of `path` come next. */
+static int descend(struct listing *l, struct str path, struct err *err)
 {
-    const char *slash = str_has_suffix(dir, "/") ? "" : "/";
+    struct level *level = calloc(1, sizeof(*level) + path.len + 1);
+    char *copy = (char *)(level + 1);
+
+    if (level == NULL)
+        return err_set(err, ERR_LIMIT, "out of memory");
+    if (names_read(&level->names, path.at, err) != 0) {
+        names_done(&level->names);
+        free(level);
+        /* Below the root: removed while we look. */
+        return l->deepest != NULL && err->kind == ERR_NOT_FOUND ? 0 : -1;
+    }
+    memcpy(copy, path.at, path.len);
+    level->path = (struct str){copy, path.len};
+    level->up = l->deepest;
+    l->deepest = level;
+    l->level++;
+    return 0;
+}
+
+static void ascend(struct listing *l)
+{
+    struct level *level = l->deepest;
+
+    l->deepest = level->up;
+    l->level--;
+    names_done(&level->names);
+    free(level);
+}
+
+/* One entry, a directory before what is in it. Links are not entered. */
+static int list_entry(struct listing *l, struct str path, struct arena *a, struct err *err)
+{
     struct entry_info info;
+
+    if (entry_read(path, &l->owners, a, &info, err) != 0)
+        return err->kind == ERR_NOT_FOUND ? 0 : -1; /* removed while we look: not there */
+    if (l->count == LIST_ENTRIES_MAX)
+        return too_large(err);
+    put_entry(l, &info);
+    l->count++;
+    if (!buf_ok(&l->out))
+        return too_large(err);
+    return info.permissions.at[0] == 'd' && l->level < l->depth ? descend(l, path, err) : 0;
+}
+
+static int list_next_entry(struct listing *l, struct err *err)
+{
+    struct level *level = l->deepest;
+    const char *slash = str_is(level->path, "/") ? "" : "/";
     struct arena a;
     char *path;
-    int rc = 0;
+    int rc;
 
-    arena_init(&a, 256 << 10);
-    path = arena_printf(&a, "%.*s%s%s", STR_ARG(dir), slash, name);
-    if (path == NULL)
-        rc = err_set(err, ERR_LIMIT, "out of memory");
-    else if (entry_read(str_of(path), &l->owners, &a, &info, err) != 0)
-        rc = err->kind == ERR_NOT_FOUND ? 0 : -1; /* removed while we look: not there */
-    else if (l->count == LIST_ENTRIES_MAX)
-        rc = too_large(err);
-    else {
-        put_entry(l, &info);
-        l->count++;
-        if (!buf_ok(&l->out))
-            rc = too_large(err);
-        else if (info.permissions.at[0] == 'd' && level < l->depth && level < LIST_LEVELS_MAX)
-            rc = list(l, str_of(path), level + 1, err);
+    if (level->next == level->names.count) {
+        ascend(l);
+        return 0;
     }
+    arena_init(&a, 256 << 10);
+    path =
+        arena_printf(&a, "%.*s%s%s", STR_ARG(level->path), slash, level->names.at[level->next++]);
+    rc = path == NULL ? err_set(err, ERR_LIMIT, "out of memory")
+                      : list_entry(l, str_of(path), &a, err);
     arena_done(&a);
     return rc;
 }
 
-/* Entries of `dir`, each directory before what is in it. Links are not entered. */
-static int list(struct listing *l, struct str dir, uint32_t level, struct err *err)
+static void listing_free(struct listing *l)
 {
-    struct names names;
-    int rc = names_read(&names, dir.at, err);
+    timer_stop(&l->turn);
+    while (l->deepest != NULL)
+        ascend(l);
+    buf_done(&l->out);
+    owners_done(&l->owners);
+    free(l);
+}
 
-    for (size_t i = 0; rc == 0 && i < names.count; i++)
-        rc = list_entry(l, dir, names.at[i], level, err);
-    names_done(&names);
-    if (rc != 0 && err->kind == ERR_NOT_FOUND && level > 1)
-        return 0; /* a directory that was removed while we look */
-    return rc;
+static void list_gone(void *ctx, struct exchange *x)
+{
+    (void)x;
+    listing_free(ctx);
+}
+
+static void list_turn(void *ctx)
+{
+    struct listing *l = ctx;
+    struct err err;
+    int rc = 0;
+
+    for (size_t i = 0; i < LIST_BATCH && rc == 0 && l->deepest != NULL; i++)
+        rc = list_next_entry(l, &err);
+    if (rc == 0 && l->deepest != NULL) {
+        timer_start(l->loop, &l->turn, 0, list_turn, l);
+        return;
+    }
+    exchange_on_gone(l->peer.x, NULL, NULL);
+    buf_add_text(&l->out, l->peer.form == CONNECT_JSON ? "]}" : "");
+    if (rc == 0)
+        rpc_reply_buf(l->peer, &l->out);
+    else
+        rpc_fail_err(l->peer, &err);
+    listing_free(l);
 }
 
 /* False: the call has been answered. The root itself may be a link. */
@@ -174,8 +247,7 @@ static bool check_root(struct rpc_call *call, const char *path)
 void filesystem_list_rpc(struct rpc_call *call)
 {
     const struct list_dir_request *in = call->in;
-    struct listing l = {.call = call, .depth = in->depth == 0 ? 1 : in->depth};
-    bool is_json = call->peer.form == CONNECT_JSON;
+    struct listing *l;
     struct user user;
     struct str path;
     struct err err;
@@ -187,17 +259,24 @@ void filesystem_list_rpc(struct rpc_call *call)
         rpc_fail_err(call->peer, &err);
         return;
     }
-    if (!check_root(call, path.at))
+    path = path_trim(path, &call->arena);
+    if (path.at == NULL || (l = calloc(1, sizeof(*l))) == NULL) {
+        rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
         return;
-    owners_init(&l.owners);
-    buf_init(&l.out, ANSWER_BODY_MAX);
-    buf_add_text(&l.out, is_json ? "{\"entries\":[" : "");
-    if (list(&l, path, 1, &err) == 0) {
-        buf_add_text(&l.out, is_json ? "]}" : "");
-        rpc_reply_buf(call->peer, &l.out);
-    } else {
-        rpc_fail_err(call->peer, &err);
     }
-    buf_done(&l.out);
-    owners_done(&l.owners);
+    l->loop = call->guest->loop;
+    l->peer = call->peer;
+    l->depth = in->depth == 0 ? 1 : in->depth;
+    owners_init(&l->owners);
+    buf_init(&l->out, ANSWER_BODY_MAX);
+    buf_add_text(&l->out, call->peer.form == CONNECT_JSON ? "{\"entries\":[" : "");
+    if (!check_root(call, path.at)) {
+        listing_free(l);
+    } else if (descend(l, path, &err) != 0) {
+        rpc_fail_err(call->peer, &err);
+        listing_free(l);
+    } else {
+        exchange_on_gone(l->peer.x, list_gone, l);
+        list_turn(l);
+    }
 }

@@ -77,39 +77,49 @@ void filesystem_make_dir_rpc(struct rpc_call *call)
         reply_entry(call, path);
 }
 
-static void move(struct rpc_call *call, struct str from, struct str to)
+static void answer_failed_move(struct rpc_call *call, int sys, const char *from)
 {
-    if (rename(from.at, to.at) == 0)
-        reply_entry(call, to);
-    else if (errno == ENOENT)
-        rpc_fail(call->peer, CONNECT_NOT_FOUND, "source file not found: %.300s", from.at);
+    if (sys == ENOENT)
+        rpc_fail(call->peer, CONNECT_NOT_FOUND, "source file not found: %.300s", from);
     else
-        rpc_fail(call->peer, CONNECT_INTERNAL, "error renaming '%.180s': %s", from.at,
-                 strerror(errno));
+        rpc_fail(call->peer, CONNECT_INTERNAL, "error renaming '%.180s': %s", from, strerror(sys));
+}
+
+/* Make the parents of `to`, and take them back if nothing can be moved there. */
+static void move(struct rpc_call *call, struct str from, struct str to, const struct user *user)
+{
+    struct str parent = path_parent(to, &call->arena);
+    struct err err;
+    size_t first;
+
+    if (parent.at == NULL) {
+        rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
+    } else if (path_make_dirs_noted(parent.at, user, &first, &err) != 0) {
+        rpc_fail_err(call->peer, &err);
+    } else if (rename(from.at, to.at) == 0) {
+        reply_entry(call, to);
+    } else {
+        int sys = errno;
+
+        path_unmake_dirs(parent.at, first);
+        answer_failed_move(call, sys, from.at);
+    }
 }
 
 void filesystem_move_rpc(struct rpc_call *call)
 {
     const struct move_request *in = call->in;
     struct user user;
-    struct str from, to, parent;
+    struct str from, to;
     struct stat st;
-    struct err err;
 
     if (rpc_user(call, &user) != 0 || !resolve(call, &user, in->source, &from) ||
         !resolve(call, &user, in->destination, &to))
         return;
-    if (lstat(from.at, &st) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
-        rpc_fail(call->peer, CONNECT_NOT_FOUND, "source file not found: %.300s", from.at);
-        return;
-    }
-    parent = path_parent(to, &call->arena);
-    if (parent.at == NULL)
-        rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
-    else if (path_make_dirs(parent.at, &user, &err) != 0)
-        rpc_fail_err(call->peer, &err);
+    if (lstat(from.at, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        answer_failed_move(call, ENOENT, from.at);
     else
-        move(call, from, to);
+        move(call, from, to, &user);
 }
 
 /* A tree on its way out. It goes on when the client leaves. */
@@ -176,7 +186,10 @@ void filesystem_remove_rpc(struct rpc_call *call)
 
     if (rpc_user(call, &user) != 0 || !resolve(call, &user, in->path, &path))
         return;
-    if (removal_new(path.at, &removal, &err) != 0)
+    path = path_trim(path, &call->arena); /* the link itself, not where it leads */
+    if (path.at == NULL)
+        rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
+    else if (removal_new(path.at, &removal, &err) != 0)
         rpc_fail_err(call->peer, &err);
     else if (removal != NULL)
         remove_tree(call, removal);

@@ -78,6 +78,11 @@ static struct str without_slashes(struct str path)
     return path;
 }
 
+struct str path_trim(struct str path, struct arena *a)
+{
+    return arena_str(a, without_slashes(path));
+}
+
 struct str path_base(struct str path)
 {
     size_t start;
@@ -99,11 +104,12 @@ struct str path_parent(struct str path, struct arena *a)
 }
 
 /* One level: 0 when the directory is there afterwards. */
-static int make_dir(const char *path, const struct user *u, struct err *err)
+static int make_dir(const char *path, const struct user *u, bool *out_made, struct err *err)
 {
     struct stat st;
 
-    if (mkdir(path, 0755) == 0) {
+    *out_made = mkdir(path, 0755) == 0;
+    if (*out_made) {
         if (lchown(path, u->uid, u->gid) != 0)
             return err_sys(err, errno, "change owner of '%.150s'", path);
         return 0;
@@ -111,28 +117,71 @@ static int make_dir(const char *path, const struct user *u, struct err *err)
     if (errno != EEXIST && errno != EROFS && errno != EISDIR)
         return err_sys(err, errno, "create directory '%.150s'", path);
     if (stat(path, &st) != 0)
-        return err_sys(err, errno, "create directory '%.150s'", path);
+        return err_set(err, ERR_INVALID,
+                       "create directory '%.150s': it is there, and leads nowhere", path);
     if (!S_ISDIR(st.st_mode))
         return err_set(err, ERR_INVALID, "path is a file, not a directory: %.150s", path);
     return 0;
 }
 
-int path_make_dirs(const char *path, const struct user *u, struct err *err)
+void path_unmake_dirs(const char *path, size_t first)
 {
     char part[PATH_LEN_MAX + 1];
-    struct stat st;
+    size_t len = strlen(path);
 
+    if (first == 0 || !str_to_c(str_of(path), part, sizeof(part)))
+        return;
+    for (; len >= first; len--) {
+        if (part[len] != '/' && part[len] != '\0')
+            continue;
+        part[len] = '\0';
+        if (part[len - 1] != '/')
+            ignore(rmdir(part)); /* it was not made, or somebody uses it already */
+    }
+}
+
+/* One level, and note where the first new one ends. */
+static int make_noted(const char *part, const struct user *u, size_t *first, struct err *err)
+{
+    bool is_made;
+    int rc = make_dir(part, u, &is_made, err);
+
+    if (is_made && *first == 0)
+        *first = strlen(part);
+    return rc;
+}
+
+int path_make_dirs_noted(const char *path, const struct user *u, size_t *out_first, struct err *err)
+{
+    char part[PATH_LEN_MAX + 1];
+    size_t first = 0;
+    struct stat st;
+    int rc = 0;
+
+    *out_first = 0;
     if (!str_to_c(str_of(path), part, sizeof(part)))
         return err_set(err, ERR_INVALID, "path is longer than %d bytes", PATH_LEN_MAX);
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return 0; /* the usual case, one call */
-    for (char *at = part + 1; *at != '\0'; at++) {
+    for (char *at = part + 1; rc == 0 && *at != '\0'; at++) {
         if (*at != '/' || at[-1] == '/')
             continue;
         *at = '\0';
-        if (make_dir(part, u, err) != 0)
-            return -1;
+        rc = make_noted(part, u, &first, err);
         *at = '/';
     }
-    return make_dir(part, u, err);
+    if (rc == 0)
+        rc = make_noted(part, u, &first, err);
+    if (rc != 0)
+        path_unmake_dirs(path, first);
+    else
+        *out_first = first;
+    return rc;
+}
+
+int path_make_dirs(const char *path, const struct user *u, struct err *err)
+{
+    size_t first;
+
+    return path_make_dirs_noted(path, u, &first, err);
 }

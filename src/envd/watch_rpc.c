@@ -10,14 +10,6 @@
 
 static const struct empty nothing = {0};
 
-/* So that entries have one slash between the root and their name. */
-static const char *without_slashes(struct str path, struct arena *a)
-{
-    while (path.len > 1 && path.at[path.len - 1] == '/')
-        path.len--;
-    return arena_str(a, path).at;
-}
-
 /* False: the call has been answered. The root may be a link. */
 static bool check_root(struct rpc_call *call, const char *path, bool may_be_network)
 {
@@ -60,7 +52,7 @@ void filesystem_watch_rpc(struct rpc_call *call)
         rpc_fail_err(call->peer, &err);
         return;
     }
-    target.path = without_slashes(path, &call->arena);
+    target.path = path_trim(path, &call->arena).at; /* one slash before names */
     if (target.path == NULL)
         rpc_fail(call->peer, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
     else if (check_root(call, path.at, in->allow_network_mounts) &&

@@ -99,6 +99,160 @@ def make_move_remove(e):
     assert e.rpc(remove, {"path": e.path("x")}) == {} and not os.path.exists(e.path("x"))
     assert e.rpc(remove, {"path": e.path("x")}) == {}
     fails("internal", e.rpc, move, {"source": e.path("new"), "destination": "/proc/none"})
+    os.symlink("nowhere", e.path("broken"))
+    fails(INVALID, e.rpc, make, {"path": e.path("broken")})
+    fails(INVALID, e.rpc, make, {"path": e.path("a/" + "x" * 256)})
+    assert not os.path.exists(e.path("a")), "a part of what failed was left"
+
+
+def moves(e):
+    move = "filesystem.Filesystem/Move"
+
+    def refused(code, source, destination):
+        fails(code, e.rpc, move, {"source": e.path(source), "destination": e.path(destination)})
+
+    os.makedirs(e.path("d/full"))
+    open(e.path("f"), "w").close()
+    os.symlink("f", e.path("link"))
+    refused(NOT_FOUND, "none", "made/for/nothing")
+    refused(NOT_FOUND, "f/x", "q")
+    refused("internal", "d", "d/new/inside")  # into itself
+    refused("internal", "f", "d")  # a file over a directory
+    refused("internal", "d/full", "f")  # and the other way round
+    os.mkdir(e.path("other"))
+    open(e.path("other/x"), "w").close()
+    refused("internal", "d/full", "other")  # one that is not empty
+    refused(INVALID, "f", "link/x")  # the parent is a file
+    assert os.listdir(e.path("d")) == ["full"] and not os.path.exists(e.path("made"))
+    moved = e.rpc(move, {"source": e.path("link"), "destination": e.path("link2")})["entry"]
+    assert moved["permissions"][0] == "L" and os.readlink(e.path("link2")) == "f"
+    os.mkdir(e.path("empty"))
+    e.rpc(move, {"source": e.path("d"), "destination": e.path("empty")})
+    assert os.listdir(e.path("empty")) == ["full"]
+    open(e.path("g"), "w").close()
+    e.rpc(move, {"source": e.path("g"), "destination": e.path("f")})  # overwrites
+    assert not os.path.exists(e.path("g"))
+    if IS_ROOT and os.system(f"mount -t tmpfs none {e.path('other')}") == 0:
+        try:
+            refused("internal", "f", "other/new/dir/f")  # across devices
+            assert os.path.exists(e.path("f")) and os.listdir(e.path("other")) == []
+        finally:
+            os.system(f"umount {e.path('other')}")
+
+
+def permissions_in_words(e):
+    rows = [("f", 0o100644, "-rw-r--r--", 0o644), ("u", 0o104755, "urwxr-xr-x", 0o755),
+            ("g", 0o102755, "grwxr-xr-x", 0o755), ("none", 0o100000, "----------", 0)]
+    dirs = [("t", 0o1777, "dtrwxrwxrwx"), ("s", 0o2775, "dgrwxrwxr-x"), ("p", 0o700, "drwx------")]
+
+    def entry(name):
+        return e.rpc("filesystem.Filesystem/Stat", {"path": e.path(name)})["entry"]
+
+    for name, mode, words, bits in rows:
+        open(e.path(name), "w").close()
+        os.chmod(e.path(name), stat.S_IMODE(mode))
+        assert (entry(name)["permissions"], entry(name).get("mode", 0)) == (words, bits)
+    for name, mode, words in dirs:
+        os.mkdir(e.path(name))
+        os.chmod(e.path(name), mode)
+        assert (entry(name)["permissions"], entry(name)["mode"]) == (words, mode & 0o777)
+    assert entry("../../dev/null")["permissions"] == "Dcrw-rw-rw-" and "type" not in entry(
+        "../../dev/null")
+    if IS_ROOT:
+        os.chown(e.path("f"), 54321, 54322)
+        assert (entry("f")["owner"], entry("f")["group"]) == ("54321", "54322")
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(e.path("sock"))
+    assert entry("sock")["permissions"][0] == "S" and "type" not in entry("sock")
+    s.close()
+    os.symlink("t", e.path("link"))
+    assert (entry("link")["mode"], entry("link")["permissions"]) == (0o777, "Lrwxrwxrwx")
+    assert entry("link")["type"] == "FILE_TYPE_DIRECTORY"
+    chain = "f"
+    for i in range(30):
+        os.symlink(chain, e.path(f"chain{i}"))
+        chain = f"chain{i}"
+    assert entry(chain)["symlinkTarget"] == e.path("f") and entry(chain)["type"] == "FILE_TYPE_FILE"
+
+
+def paths_at_their_limits(e):
+    for name in ("Stat", "ListDir", "MakeDir", "Remove"):
+        method = "filesystem.Filesystem/" + name
+        for path in ("/" + "x" * 4096, "/a\0b", "~someone/x"):
+            error = fails(INVALID, e.rpc, method, {"path": path})
+            assert len(error.message) < 600
+    deep = e.dir
+    while len(deep) + 201 < 4090:
+        deep += "/" + "d" * 200
+    deep += "/" + "e" * (4095 - len(deep) - 1)
+    made = e.rpc("filesystem.Filesystem/MakeDir", {"path": deep})["entry"]
+    assert made["path"] == deep and len(deep) == 4095
+    assert e.rpc("filesystem.Filesystem/Stat", {"path": deep})["entry"]["path"] == deep
+    assert e.rpc("filesystem.Filesystem/ListDir", {"path": deep}).get("entries", []) == []
+    got = e.rpc("filesystem.Filesystem/ListDir", {"path": e.dir, "depth": 4000})["entries"]
+    assert deep in [x["path"] for x in got]
+    fails(INVALID, e.rpc, "filesystem.Filesystem/MakeDir", {"path": deep + "/f"})
+    e.rpc("filesystem.Filesystem/Remove", {"path": deep[:len(e.dir) + 201]})
+    assert sorted(os.listdir(e.dir)) == ["stderr"]
+
+
+def removals(e):
+    remove = "filesystem.Filesystem/Remove"
+    os.mkdir(e.path("target"))
+    open(e.path("target/kept"), "w").close()
+    for path in ("link", "link/"):
+        os.symlink("target", e.path("link"))
+        assert e.rpc(remove, {"path": e.path(path)}) == {}
+        assert not os.path.lexists(e.path("link")) and os.path.exists(e.path("target/kept"))
+    for path in ("target/.", "target/..", "target/./"):
+        fails(INVALID, e.rpc, remove, {"path": e.path(path)})
+    assert os.path.exists(e.path("target/kept"))
+    assert e.rpc(remove, {"path": e.path("target/kept/below")}) == {}
+    home = os.open(".", os.O_RDONLY)
+    try:  # deeper than a path can say
+        os.mkdir(e.path("deep"))
+        os.chdir(e.path("deep"))
+        for _ in range(3000):
+            os.mkdir("below")
+            os.chdir("below")
+        open("f", "w").close()
+    finally:
+        os.fchdir(home)
+        os.close(home)
+    assert e.rpc(remove, {"path": e.path("deep")}) == {} and not os.path.exists(e.path("deep"))
+    if IS_ROOT:
+        os.mkdir(e.path("busy"))
+        if os.system(f"mount -t tmpfs none {e.path('busy')}") == 0:
+            try:
+                fails("failed_precondition", e.rpc, remove, {"path": e.path("busy")})
+            finally:
+                os.system(f"umount {e.path('busy')}")
+
+
+def others_go_on_meanwhile(e):
+    """A hundred thousand files are listed and removed in turns, in memory that is given back."""
+    os.mkdir(e.path("many"))
+    for i in range(100000):
+        os.close(os.open(e.path(f"many/{i:06}"), os.O_CREAT | os.O_WRONLY))
+    before, done, answered = e.rss_kb(), [], {"ListDir": 0, "Remove": 0}
+
+    def work():
+        for method in answered:
+            status, _, body = e.http("POST", "/filesystem.Filesystem/" + method,
+                                     json.dumps({"path": e.path("many")}), Content_Type=JSON)
+            done.append((method, status, len(body)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        method = list(answered)[min(len(done), 1)]
+        assert e.http("GET", "/health")[0] == 204
+        answered[method] += 1
+    assert [status for _, status, _ in done] == [200, 200] and done[0][2] > 15 << 20, done
+    assert min(answered.values()) > 20, answered  # one turn would have answered one or two
+    assert not os.path.exists(e.path("many"))
+    if "glibc" not in e.program:
+        assert e.rss_kb() - before < 2048, (before, e.rss_kb())
 
 
 def octet_upload_and_download(e):
@@ -295,7 +449,8 @@ def clients_in_parallel(e):
 
 
 CASES = [
-    stat_entries, listings, large_listings, make_move_remove, octet_upload_and_download,
+    stat_entries, listings, large_listings, make_move_remove, moves, permissions_in_words,
+    paths_at_their_limits, removals, others_go_on_meanwhile, octet_upload_and_download,
     download_refusals_and_ranges, multipart_uploads, upload_that_is_cut_leaves_nothing, metadata,
     full_disks_answer_507, files_beyond_the_limit_answer_507, large_files_in_flat_memory, clients_in_parallel,
 ]

@@ -132,15 +132,77 @@ static void trees(void)
     CHECK(remove_tree(root));
     CHECK(lstat(root, &st) != 0 && stat("/", &st) == 0);
     CHECK(remove_tree(root));
+    CHECK(!remove_tree("/tmp/.") && !remove_tree("/tmp/..") && !remove_tree("."));
+}
+
+/* Nothing is left of directories whose last cannot be made, and of those that are taken back. */
+static void directories_undone(void)
+{
+    const struct user me = {
+        getuid(), getgid(), {"me", 2},
+          {"/",  1}
+    };
+    char root[] = "/tmp/test_paths.XXXXXX";
+    char path[512];
+    struct stat st;
+    struct err err;
+    size_t first;
+    int len;
+
+    CHECK(mkdtemp(root) != NULL);
+    len = snprintf(path, sizeof(path), "%s/a/b/", root);
+    memset(path + len, 'x', 300); /* longer than a name may be */
+    path[len + 300] = '\0';
+    CHECK(path_make_dirs(path, &me, &err) != 0 && err.kind == ERR_INVALID);
+    snprintf(path, sizeof(path), "%s/a", root);
+    CHECK(stat(path, &st) != 0);
+    snprintf(path, sizeof(path), "%s/a//b/c", root);
+    CHECK(path_make_dirs_noted(path, &me, &first, &err) == 0 && first == strlen(root) + 2);
+    path_unmake_dirs(path, first);
+    CHECK(stat(root, &st) == 0);
+    snprintf(path, sizeof(path), "%s/a", root);
+    CHECK(stat(path, &st) != 0);
+    CHECK(symlink("nowhere", path) == 0);
+    CHECK(path_make_dirs(path, &me, &err) != 0 && err.kind == ERR_INVALID);
+    CHECK(path_make_dirs_noted(root, &me, &first, &err) == 0 && first == 0);
+    path_unmake_dirs(root, first);
+    CHECK(stat(root, &st) == 0);
+    CHECK(remove_tree(root));
+}
+
+/* Far deeper than descriptors or a path reach, with more than one branch. */
+static void deep_trees(void)
+{
+    char root[] = "/tmp/test_paths.XXXXXX";
+    int home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+
+    CHECK(mkdtemp(root) != NULL);
+    for (int branch = 0; branch < 2; branch++) {
+        CHECK(chdir(root) == 0);
+        for (int i = 0; i < 3000; i++) {
+            char name[32];
+
+            snprintf(name, sizeof(name), "directory-%d", i == 0 ? branch : 0);
+            CHECK(mkdir(name, 0700) == 0 && chdir(name) == 0);
+            if (i % 100 == 0)
+                touch("file");
+        }
+    }
+    CHECK(fchdir(home) == 0 && close(home) == 0);
+    CHECK(remove_tree(root));
+    CHECK(lstat(root, &st) != 0);
 }
 
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"what a path means",      resolving},
-        {"paths that are refused", refusing },
-        {"base and parent",        parts    },
-        {"make and remove a tree", trees    },
+        {"what a path means",      resolving         },
+        {"paths that are refused", refusing          },
+        {"base and parent",        parts             },
+        {"make and remove a tree", trees             },
+        {"directories undone",     directories_undone},
+        {"deep trees",             deep_trees        },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);
