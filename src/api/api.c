@@ -46,6 +46,7 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         .team_sandboxes_max = config->team_sandboxes_max,
         .start_timeout_ms = config->start_timeout_ms,
         .compare_ms = config->compare_ms,
+        .may_be_unlimited = config->may_be_unlimited,
         .is_idle_default = config->is_idle_default,
         .events_max = config->events_max,
         .events_days = config->events_days,

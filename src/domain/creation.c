@@ -151,6 +151,15 @@ void creation_drop(struct domain *d, struct creation *c)
     free(c);
 }
 
+void creation_forget(struct domain *d, struct creation *c)
+{
+    if (c == NULL)
+        return;
+    /* A store that cannot take it has not taken the record either, or says "ended" until then. */
+    ignore(store_remove(d->store, STORE_CREATION, c->r.key, NULL));
+    creation_drop(d, c);
+}
+
 static void drop_old(struct domain *d)
 {
     int64_t limit = clock_wall_ms() - CREATION_KEPT_MS;

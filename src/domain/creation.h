@@ -49,6 +49,8 @@ struct creation *creation_find(const struct domain *d, struct str key); /* or NU
 struct creation *creation_new(struct domain *d, const struct creation_ask *ask,
                               struct str sandbox_id);
 void creation_drop(struct domain *d, struct creation *c); /* NULL is fine */
+/* The same for one whose record may be on its way: queues its removal too. */
+void creation_forget(struct domain *d, struct creation *c);
 /* Queue its record; removes what is too old or too many in the same commit. */
 must_check int creation_save(struct domain *d, const struct creation *c, struct err *err);
 void creation_keep(struct domain *d, struct creation *c);

@@ -21,6 +21,7 @@ struct domain_config {
     uint64_t team_sandboxes_max; /* concurrent ones; 0: 1000 */
     uint64_t start_timeout_ms;   /* for node to start one; 0: 30 s */
     uint64_t compare_ms;         /* between two comparisons with node's list; 0: 30 s */
+    bool may_be_unlimited;       /* a timeout of -1 means never (RX-03) */
     bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
     uint64_t events_max;         /* kept; 0: EVENTS_MAX */
     uint64_t events_days;        /* the same in days; 0: EVENTS_DAYS */

@@ -33,6 +33,7 @@ static const struct codec_field sandbox_fields[] = {
     {27, "user", CODEC_STRING, 0, offsetof(struct sandbox_record, user)},
     {28, "workdir", CODEC_STRING, 0, offsetof(struct sandbox_record, workdir)},
     {29, "idleS", CODEC_INT64, 0, offsetof(struct sandbox_record, idle_s)},
+    {30, "isUnlimited", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_unlimited)},
 };
 /* clang-format on */
 

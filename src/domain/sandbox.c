@@ -31,6 +31,7 @@ int sandbox_new(struct domain *d, struct str record, struct sandbox **out, struc
     s->state = (enum sandbox_state)s->r.state;
     s->end_stored_ms = s->r.end_at_ms;
     s->idle_stored_s = s->r.idle_s;
+    s->is_unlimited_stored = s->r.is_unlimited;
     s->kill_reason = (enum kill_reason)s->r.kill_reason;
     map_put(&d->sandboxes, s->r.id, s);
     *out = s;

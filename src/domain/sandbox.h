@@ -15,7 +15,11 @@ enum {
     SANDBOX_KEY_MAX = 63, /* characters of an id, ours or a node's */
     SANDBOX_PIDS_MAX = 4096,
     SANDBOX_MEM_MAX = 512 << 10, /* texts of one record */
+    SANDBOX_NO_TIMEOUT = -1,     /* seconds: never, where the configuration allows it (RX-03) */
 };
+
+/* endAt of what never ends: the last second that RFC 3339 can write. */
+#define SANDBOX_END_NEVER_MS INT64_C(253402300799000)
 
 struct sandbox {
     struct sandbox_record r; /* what is stored; r.end_at_ms is the end in force */
@@ -24,7 +28,8 @@ struct sandbox {
     struct team *team; /* NULL: a guest without a record, being killed */
     enum sandbox_state state;
     int64_t end_stored_ms; /* the end that is durable: the one to show (CL-11) */
-    int64_t idle_stored_s; /* the same for r.idle_s */
+    int64_t idle_stored_s; /* the same for r.idle_s, r.is_unlimited */
+    bool is_unlimited_stored;
     /* Owners of r.deny_out once it was changed: in force, and durable. NULL: still as created. */
     struct egress *egress, *egress_stored;
     struct heap_node deadline;
@@ -110,6 +115,9 @@ must_check int sandbox_set_network(struct domain *d, const struct team *team, st
  * record too. */
 must_check int sandbox_kill(struct domain *d, const struct team *team, struct str id,
                             sandbox_done_fn *fn, void *ctx, struct err *err);
+
+/* from_ms + seconds, or never. */
+int64_t sandbox_end_after(int64_t from_ms, int64_t seconds);
 
 /* ERR_INVALID with the exact text when `seconds` is not a legal timeout for creation. */
 must_check int sandbox_check_timeout(const struct domain *d, const struct team *team,

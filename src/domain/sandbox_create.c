@@ -41,6 +41,8 @@ int sandbox_check_timeout(const struct domain *d, const struct team *team, int64
 {
     uint64_t max_s = team_timeout_max_s(d, team);
 
+    if (seconds == SANDBOX_NO_TIMEOUT && d->config.may_be_unlimited)
+        return 0;
     if (seconds <= 0)
         return err_set(err, ERR_INVALID, "Timeout must be greater than 0");
     if ((uint64_t)seconds > max_s)
@@ -73,7 +75,8 @@ static void fill(struct sandbox_record *r, const struct sandbox_params *p, const
         .state = SANDBOX_STARTING,
         .created_at_ms = clock_wall_ms(),
         .timeout_s = p->timeout_s,
-        .idle_s = p->is_idle ? p->timeout_s : 0,
+        .idle_s = p->is_idle && p->timeout_s > 0 ? p->timeout_s : 0,
+        .is_unlimited = p->timeout_s < 0,
         .access_token = str_of(n->access_token),
         .control_token = str_of(n->control_token),
         .traffic_token = p->is_private ? str_of(n->traffic_token) : (struct str){0},
@@ -128,7 +131,7 @@ void sandbox_start_failed(struct sandbox *s, const struct err *why)
     struct list_node *at;
 
     s->domain->counters.create_failed++;
-    creation_drop(s->domain, take_ptr(&s->creation)); /* a repetition tries again */
+    creation_forget(s->domain, take_ptr(&s->creation)); /* a repetition tries again */
     event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_CREATE_FAILED,
                                          .subject = s->r.id,
                                          .team_id = s->r.team_id,
@@ -157,6 +160,7 @@ static void on_stored(void *ctx, const struct err *err)
     }
     s->end_stored_ms = s->r.end_at_ms;
     s->idle_stored_s = s->r.idle_s;
+    s->is_unlimited_stored = s->r.is_unlimited;
     if (s->creation != NULL)
         creation_keep(s->domain, take_ptr(&s->creation));
     s->domain->counters.created++;
@@ -182,7 +186,7 @@ static void on_started(void *ctx, struct str id, uint64_t took_us, const struct 
     }
     s->start_us = took_us;
     s->r.started_at_ms = clock_wall_ms();
-    s->r.end_at_ms = s->r.started_at_ms + s->r.timeout_s * 1000;
+    s->r.end_at_ms = sandbox_end_after(s->r.started_at_ms, s->r.timeout_s);
     if (sandbox_save(s, SANDBOX_RUNNING, &why) != 0 ||
         template_use_add(d, s->r.template_id, s->r.started_at_ms, &why) != 0 ||
         (s->creation != NULL && creation_save(d, s->creation, &why) != 0)) {

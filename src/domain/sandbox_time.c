@@ -32,10 +32,12 @@ static void on_stored(void *ctx, const struct err *err)
     if (s != NULL && err == NULL) {
         s->end_stored_ms = op->end_ms;
         s->idle_stored_s = op->idle_s;
+        s->is_unlimited_stored = op->is_unlimited;
     }
     if (s != NULL && err != NULL && s->r.end_at_ms == op->end_ms) {
         s->r.end_at_ms = s->end_stored_ms;
         s->r.idle_s = s->idle_stored_s;
+        s->r.is_unlimited = s->is_unlimited_stored;
         deadline_set(s);
         sandbox_restore(s);
     }
@@ -45,12 +47,20 @@ static void on_stored(void *ctx, const struct err *err)
     op_end(op, s, err);
 }
 
+int64_t sandbox_end_after(int64_t from_ms, int64_t seconds)
+{
+    return seconds == SANDBOX_NO_TIMEOUT ? SANDBOX_END_NEVER_MS : from_ms + seconds * 1000;
+}
+
 static int check(const struct domain *d, const struct team *team, const struct end_change *change,
                  struct err *err)
 {
-    if (change->seconds == 0 && change->rule != END_CONNECT)
+    bool may_be_zero = change->rule != END_CONNECT;
+    bool is_never = change->seconds == SANDBOX_NO_TIMEOUT && d->config.may_be_unlimited;
+
+    if (change->seconds == 0 && may_be_zero)
         return 0;
-    if (change->seconds < 0 && change->rule != END_CONNECT)
+    if (change->seconds < 0 && may_be_zero && !is_never)
         return err_set(err, ERR_INVALID, "Timeout must not be negative");
     return sandbox_check_timeout(d, team, change->seconds, err);
 }
@@ -85,19 +95,22 @@ static int64_t cap(const struct sandbox *s, int64_t end_ms)
 {
     int64_t last = s->r.started_at_ms + (int64_t)team_timeout_max_s(s->domain, s->team) * 1000;
 
-    return end_ms < last ? end_ms : last;
+    return s->r.is_unlimited || end_ms < last ? end_ms : last;
 }
 
 /* In force and queued, or nothing happened. */
 static int move(struct sandbox *s, int64_t end_ms, int64_t idle_s, struct err *err)
 {
     int64_t end_was = s->r.end_at_ms, idle_was = s->r.idle_s;
+    bool unlimited_was = s->r.is_unlimited;
 
     s->r.end_at_ms = end_ms;
     s->r.idle_s = idle_s;
+    s->r.is_unlimited = unlimited_was || end_ms == SANDBOX_END_NEVER_MS;
     if (sandbox_save(s, s->state, err) != 0) {
         s->r.end_at_ms = end_was;
         s->r.idle_s = idle_was;
+        s->r.is_unlimited = unlimited_was;
         return -1;
     }
     deadline_set(s);
@@ -110,6 +123,7 @@ static struct op *commit(struct sandbox *s, sandbox_done_fn *fn, void *ctx)
 
     op->end_ms = s->r.end_at_ms;
     op->idle_s = s->r.idle_s;
+    op->is_unlimited = s->r.is_unlimited;
     store_commit(s->domain->store, on_stored, op);
     return op;
 }
@@ -122,7 +136,9 @@ int sandbox_set_end(struct domain *d, const struct team *team, struct str id,
 
     if (check(d, team, change, err) != 0 || (s = find(d, team, id, change, err)) == NULL)
         return -1;
-    end = cap(s, now + change->seconds * 1000);
+    end = sandbox_end_after(now, change->seconds);
+    if (end != SANDBOX_END_NEVER_MS)
+        end = cap(s, end);
     idle_s = s->r.idle_s;
     if (change->rule == END_SET && idle_s > 0 && change->seconds > 0)
         idle_s = change->seconds; /* CL-02: the new timeout is the one that activity renews */

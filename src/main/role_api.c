@@ -55,6 +55,7 @@ int role_api(const struct invocation *v)
         .domain = c->domain,
         .timeout_default_s = c->timeout_default_s,
         .timeout_max_s = c->timeout_max_s,
+        .may_be_unlimited = c->may_be_unlimited,
         .is_idle_default = strcmp(c->timeout_mode, "idle") == 0,
         .team_sandboxes_max = c->team_sandboxes_max,
     };

@@ -28,6 +28,7 @@ static const struct config_key keys[] = {
      1, 1000000000},
     {"compare_ms", CONFIG_NUMBER, offsetof(struct api_config, compare_ms), "30000",
      1, 1000000000},
+    {"may_be_unlimited", CONFIG_BOOL, offsetof(struct api_config, may_be_unlimited), "false"},
     {"is_idle_default", CONFIG_BOOL, offsetof(struct api_config, is_idle_default), "false"},
     {"requests_max", CONFIG_NUMBER, offsetof(struct api_config, requests_max), "4096",
      1, 1000000000},

@@ -225,6 +225,33 @@ def idle_while_down(s):
     check(b not in s.node.ids())
 
 
+@test("RX-03 a timeout of -1 means never, only where the configuration allows it")
+def unlimited(shared):
+    shared.api.refused("POST", "/v2/sandboxes", {"templateID": "base", "timeout": -1}, 400,
+                       "Timeout must be greater than 0")
+    with Stack(options=["may_be_unlimited=true", "timeout_max_s=2"]) as s:
+        never = "9999-12-31T23:59:59Z"
+        a = s.api.create(timeout=-1)["sandboxID"]
+        b = s.api.create(timeout=2)["sandboxID"]
+        c = s.api.create(timeout=2)["sandboxID"]
+        end = lambda i: at(s.api.detail(i)["endAt"])
+        same(end(a), at(never))
+        same(s.api.call("POST", f"/sandboxes/{b}/timeout", {"timeout": -1}).status, 204)
+        same(end(b), at(never))
+        for body in ({"timeout": -2}, {"timeout": 3}):
+            same(s.api.call("POST", f"/sandboxes/{b}/timeout", body).status, 400)
+        same(s.api.call("POST", f"/v2/sandboxes/{b}/connect", {"timeout": 2}).status, 200)
+        same(end(b), at(never))
+        s.api.restart()
+        wait_until(lambda: c not in s.node.ids(), "the limited one's end", 4)
+        time.sleep(0.5)
+        same(s.node.ids(), {a, b})
+        # once without a limit, a new timeout counts from now and is not cut by the longest life
+        same(s.api.call("POST", f"/sandboxes/{a}/timeout", {"timeout": 2}).status, 204)
+        check(1.5 < left(s, a) <= 2, left(s, a))
+        wait_until(lambda: s.node.ids() == {b}, "its end", 4)
+
+
 # --- egress rules ---
 
 @test("PUT network: validated, stored, replaced as a whole; refused when it cannot be kept")
