@@ -21,7 +21,9 @@ struct runtime_driver {
     void (*each)(void *self, runtime_each_fn *fn, void *ctx);
     size_t (*count)(const void *self);
     size_t (*features)(void *self, const struct runtime_feature **out);
+    void (*ahead)(const void *self, struct runtime_ahead *out);
     const char *const *(*step_names)(const void *self);
+    const char *const *(*claim_step_names)(const void *self);
     void (*fail_step)(void *self, const char *step);
 };
 

@@ -25,6 +25,7 @@ struct fake {
 };
 
 static const char *const step_names[] = {"remember", NULL};
+static const char *const no_names[] = {NULL};
 
 static int fake_open(struct loop *l, const struct runtime_config *config, runtime_exit_fn *on_exit,
                      void *ctx, void **out, struct err *err)
@@ -175,6 +176,18 @@ static const char *const *fake_step_names(const void *self)
     return step_names;
 }
 
+static void fake_ahead(const void *self, struct runtime_ahead *out)
+{
+    (void)self;
+    *out = (struct runtime_ahead){0};
+}
+
+static const char *const *fake_claim_step_names(const void *self)
+{
+    (void)self;
+    return no_names;
+}
+
 static void fake_fail_step(void *self, const char *step)
 {
     struct fake *f = self;
@@ -193,6 +206,8 @@ const struct runtime_driver runtime_fake_driver = {
     .each = fake_each,
     .count = fake_count,
     .features = fake_features,
+    .ahead = fake_ahead,
     .step_names = fake_step_names,
+    .claim_step_names = fake_claim_step_names,
     .fail_step = fake_fail_step,
 };

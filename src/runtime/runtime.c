@@ -144,6 +144,16 @@ size_t runtime_features(struct runtime *r, const struct runtime_feature **out)
     return r->driver->features(r->self, out);
 }
 
+void runtime_ahead(const struct runtime *r, struct runtime_ahead *out)
+{
+    r->driver->ahead(r->self, out);
+}
+
+const char *const *runtime_claim_step_names(const struct runtime *r)
+{
+    return r->driver->claim_step_names(r->self);
+}
+
 const char *const *runtime_step_names(const struct runtime *r)
 {
     return r->driver->step_names(r->self);

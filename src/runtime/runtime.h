@@ -52,6 +52,13 @@ struct runtime_feature {
     bool is_ok;
 };
 
+/* Sandboxes launched ahead of need. They have no id and are in no count or list but this one. */
+struct runtime_ahead {
+    size_t ready;     /* waiting to be claimed by a start */
+    uint64_t claimed; /* starts that were served so */
+    uint64_t spoiled; /* failed to launch, were lost, or failed a claim */
+};
+
 /* err is NULL on success. took_us: from the call to envd's first answer. */
 typedef void runtime_started_fn(void *ctx, const char *id, uint64_t took_us, const struct err *err);
 typedef void runtime_stopped_fn(void *ctx, const char *id, const struct err *err);
@@ -69,7 +76,11 @@ struct runtime_config {
     const char *overlay;   /* auto|path : layers by descriptor, or by path */
     const char *seccomp;   /* auto|off */
     uint64_t pool_size;    /* prepared network namespaces and cgroups */
-    uint64_t uid_base;     /* first host uid given to sandboxes; 65536 each */
+    uint64_t
+        warm_size; /* sandboxes launched ahead for a template that was started lately; 0: none */
+    uint64_t warm_max;    /* for all templates together */
+    uint64_t warm_idle_s; /* a template not started for so long has none any more */
+    uint64_t uid_base;    /* first host uid given to sandboxes; 65536 each */
     uint64_t sandboxes_max;
     uint64_t disk_reserve_bytes; /* starts are refused when the disk has less free */
 };
@@ -96,12 +107,15 @@ must_check int runtime_stats(struct runtime *r, const char *id, struct sandbox_s
                              struct err *err);
 void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx);
 size_t runtime_count(const struct runtime *r);
+void runtime_ahead(const struct runtime *r, struct runtime_ahead *out);
 
 /* Probed once at runtime_new(). Returns the number of rows; *out is the runtime's. */
 size_t runtime_features(struct runtime *r, const struct runtime_feature **out);
-/* Tests: make the named launch step fail from now on ("" = none). The names are in order; NULL
- * ends them. */
+/* Tests: make the named step fail from now on ("" = none); those launched ahead before do not
+ * count. The names are in order; NULL ends them. A start fails with a step of its launch; when a
+ * step of a claim fails, the start is launched instead. */
 const char *const *runtime_step_names(const struct runtime *r);
+const char *const *runtime_claim_step_names(const struct runtime *r);
 void runtime_fail_step(struct runtime *r, const char *step);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stand-in for envd with which the runtime contract can try what envd would never do. Static,
- * libc only. It answers its first request as the body asks ("refuse", "die", "silent"), then takes
- * one command per connection on 127.0.0.1:49983, and answers "six" on [::1]:49984:
+ * libc only. It answers its first request as the body asks ("refuse", "die", "silent"; with " late"
+ * only when it was started ahead of need, and told to prepare first), then takes one command per
+ * connection on 127.0.0.1:49983, and answers "six" on [::1]:49984:
  *   s<text>  run it by sh, output to the connection
  *   x        end       m  eat memory until killed       w  fill the disk file by file */
 #include <fcntl.h>
@@ -28,14 +29,50 @@ static void say(int fd, const char *text)
         _exit(1);
 }
 
-/* The whole request in one go: it was queued before we began. */
+/* A whole request; of one that is longer than the text, its begin. */
+static ssize_t read_request(char text[TEXT_SIZE])
+{
+    static const char length[] = "Content-Length: ";
+    static char rest[TEXT_SIZE];
+    ssize_t n = read(CONTROL_FD, text, TEXT_SIZE - 1);
+    ssize_t missing, got = 0;
+    const char *body, *field;
+
+    if (n <= 0)
+        return n;
+    text[n] = '\0';
+    body = strstr(text, "\r\n\r\n"); /* the head comes in one piece */
+    field = strstr(text, length);
+    if (body == NULL || field == NULL)
+        return -1;
+    missing = body + 4 + strtol(field + sizeof(length) - 1, NULL, 10) - (text + n);
+    while (missing > 0 && got >= 0) {
+        got = n < TEXT_SIZE - 1 ? read(CONTROL_FD, text + n, (size_t)(TEXT_SIZE - 1 - n))
+                                : read(CONTROL_FD, rest, sizeof(rest));
+        if (got == 0)
+            return -1;
+        missing -= got;
+        n += n < TEXT_SIZE - 1 ? got : 0;
+        text[n] = '\0';
+    }
+    return n;
+}
+
 static void first_answer(void)
 {
     static char text[TEXT_SIZE];
-    ssize_t n = read(CONTROL_FD, text, sizeof(text) - 1);
+    ssize_t n = read_request(text);
+    int is_prepared = n > 0 && strncmp(text, "POST /prepare HTTP/1.1\r\n", 24) == 0;
 
+    if (is_prepared) {
+        say(CONTROL_FD, "HTTP/1.1 204 No Content\r\n\r\n");
+        memset(text, 0, sizeof(text));
+        n = read_request(text); /* none when the node goes first */
+    }
     if (n <= 0 || strncmp(text, "POST /init HTTP/1.1\r\n", 21) != 0)
         _exit(1);
+    if (strstr(text, " late") != NULL && !is_prepared)
+        memset(text, 0, sizeof(text)); /* as if nothing had been asked */
     if (strstr(text, "die") != NULL)
         _exit(1);
     if (strstr(text, "silent") != NULL)

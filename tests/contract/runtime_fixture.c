@@ -6,6 +6,7 @@
 #include <glob.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,6 +38,10 @@ static bool set_key(const char *text)
         {"seccomp=", offsetof(struct runtime_config, seccomp)},
     };
 
+    if (strncmp(text, "warm=", 5) == 0) {
+        rig.config.warm_size = strtoul(text + 5, NULL, 10);
+        return true;
+    }
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         size_t len = strlen(keys[i].key);
 
@@ -103,6 +108,8 @@ bool rig_configure(int argc, char **argv)
         .overlay = "auto",
         .seccomp = "auto",
         .pool_size = 4,
+        .warm_max = 4,
+        .warm_idle_s = 600,
         .uid_base = 400000,
         .sandboxes_max = 40,
         .disk_reserve_bytes = 1 << 20,
@@ -370,6 +377,14 @@ void rig_poke(const char *id, char command)
     int fd = send_command(id, text);
 
     own_close_fd(&fd);
+}
+
+size_t rig_ahead(void)
+{
+    struct runtime_ahead ahead;
+
+    runtime_ahead(rig.runtime, &ahead);
+    return ahead.ready;
 }
 
 bool rig_has(const char *feature)

@@ -63,6 +63,8 @@ void rig_poke(const char *id, char command);
 /* Reads all that a connection says, terminated. */
 const char *rig_read_all(int fd);
 
+/* Sandboxes that were launched ahead and wait. */
+size_t rig_ahead(void);
 /* Is the named doctor row fine? */
 bool rig_has(const char *feature);
 

@@ -120,7 +120,7 @@ static void the_host_is_out_of_sight(void)
     CHECK(says("jail", "cat /proc/kcore 2>/dev/null | wc -c; cat /proc/keys 2>/dev/null | wc -c",
                "0\n0\n"));
     if (rig_has("time namespaces"))
-        CHECK(says("jail", "cut -d. -f1 /proc/uptime | wc -c", "2\n")); /* seconds old */
+        CHECK(says("jail", "awk '{print ($1 < 900)}' /proc/uptime", "1\n")); /* not the host's */
     CHECK(rig_stop("jail") == ERR_NONE);
 }
 
@@ -382,9 +382,9 @@ static void every_failing_step_leaves_nothing(void)
     for (size_t i = 0; names[i] != NULL; i++) {
         runtime_fail_step(rig.runtime, names[i]);
         CHECK(rig_start("unlucky") != ERR_NONE);
+        runtime_fail_step(rig.runtime, ""); /* or what is launched ahead would miss */
         check_clean(names[i]);
     }
-    runtime_fail_step(rig.runtime, "");
 }
 
 static size_t cycles = CYCLES;
@@ -447,7 +447,7 @@ static void reap_all(void)
 static bool no_children_left(void)
 {
     reap_all();
-    return remains_children() == 0;
+    return remains_children() == rig_ahead();
 }
 
 /* A process starts sandboxes and is killed; this one takes them over. */

@@ -13,6 +13,7 @@ void remember_remains(void);
 void check_clean(const char *after);
 
 size_t remains_children(void);
+size_t remains_kill_children(void); /* how many there were */
 size_t remains_groups(void);
 
 #endif

@@ -5,16 +5,28 @@
 #include "runtime/linux/cgroup_internal.h"
 #include "runtime/linux/files.h"
 
-static int memory_limit(int dir, const char *name, uint64_t bytes, struct err *err)
+static bool write_limit(int dir, const char *name, const char *file, uint64_t bytes,
+                        struct err *err)
 {
     char path[CGROUP_PATH_SIZE];
+
+    return file_write_u64(dir, cgroup_path(path, name, file), bytes, err) == 0;
+}
+
+static int memory_limit(int dir, const char *name, uint64_t bytes, struct err *err)
+{
     struct err no_swap = {0};
 
-    if (file_write_u64(dir, cgroup_path(path, name, "memory.limit_in_bytes"), bytes, err) != 0)
+    /* with swap is only there when the kernel accounts it, and never below the limit without: the
+     * one is lowered last, and raised first */
+    bool is_set = write_limit(dir, name, "memory.limit_in_bytes", bytes, err);
+
+    if (!is_set && err->sys == EINVAL)
+        is_set = write_limit(dir, name, "memory.memsw.limit_in_bytes", bytes, &no_swap) &&
+                 write_limit(dir, name, "memory.limit_in_bytes", bytes, err);
+    if (!is_set)
         return -1;
-    /* only there when the kernel accounts swap; it may not be below the limit just set */
-    if (file_write_u64(dir, cgroup_path(path, name, "memory.memsw.limit_in_bytes"), bytes,
-                       &no_swap) == 0 ||
+    if (write_limit(dir, name, "memory.memsw.limit_in_bytes", bytes, &no_swap) ||
         no_swap.sys == ENOENT)
         return 0;
     *err = no_swap;

@@ -3,18 +3,31 @@
  * on the loop's thread; lifecycle.c has what happens later, creator.c and reaper.c the threads. */
 #include "runtime/driver.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/netns.h"
+
+static struct guest *guest_asked(struct linux_driver *d, const struct sandbox_spec *spec)
+{
+    struct guest *s = guest_new(d, spec->id);
+
+    s->asked_us = clock_mono_us();
+    s->rootfs = mem_text(spec->rootfs);
+    s->hostname = mem_text(spec->hostname);
+    s->init = mem_zero(spec->init.len + 1);
+    s->init_len = spec->init.len;
+    if (spec->init.len > 0)
+        memcpy(s->init, spec->init.at, spec->init.len);
+    s->limits = spec->limits;
+    return s;
+}
 
 static void linux_start(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn,
                         void *ctx)
 {
     struct linux_driver *d = self;
     struct err err = {0};
-    struct guest *s;
+    struct guest *s, *warm;
 
     if (map_get(&d->sandboxes, str_of(spec->id)) != NULL)
         ignore(err_set(&err, ERR_EXISTS, "start %s: already there", spec->id));
@@ -25,27 +38,13 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
         answers_started(&d->answers, spec->id, &err, fn, ctx);
         return;
     }
-    s = guest_new(d, spec->id);
-    s->asked_us = clock_mono_us();
-    ignore(snprintf(s->dir, sizeof(s->dir), "%s.%llx", s->id, (unsigned long long)d->serial++));
-    s->rootfs = mem_text(spec->rootfs);
-    s->hostname = mem_text(spec->hostname);
-    s->init = mem_zero(spec->init.len + 1);
-    s->init_len = spec->init.len;
-    if (spec->init.len > 0)
-        memcpy(s->init, spec->init.at, spec->init.len);
-    s->limits = spec->limits;
+    s = guest_asked(d, spec);
     s->on_started = fn;
     s->started_ctx = ctx;
-    launch_init(s);
-    if (!creators_put(d, s)) {
-        ignore(err_set(&err, ERR_LIMIT, "start %s: %d starts are waiting already", spec->id,
-                       START_QUEUE_MAX));
-        answers_started(&d->answers, spec->id, &err, fn, ctx);
-        guest_free(s);
-        return;
-    }
-    ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* looked up above */
+    d->starting++;
+    warm = warm_take(d, spec);
+    if (warm == NULL || !claim_begin(warm, s))
+        lifecycle_launch(s);
 }
 
 static void linux_stop(void *self, const char *id, runtime_stopped_fn *fn, void *ctx)
@@ -132,12 +131,31 @@ static const char *const *linux_step_names(const void *self)
     return launch_step_names;
 }
 
+static const char *const *linux_claim_step_names(const void *self)
+{
+    (void)self;
+    return claim_step_names;
+}
+
+static void linux_ahead(const void *self, struct runtime_ahead *out)
+{
+    const struct linux_driver *d = self;
+
+    *out = (struct runtime_ahead){warm_count(d), d->warm.claimed, d->warm.spoiled};
+}
+
 static void linux_fail_step(void *self, const char *step)
 {
     struct linux_driver *d = self;
 
     d->fail_step = NULL;
     for (const char *const *name = launch_step_names; *name != NULL; name++) {
+        if (strcmp(*name, step) == 0)
+            d->fail_step = *name;
+    }
+    if (d->fail_step != NULL || step[0] == '\0')
+        warm_flush(d); /* they were launched when it did not fail, or made to wait by failing */
+    for (const char *const *name = claim_step_names; *name != NULL; name++) {
         if (strcmp(*name, step) == 0)
             d->fail_step = *name;
     }
@@ -154,6 +172,8 @@ const struct runtime_driver runtime_linux_driver = {
     .each = linux_each,
     .count = linux_count,
     .features = linux_features,
+    .ahead = linux_ahead,
     .step_names = linux_step_names,
+    .claim_step_names = linux_claim_step_names,
     .fail_step = linux_fail_step,
 };

@@ -46,6 +46,31 @@ void guest_free(struct guest *s)
     free(s);
 }
 
+static void swap_text(char **a, char **b)
+{
+    char *kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+void guest_hand_over(struct guest *from, struct guest *to)
+{
+    struct list_node *n;
+
+    memcpy(to->id, from->id, sizeof(to->id));
+    swap_text(&from->rootfs, &to->rootfs);
+    swap_text(&from->hostname, &to->hostname);
+    swap_text(&from->init, &to->init);
+    to->init_len = from->init_len;
+    to->limits = from->limits;
+    to->asked_us = from->asked_us;
+    to->on_started = from->on_started;
+    to->started_ctx = from->started_ctx;
+    while ((n = list_pop(&from->stops)) != NULL)
+        list_push(&to->stops, n);
+}
+
 /* Its first process is the init of its pid namespace: the kernel ends all others with it, and lets
  * no new one begin. */
 void guest_kill(struct guest *s)

@@ -28,7 +28,7 @@ static void slot_undo(void *ctx)
     s->slot = NULL;
 }
 
-static int space_check(struct linux_driver *d, struct err *err)
+int launch_space_check(struct linux_driver *d, struct err *err)
 {
     struct statvfs fs;
 
@@ -67,7 +67,7 @@ static int directories_run(void *ctx, struct err *err)
 {
     struct guest *s = ctx;
 
-    if (space_check(s->driver, err) != 0)
+    if (launch_space_check(s->driver, err) != 0)
         return -1;
     if (mkdirat(s->driver->files_fd, s->dir, 0755) != 0)
         return err_sys(err, errno, "mkdir %s", s->dir);
@@ -177,7 +177,8 @@ static int ready_run(void *ctx, struct err *err)
         return -1;
     }
     if (str_has_prefix(answer, "HTTP/1.1 2")) {
-        process_expose(s);
+        if (!s->is_claimed)
+            process_expose(s);
         return 0;
     }
     line = str_cut(answer, '\r', &answer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens to a sandbox on the loop: envd's first answer, its end, the answers to callers. */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -31,14 +32,47 @@ static void answer_stops(struct guest *s)
     }
 }
 
+/* The last word on a start; the callback may start or stop anything, this sandbox too. */
+static void answer_start(struct guest *s, const struct err *err)
+{
+    struct linux_driver *d = s->driver;
+
+    d->starting--;
+    warm_rest(d);
+    s->on_started(s->started_ctx, s->id, clock_mono_us() - s->asked_us, err);
+}
+
+void lifecycle_launch(struct guest *s)
+{
+    struct linux_driver *d = s->driver;
+    struct err err = {0};
+
+    ignore(snprintf(s->dir, sizeof(s->dir), "%s.%llx", s->id, (unsigned long long)d->serial++));
+    launch_init(s);
+    if (creators_put(d, s)) {
+        ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* the caller has looked it up */
+        return;
+    }
+    ignore(err_set(&err, ERR_LIMIT, "start %s: %d starts are waiting already", s->id,
+                   START_QUEUE_MAX));
+    d->starting--;
+    answers_started(&d->answers, s->id, &err, s->on_started, s->started_ctx);
+    answer_stops(s);
+    guest_free(s);
+}
+
 /* Whoever waits for a stop has got what he wants. */
 void lifecycle_failed(void *sandbox)
 {
     struct guest *s = sandbox;
 
+    if (s->is_ahead) {
+        warm_failed(s);
+        return;
+    }
     forget(s);
     ignore(err_wrap(&s->err, "start %s", s->id));
-    s->on_started(s->started_ctx, s->id, clock_mono_us() - s->asked_us, &s->err);
+    answer_start(s, &s->err);
     answer_stops(s);
     guest_free(s);
 }
@@ -52,6 +86,15 @@ static void undo(struct guest *s)
 {
     watch_stop(&s->pid_watch);
     s->state = SANDBOX_UNDOING;
+    reaper_put(s->driver, s);
+}
+
+void lifecycle_discard(struct guest *s)
+{
+    timer_stop(&s->deadline);
+    watch_stop(&s->control_watch);
+    watch_stop(&s->pid_watch);
+    s->state = SANDBOX_REAPING;
     reaper_put(s->driver, s);
 }
 
@@ -78,12 +121,19 @@ static void finish_launch(struct guest *s)
     struct err err = {0};
 
     timer_stop(&s->deadline);
+    if (s->is_ahead) {
+        warm_answered(s); /* it keeps its control socket */
+        return;
+    }
     watch_stop(&s->control_watch);
     if (steps_run(&s->steps, s->steps.count, &err) != 0) {
         s->err = err;
-        undo(s);
+        if (!claim_give_up(s))
+            undo(s);
         return;
     }
+    if (s->is_claimed)
+        warm_was_good(s->driver);
     own_close_fd(&s->control_fd);
     s->control_fd = -1;
     s->state = SANDBOX_RUNNING;
@@ -94,32 +144,52 @@ static void finish_launch(struct guest *s)
 
     if (must_stop)
         begin_stop(s);
-    s->on_started(s->started_ctx, s->id, clock_mono_us() - s->asked_us, NULL);
+    answer_start(s, NULL);
 }
 
 static void on_deadline(void *ctx)
 {
     struct guest *s = ctx;
 
-    ignore(err_set(&s->err, ERR_TIMEOUT, "envd did not answer in %d ms", READY_TIMEOUT_MS));
+    ignore(err_set(&s->err, ERR_TIMEOUT, "envd did not answer in %d ms",
+                   s->is_claimed ? CLAIM_TIMEOUT_MS : READY_TIMEOUT_MS));
     finish_launch(s);
+}
+
+/* One that will be asked again must be through with its first answer, which has no body. */
+static bool has_answer(const struct guest *s)
+{
+    if (s->is_ahead)
+        return str_has_suffix((struct str){s->answer, s->answer_len}, "\r\n\r\n");
+    return s->answer_len >= ANSWER_LEAST;
 }
 
 static void on_answer(void *ctx, uint32_t events)
 {
     struct guest *s = ctx;
-    ssize_t n = recv(s->control_fd, s->answer + s->answer_len, sizeof(s->answer) - s->answer_len,
-                     MSG_DONTWAIT);
+    ssize_t n;
 
     (void)events;
+    if (s->state == SANDBOX_WARM) {
+        warm_lost(s); /* it has nothing to say now: this is its end */
+        return;
+    }
+    n = recv(s->control_fd, s->answer + s->answer_len, sizeof(s->answer) - s->answer_len,
+             MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n > 0)
         s->answer_len += (size_t)n;
     if (n <= 0)
         ignore(err_set(&s->err, ERR_SYSTEM, "envd ended before it answered"));
-    if (n <= 0 || s->answer_len >= ANSWER_LEAST)
+    if (n <= 0 || has_answer(s))
         finish_launch(s);
+}
+
+void lifecycle_expect(struct guest *s, uint64_t timeout_ms)
+{
+    s->state = SANDBOX_ANSWERING;
+    timer_start(s->driver->loop, &s->deadline, timeout_ms, on_deadline, s);
 }
 
 void lifecycle_spawned(void *sandbox)
@@ -127,14 +197,12 @@ void lifecycle_spawned(void *sandbox)
     struct guest *s = sandbox;
     struct linux_driver *d = s->driver;
 
-    s->state = SANDBOX_ANSWERING;
+    lifecycle_expect(s, READY_TIMEOUT_MS);
     if (watch_start(d->loop, &s->control_watch, s->control_fd, EPOLLIN, on_answer, s, &s->err) !=
             0 ||
         lifecycle_watch(s, &s->err) != 0) {
         finish_launch(s);
-        return;
     }
-    timer_start(d->loop, &s->deadline, READY_TIMEOUT_MS, on_deadline, s);
 }
 
 static enum exit_reason reason_of(struct guest *s)
@@ -157,6 +225,10 @@ static void on_end(void *ctx, uint32_t events)
     bool is_stop = s->state == SANDBOX_STOPPING;
 
     (void)events;
+    if (s->state == SANDBOX_WARM) {
+        warm_lost(s);
+        return;
+    }
     if (s->state == SANDBOX_ANSWERING) {
         watch_set(&s->pid_watch, 0); /* the control socket tells, after what was said on it */
         return;

@@ -141,7 +141,7 @@ static int host_open(struct linux_driver *d, const struct runtime_config *config
 static int slots_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
 {
     const struct slots_config slots = {
-        .count = d->sandboxes_max + SLOTS_SPARE,
+        .count = d->sandboxes_max + (size_t)config->warm_max + SLOTS_SPARE,
         .uid_base = d->host.has_userns ? (uint32_t)config->uid_base : 0,
         .is_shared = !d->host.has_idmap,
         .has_maps = d->host.has_idmap,
@@ -171,6 +171,7 @@ static int threads_open(struct linux_driver *d, const struct runtime_config *con
         return -1;
     }
     d->opened = OPENED_CREATORS;
+    warm_init(d, config);
     return 0;
 }
 
@@ -186,8 +187,9 @@ static int open_all(struct linux_driver *d, const struct runtime_config *config,
         return -1;
     d->has_mailbox = true;
     d->host_netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (d->host_netns_fd < 0)
-        return err_sys(err, errno, "open the network namespace");
+    d->host_uts_fd = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
+    if (d->host_netns_fd < 0 || d->host_uts_fd < 0)
+        return err_sys(err, errno, "open our own namespaces");
     if (dirs_open(d, config, err) != 0 || envd_open(d, config->envd_path, err) != 0 ||
         host_open(d, config, err) != 0 || slots_open(d, config, err) != 0)
         return -1;
@@ -203,7 +205,8 @@ int driver_open(struct loop *l, const struct runtime_config *config, runtime_exi
     d->loop = l;
     d->on_exit = on_exit;
     d->exit_ctx = ctx;
-    d->files_fd = d->state_fd = d->lock_fd = d->proc_fd = d->host_netns_fd = d->envd_fd = -1;
+    d->files_fd = d->state_fd = d->lock_fd = d->proc_fd = d->envd_fd = -1;
+    d->host_netns_fd = d->host_uts_fd = -1;
     d->disk_reserve_bytes = config->disk_reserve_bytes;
     d->sandboxes_max = (size_t)config->sandboxes_max;
     d->serial = (uint64_t)clock_wall_ms() << 8; /* no name of an earlier process comes again */
@@ -241,6 +244,7 @@ void driver_close(void *self)
         creators_done(d);
     if (d->opened >= OPENED_REAPER)
         reaper_done(d);
+    warm_done(d);
     sandboxes_let_go(d);
     if (d->opened >= OPENED_POOL)
         slot_pool_done(&d->pool);
@@ -257,6 +261,7 @@ void driver_close(void *self)
     own_close_fd(&d->state_fd);
     own_close_fd(&d->proc_fd);
     own_close_fd(&d->host_netns_fd);
+    own_close_fd(&d->host_uts_fd);
     own_close_fd(&d->envd_fd);
     own_close_fd(&d->lock_fd);
     pthread_mutex_destroy(&d->shift_lock);

@@ -231,5 +231,8 @@ void host_describe(struct host *h, const struct runtime_config *config, const st
                           : "launches wait up to 15 ms on an idle machine: mount cgroup2 with "
                             "favordynmods",
                g->is_fast});
+    row(h, (struct runtime_feature){"sandboxes started ahead",
+                                    config->warm_size > 0 && config->warm_max > 0 ? "on" : "off",
+                                    "", true});
     row(h, (struct runtime_feature){"disk limit", "file size limit and watcher", "", true});
 }

@@ -40,27 +40,44 @@ static const struct {
     {"cgroup2", NULL    }
 };
 
-static int send_all(int fd, struct str data, struct err *err)
+static const char prepare_request[] =
+    "POST /prepare HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+static const struct str prepare = {prepare_request, sizeof(prepare_request) - 1};
+
+/* In one call: an envd that waits for it is woken once. */
+static int send_request(int fd, struct str head, struct str body, struct err *err)
 {
-    ssize_t n = send(fd, data.at, data.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct iovec parts[] = {
+        {(void *)(uintptr_t)head.at, head.len},
+        {(void *)(uintptr_t)body.at, body.len}
+    };
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = body.len > 0 ? 2 : 1};
+    ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     if (n < 0)
         return err_sys(err, errno, "queue the first request");
-    if ((size_t)n != data.len)
+    if ((size_t)n != head.len + body.len)
         return err_set(err, ERR_LIMIT, "the first request does not fit in a socket's buffer");
     return 0;
+}
+
+int process_send_init(struct guest *s, struct err *err)
+{
+    char head[REQUEST_HEAD_SIZE];
+    int len = snprintf(head, sizeof(head),
+                       "POST /init HTTP/1.1\r\nHost: localhost\r\n"
+                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                       s->init_len);
+
+    return send_request(s->control_fd, (struct str){head, (size_t)len},
+                        (struct str){s->init, s->init_len}, err);
 }
 
 /* envd finds its first request waiting when it starts. */
 static int control_open(struct guest *s, struct err *err)
 {
-    char head[REQUEST_HEAD_SIZE];
     const int room = SOCKET_BUFFER;
     int fds[2];
-    int len = snprintf(head, sizeof(head),
-                       "POST /init HTTP/1.1\r\nHost: localhost\r\n"
-                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                       s->init_len);
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
         return err_sys(err, errno, "control socket");
@@ -70,9 +87,8 @@ static int control_open(struct guest *s, struct err *err)
     ignore(setsockopt(s->control_fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
     if (fcntl(s->control_fd, F_SETFL, O_NONBLOCK) != 0)
         return err_sys(err, errno, "control socket");
-    if (send_all(s->control_fd, (struct str){head, (size_t)len}, err) != 0)
-        return -1;
-    return s->init_len == 0 ? 0 : send_all(s->control_fd, (struct str){s->init, s->init_len}, err);
+    return s->is_ahead ? send_request(s->control_fd, prepare, STR(""), err)
+                       : process_send_init(s, err);
 }
 
 static void control_close(struct guest *s)
@@ -265,6 +281,30 @@ int process_release(struct guest *s, struct err *err)
     own_close_fd(&s->cell.sysfs_fd);
     own_close_fd(&s->child_control_fd);
     s->root_fd = s->dev_fd = s->cell.sysfs_fd = s->child_control_fd = -1;
+    return 0;
+}
+
+/* The namespace is the kernel's to find by the process; ours is kept by descriptor. */
+int process_rename(struct guest *s, struct err *err)
+{
+    int result = 0;
+
+    if (setns(s->pidfd, CLONE_NEWUTS) != 0)
+        return err_sys(err, errno, "enter the namespace of its name");
+    if (sethostname(s->hostname, strlen(s->hostname)) != 0)
+        result = err_sys(err, errno, "set the hostname");
+    if (setns(s->driver->host_uts_fd, CLONE_NEWUTS) != 0)
+        abort(); /* see netns.c */
+    return result;
+}
+
+/* envd is the only process, so none keeps the limit of before. */
+int process_limit_files(struct guest *s, struct err *err)
+{
+    const struct rlimit limit = {s->limits.disk_bytes, s->limits.disk_bytes};
+
+    if (s->limits.disk_bytes != 0 && prlimit(s->pid, RLIMIT_FSIZE, &limit, NULL) != 0)
+        return err_sys(err, errno, "limit the size of files");
     return 0;
 }
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sandboxes launched ahead of need: envd runs in them and waits for its /init, nobody has been told
+ * of them, and they have no id and no state file. A start of the same template takes one (claim.c).
+ *
+ * Templates started lately are kept supplied, each with a few, all together with a few more. New
+ * ones are made one at a time, and only while no start is under way and for a moment after the
+ * last: the work that this saves must not be put before a start instead. When one fails or is lost
+ * the next one waits, longer each time. All on the loop's thread. */
+#ifndef RUNTIME_LINUX_WARM_H
+#define RUNTIME_LINUX_WARM_H
+
+#include <sys/stat.h>
+
+#include "io/loop.h"
+#include "runtime/runtime.h"
+
+struct linux_driver;
+struct guest;
+
+/* Which tree is at a path: another one there has another mark. */
+struct tree_mark {
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
+};
+
+struct warm {
+    struct list templates; /* started lately; the last one is the latest */
+    size_t size, max;      /* for one template, for all */
+    uint64_t idle_ms;
+    struct guest *making; /* at most one: with a creator, or not yet answered */
+    uint64_t quiet_ms;    /* nothing is made before */
+    uint64_t retry_ms;    /* the same, after a failure */
+    unsigned failures;    /* in a row */
+    uint64_t claimed, spoiled;
+    struct timer timer;
+};
+
+void warm_init(struct linux_driver *d, const struct runtime_config *config);
+/* Forgets them; they are ended with all the other guests that do not run. */
+void warm_done(struct linux_driver *d);
+
+/* A start asks for this template: one that waits, taken off the books, or NULL. */
+struct guest *warm_take(struct linux_driver *d, const struct sandbox_spec *spec);
+/* A start is over, well or not. */
+void warm_rest(struct linux_driver *d);
+/* A claim was answered. */
+void warm_was_good(struct linux_driver *d);
+/* One failed: in its launch, while it waited, or when it was claimed. */
+void warm_was_bad(struct linux_driver *d);
+
+/* lifecycle.c: envd has answered or failed to; it ended while it waited; its launch failed and
+ * nothing is left of it. */
+void warm_answered(struct guest *s);
+void warm_lost(struct guest *s);
+void warm_failed(struct guest *s);
+
+/* Ends all of them; the next ones are made as if nothing had failed before. */
+void warm_flush(struct linux_driver *d);
+size_t warm_count(const struct linux_driver *d); /* that wait for a claim */
+
+#endif
