@@ -65,6 +65,20 @@ for (const { name: generation, Sandbox, AuthenticationError, CommandExitError, I
     await assert.rejects(sandbox.commands.run('no-such-program'), (e) => e.exitCode === 127 && /no-such-program/.test(e.stderr))
   })
 
+  test(name('a command as long as the kernel takes runs; a longer one, or one that cannot be, is told'), async () => {
+    assert.equal((await sandbox.commands.run(`echo ${'x'.repeat(100_000)}`)).stdout.length, 100_001)
+    assert.equal((await sandbox.commands.run('echo ${#LONG}', { envs: { LONG: 'x'.repeat(100_000) } })).stdout, '100000\n')
+    await assert.rejects(sandbox.commands.run(`echo ${'x'.repeat(200_000)}`), (e) => e.exitCode === 126 && /Argument list too long/.test(e.stderr))
+    await assert.rejects(sandbox.commands.run(`echo ${'x'.repeat(5_000_000)}`), /larger than 4194304 bytes/)
+    await assert.rejects(sandbox.commands.run('echo a\0b'), InvalidArgumentError)
+    await assert.rejects(sandbox.commands.run('true', { envs: { 'A=B': 'x' } }), InvalidArgumentError)
+  })
+
+  test(name('envd itself cannot be signalled, by nobody inside'), async () => {
+    assert.equal((await sandbox.commands.run('for s in TERM INT HUP USR1 SEGV KILL STOP; do kill -$s 1; done; sleep 0.1; echo alive', { user: 'root' })).stdout, 'alive\n')
+    assert.deepEqual([await sandbox.commands.kill(1), await sandbox.commands.kill(0)], [false, false])
+  })
+
   test(name('onStdout and onStderr are called while it runs'), async () => {
     const out = [], err = []
     const began = Date.now()
@@ -204,7 +218,8 @@ for (const { name: generation, Sandbox, AuthenticationError, CommandExitError, I
     began = Date.now()
     assert.equal((await sandbox.commands.run('setsid sleep 20 >/dev/null 2>&1 & echo parent')).stdout, 'parent\n')
     assert.ok(Date.now() - began < 3000)
-    await sandbox.commands.run('pkill -x sleep')
+    await until('it runs', async () => (await running('sleep 20')) === '1')
+    await sandbox.commands.run('pkill -fx "sleep 20"')
   })
 
   test(name('200 processes with open streams at once'), async () => {

@@ -143,6 +143,24 @@ signal.signal(signal.SIGWINCH, told); print('wai' + 'ting', flush=True); time.sl
     assert.equal(await t.end(), 0)
   })
 
+  test(name('a large paste arrives whole; Ctrl-C ends a flood'), async () => {
+    const t = await shell()
+    await t.type('stty -echo; cat >/tmp/pasted; stty echo\n')
+    await until('cat reads', async () => (await running('cat')) === 1)
+    const text = Array.from({ length: 5000 }, (_, i) => `line ${i} ${'y'.repeat(60)}\n`).join('')
+    await t.type(text)
+    await t.type(CTRL.D)
+    await t.until(/@@/)
+    assert.equal(await sandbox.files.read('/tmp/pasted'), text)
+    await t.type('yes flood\n')
+    await until('it floods', () => t.seen.length > 1_000_000)
+    await t.type(CTRL.C)
+    await until('it ends', async () => (await running('yes flood')) === 0)
+    await t.type('exit 6\n')
+    assert.equal(await t.end(), 6)
+    assert.match(t.text().slice(-200), /\^C[^]*@@exit 6\r\nlogout\r\n$/)
+  })
+
   test(name('a second listener sees and types; a disconnected terminal goes on'), async () => {
     const t = await shell()
     let seen = ''
