@@ -17,8 +17,9 @@ struct edge_config {
     unsigned loops; /* 0: one per core, at most EDGE_LOOPS_MAX */
     const char *api_socket, *routes_socket, *dial_socket; /* paths, borrowed */
     const char *domain;                                   /* "" = none */
-    struct http_limits limits;                            /* of each loop */
-    uint32_t api_answer_ms;                               /* 0: the default, PROXY_API_ANSWER_MS */
+    unsigned gone_status;      /* of a sandbox that is gone: 410, or 0 for E2B's 502 (RX-07) */
+    struct http_limits limits; /* of each loop */
+    uint32_t api_answer_ms;    /* 0: the default, PROXY_API_ANSWER_MS */
 };
 
 struct edge;

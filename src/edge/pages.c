@@ -17,6 +17,7 @@ struct page {
     const char *message; /* JSON */
     const char *title;   /* HTML */
     const char *advice;
+    bool is_gone;
 };
 
 /* clang-format off */
@@ -25,7 +26,11 @@ static const struct page pages[PAGE_COUNT] = {
         "The sandbox was not found",
         "Sandbox Not Found",
         "It may have reached its timeout, been killed, or never existed. Create a new sandbox, or "
-        "check the address."},
+        "check the address.", true},
+    [PAGE_PAUSED] = {502, 0, SHOW_ID,
+        "The sandbox was not found",
+        "Sandbox Not Found",
+        "It is paused. Resume it to use it again."},
     [PAGE_PORT_CLOSED] = {502, 0, SHOW_ID | SHOW_PORT,
         "The sandbox is running but port is not open",
         "Closed Port",
@@ -88,9 +93,14 @@ static const char html_style[] =
     "dd{margin:0;font-family:ui-monospace,monospace;overflow-wrap:anywhere}"
     "</style></head><body><main>";
 
-unsigned page_status(enum page_kind kind)
+unsigned page_status(enum page_kind kind, const struct page_facts *f)
 {
-    return pages[kind].status;
+    return pages[kind].is_gone && f->gone_status != 0 ? f->gone_status : pages[kind].status;
+}
+
+const char *page_retcode(enum page_kind kind)
+{
+    return pages[kind].is_gone ? "310410" : NULL;
 }
 
 unsigned page_retry_s(enum page_kind kind)
@@ -155,7 +165,7 @@ void page_json(enum page_kind kind, const struct page_facts *f, struct buf *out)
         buf_add_text(out, ",\"path\":");
         json_quote(out, f->path);
     }
-    buf_printf(out, ",\"code\":%u}", p->status);
+    buf_printf(out, ",\"code\":%u}", page_status(kind, f));
 }
 
 static void add_escaped(struct buf *out, struct str text)
@@ -186,7 +196,8 @@ void page_html(enum page_kind kind, const struct page_facts *f, struct buf *out)
     buf_add_text(out, html_head);
     buf_add_text(out, p->title);
     buf_add_text(out, html_style);
-    buf_printf(out, "<div class=\"code\">%u</div><h1>%s</h1><p>%s", p->status, p->title, p->advice);
+    buf_printf(out, "<div class=\"code\">%u</div><h1>%s</h1><p>%s", page_status(kind, f), p->title,
+               p->advice);
     if ((p->fields & SHOW_PORT) != 0)
         buf_printf(out, " %u. Start a server there and reload", f->port);
     buf_add_text(out, (p->fields & SHOW_PORT) != 0 ? ".</p>" : "</p>");

@@ -7,7 +7,8 @@
 #include "http/head.h"
 
 enum page_kind {
-    PAGE_NOT_FOUND,     /* 502: no such sandbox, or it has ended */
+    PAGE_NOT_FOUND,     /* 502 or gone_status: no such sandbox, or it has ended */
+    PAGE_PAUSED,        /* 502: it is there, but nothing resumes it from here */
     PAGE_PORT_CLOSED,   /* 502 */
     PAGE_TOKEN_MISSING, /* 403 */
     PAGE_TOKEN_WRONG,   /* 403 */
@@ -22,11 +23,14 @@ struct page_facts {
     struct str sandbox_id;
     uint16_t port;
     struct str path;
+    unsigned gone_status; /* 410 where clients expect that (RX-07); 0: 502 */
 };
 
 enum { PAGE_MAX = 8 << 10 };
 
-unsigned page_status(enum page_kind kind);
+unsigned page_status(enum page_kind kind, const struct page_facts *f);
+/* X-Cube-Retcode of a sandbox that is gone, for clients of that product (RX-07); else NULL. */
+const char *page_retcode(enum page_kind kind);
 /* Whole seconds for Retry-After; 0 when trying again does not help. */
 unsigned page_retry_s(enum page_kind kind);
 /* JSON for programs, HTML for a browser's address bar. */

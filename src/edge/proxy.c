@@ -49,11 +49,11 @@ void proxy_end(struct proxy *p)
 void answer_page(struct exchange *x, enum page_kind kind, const struct page_facts *f)
 {
     bool is_html = page_wants_html(exchange_head(x));
-    struct http_field fields[3] = {
+    struct http_field fields[4] = {
         {STR("Content-Type"),  str_of(is_html ? page_html_type : page_json_type)},
         {STR("Cache-Control"), STR("no-store")                                  },
     };
-    struct reply r = {.status = page_status(kind), .fields = fields, .field_count = 2};
+    struct reply r = {.status = page_status(kind, f), .fields = fields, .field_count = 2};
     struct buf body;
     char seconds[12];
 
@@ -64,6 +64,9 @@ void answer_page(struct exchange *x, enum page_kind kind, const struct page_fact
         page_json(kind, f, &body);
     if (!buf_ok(&body))
         buf_clear(&body); /* a path of monstrous length: the status says enough */
+    if (page_retcode(kind) != NULL)
+        fields[r.field_count++] =
+            (struct http_field){STR("X-Cube-Retcode"), str_of(page_retcode(kind))};
     if (page_retry_s(kind) > 0) {
         ignore(snprintf(seconds, sizeof seconds, "%u", page_retry_s(kind)));
         fields[r.field_count++] = (struct http_field){STR("Retry-After"), str_of(seconds)};
@@ -82,6 +85,7 @@ void proxy_page(struct proxy *p, enum page_kind kind)
         .sandbox_id = {p->target.id, p->target.id_len},
         .port = p->target.port,
         .path = exchange_head(x)->path,
+        .gone_status = p->worker->config->gone_status,
     };
 
     exchange_on_gone(x, NULL, NULL);
@@ -154,7 +158,7 @@ static void with_route(struct proxy *p, const struct route_entry *route)
         return;
     }
     if (route->state != ROUTE_RUNNING) {
-        proxy_page(p, PAGE_NOT_FOUND); /* paused, and nothing resumes it from here yet */
+        proxy_page(p, PAGE_PAUSED);
         return;
     }
     if (route->is_idle)

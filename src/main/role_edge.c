@@ -42,6 +42,7 @@ int role_edge(const struct invocation *v)
         .routes_socket = routes,
         .dial_socket = dial,
         .domain = c->domain,
+        .gone_status = strcmp(c->gone_status, "410") == 0 ? 410 : 0,
     };
     struct edge_role r = {0};
     uint64_t count;

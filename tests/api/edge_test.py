@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from sandlot_kit import (EDGE_UID, Reader, Upstream, check, free_port, main, reply, same, test, wait_until)
+from sandlot_kit import (EDGE_UID, Reader, Server, Upstream, check, free_port, main, reply, same, test, wait_until)
 
 BINARY = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -78,6 +78,7 @@ def _(s):
     a = s.call("GET", "/", to("inotthere", 8000))
     same((a.status, a.field("Content-Type")), (502, "application/json; charset=utf-8"))
     same(a.body, b'{"sandboxId":"inotthere","message":"The sandbox was not found","code":502}')
+    same(a.field("X-Cube-Retcode"), "310410")  # RX-07
     a = s.call("GET", "/", [BROWSER], host="8000-inotthere.localhost")
     same((a.status, a.field("Content-Type")), (502, "text/html; charset=utf-8"))
     check(a.body.startswith(b"<html") and a.body.endswith(b"</html>") and b"Sandbox Not Found" in a.body)
@@ -653,6 +654,17 @@ def _(s):
         same((a.status, a.body), (200, b"tick\n" * 25))
         same(is_there(box), True)
         s.api("DELETE", f"/sandboxes/{box}")
+
+
+@test("CL-06 RX-07 traffic ends with the kill: 502 as E2B's clients know, or 410 where configured")
+def _(shared):
+    with Server(BINARY, ["--edge.gone_status=410"]) as gone, Upstream(echo_head) as up:
+        for s, status in ((shared, 502), (gone, 410)):
+            box = s.create()["sandboxID"]
+            same(s.call("GET", "/", to(box, up.port)).status, 200)
+            same(s.api("DELETE", f"/sandboxes/{box}").status, 204)
+            a = s.call("GET", "/", to(box, up.port))
+            same((a.status, a.json["code"], a.field("X-Cube-Retcode")), (status, status, "310410"))
 
 
 class Alone:

@@ -63,6 +63,8 @@ static void writes_exact_json(void)
     } rows[] = {
         {PAGE_NOT_FOUND,     502,
          "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox was not found\",\"code\":502}"},
+        {PAGE_PAUSED,        502,
+         "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox was not found\",\"code\":502}"},
         {PAGE_PORT_CLOSED,   502,
          "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox is running but port is not open\","
          "\"port\":8000,\"code\":502}"                                                    },
@@ -87,10 +89,28 @@ static void writes_exact_json(void)
         buf_init(&out, PAGE_MAX);
         page_json(rows[i].kind, &facts, &out);
         CHECK(buf_ok(&out));
-        CHECK(page_status(rows[i].kind) == rows[i].status);
+        CHECK(page_status(rows[i].kind, &facts) == rows[i].status);
+        CHECK((page_retcode(rows[i].kind) != NULL) == (rows[i].kind == PAGE_NOT_FOUND));
         CHECK(str_is(buf_str(&out), rows[i].body));
         buf_done(&out);
     }
+}
+
+static void what_is_gone_may_be_410(void)
+{
+    struct page_facts f = facts;
+    struct buf out;
+
+    f.gone_status = 410;
+    buf_init(&out, PAGE_MAX);
+    page_json(PAGE_NOT_FOUND, &f, &out);
+    CHECK(
+        str_is(buf_str(&out),
+               "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox was not found\",\"code\":410}"));
+    CHECK(page_status(PAGE_NOT_FOUND, &f) == 410);
+    CHECK(page_status(PAGE_PAUSED, &f) == 502); /* it may come back */
+    CHECK(page_status(PAGE_PORT_CLOSED, &f) == 502);
+    buf_done(&out);
 }
 
 static bool has(struct str in, const char *word)
@@ -102,6 +122,7 @@ static void writes_pages_for_people(void)
 {
     static const char *const words[PAGE_COUNT] = {
         [PAGE_NOT_FOUND] = "Sandbox Not Found",
+        [PAGE_PAUSED] = "paused",
         [PAGE_PORT_CLOSED] = "no service running on port 8000",
         [PAGE_TOKEN_MISSING] = "Missing Traffic Access Token",
         [PAGE_TOKEN_WRONG] = "Invalid Traffic Access Token",
@@ -139,6 +160,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         {"decides between JSON and HTML", decides_between_json_and_html},
         {"writes exact JSON",             writes_exact_json            },
+        {"RX-07 what is gone may be 410", what_is_gone_may_be_410      },
         {"writes pages for people",       writes_pages_for_people      },
     };
 
