@@ -144,7 +144,7 @@ static bool step(struct watch_root *r)
 
 static void turn(void *ctx)
 {
-    enum { STEPS = 64 }; /* small directories, a few at a time */
+    enum { STEPS = 16 }; /* small directories, a few at a time */
     struct watch_root *r = ctx;
     size_t steps = 0;
 

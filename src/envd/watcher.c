@@ -26,6 +26,7 @@ struct watcher {
     char id[WATCHER_ID_LEN + 1];
     char *path;
     bool is_stream, is_started, has_entries;
+    bool is_cut;          /* its queue was dropped in the middle of a stream */
     struct buf queue;     /* a stream: what is to be sent; else records, see put_record() */
     size_t last_at;       /* where the last event is in `queue` */
     struct buf last;      /* its kind and name; empty when it may have been sent */
@@ -142,6 +143,41 @@ static void queue_eat(struct watcher *w, size_t len)
     buf_clear(&w->last);
 }
 
+static void queue_drop(struct watcher *w)
+{
+    queue_cut(w, 0);
+    buf_done(&w->queue);
+    buf_clear(&w->last);
+}
+
+/* The client does not keep up. A stream gets what waits and then learns it; who asks learns it at
+ * once, so that a watcher that was forgotten holds nothing. */
+static void lose(struct watcher *w)
+{
+    fail(w, CONNECT_DATA_LOSS, "too many events wait for the client, events were lost");
+    if (!w->is_stream)
+        queue_drop(w);
+}
+
+/* All queues together are too long: the longest goes. */
+static void make_room(struct watchers *t)
+{
+    while (t->queued > WATCH_QUEUES_MAX) {
+        struct watcher *longest = NULL;
+
+        for (struct list_node *n = list_first(&t->all); n != NULL; n = list_next(&t->all, n)) {
+            struct watcher *w = container_of(n, struct watcher, node);
+
+            if (longest == NULL || w->queue.len > longest->queue.len)
+                longest = w;
+        }
+        lose(longest);
+        longest->is_cut = longest->is_stream;
+        queue_drop(longest);
+        settle_soon(longest); /* it may have failed before */
+    }
+}
+
 /* Is the last event that waits the same? Then the new one takes its place. */
 static bool repeats(const struct watcher *w, enum watch_kind kind, struct str name)
 {
@@ -164,9 +200,8 @@ static void tell(void *ctx, enum watch_kind kind, struct str name)
         queue_cut(w, w->last_at);
     if (!buf_ok(&message)) {
         fail(w, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
-    } else if (w->queue.len + message.len > WATCH_QUEUE_MAX ||
-               w->table->queued + message.len > WATCH_QUEUES_MAX) {
-        fail(w, CONNECT_DATA_LOSS, "too many events wait for the client, events were lost");
+    } else if (w->queue.len + message.len > WATCH_QUEUE_MAX) {
+        lose(w);
     } else {
         queue_add(w, buf_str(&message));
         buf_clear(&w->last);
@@ -174,6 +209,7 @@ static void tell(void *ctx, enum watch_kind kind, struct str name)
         buf_add_str(&w->last, name);
         if (!buf_ok(&w->queue) || !buf_ok(&w->last))
             fail(w, CONNECT_RESOURCE_EXHAUSTED, "out of memory");
+        make_room(w->table);
     }
     buf_done(&message);
     settle_soon(w);
@@ -213,7 +249,7 @@ static void end(struct watcher *w, enum connect_code code, const char *text)
 {
     struct rpc_peer peer = w->peer;
     bool is_open = w->is_stream && w->is_started;
-    bool is_cut = w->queue.len > 0; /* perhaps in the middle of a message */
+    bool is_cut = w->is_cut || w->queue.len > 0; /* perhaps in the middle of a message */
 
     release(peer);
     if (!is_open)
@@ -271,7 +307,7 @@ static void settle(void *ctx)
     if (w->failure == CONNECT_OK)
         return;
     watch_root_close(take_ptr(&w->root));
-    if (w->peer.x != NULL && (!w->is_started || !buf_ok(&w->queue) || !w->is_blocked))
+    if (w->peer.x != NULL && (!w->is_started || !buf_ok(&w->queue) || w->is_cut || !w->is_blocked))
         end(w, w->failure, w->failure_text);
 }
 

@@ -4,13 +4,14 @@
  *
  * A streaming watcher lives as long as its call: until the client leaves, the deadline of the call,
  * or a failure. One that is asked lives until RemoveWatcher; after a failure it gives what it still
- * has, then answers with the error.
+ * has, then answers with the error. Events that the kernel or we had to drop end it with data_loss.
  *
- * Events wait in their encoding, WATCH_QUEUE_MAX bytes per watcher and WATCH_QUEUES_MAX for all. A
- * client that takes them too slowly loses none silently: its watcher ends with data_loss. One that
- * streams and takes nothing at all for WATCH_STALL_MS is cut off. A WRITE or CHMOD that waits is
- * replaced by the same about the same name right behind it. Names that are not UTF-8 are told with
- * U+FFFD for each bad byte, as everywhere in this protocol. */
+ * Events wait in their encoding, WATCH_QUEUE_MAX bytes per watcher: a client that takes them too
+ * slowly loses none silently, its watcher ends with data_loss (a stream behind what waits, one that
+ * is asked without it). All queues together hold WATCH_QUEUES_MAX bytes, or the longest goes with
+ * its watcher. A stream that takes nothing at all for WATCH_STALL_MS is cut. A WRITE or CHMOD that
+ * waits is replaced by the same about the same name right behind it. Names that are not UTF-8 are
+ * told with U+FFFD for each bad byte, as everywhere in this protocol. */
 #ifndef ENVD_WATCHER_H
 #define ENVD_WATCHER_H
 

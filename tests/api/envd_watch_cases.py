@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from envd_client import INVALID, IS_ROOT, NOT_FOUND, Skip, fails
+from envd_client import INVALID, IS_ROOT, NOT_FOUND, RpcError, Skip, fails
 from envd_watch_client import SERVICE, WAYS, Watch
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -358,12 +358,35 @@ def watch_of_a_reader_that_is_slow(e):
             seen.append(w.event()[0])
 
     fails("data_loss", drain, polled)
-    assert len(seen) > 1000
     polled.close()
     for w in stuck:
+        seen.clear()
         fails("data_loss", drain, w)
+        assert len(seen) > 1000
         w.close()
     settles(lambda: inotify_fds(e) == [])
+
+
+def watch_queues_share_their_room(e):
+    """Watchers that were forgotten do not take the room from the others."""
+    os.mkdir(e.path("d"))
+    forgotten = [Watch(e, WAYS[2 + i % 2], e.path("d")) for i in range(6)]
+    names = ["%s%05d" % ("n" * 240, i) for i in range(6000)]
+    for name in names:  # about 3 MB in each
+        os.close(os.open(e.path(f"d/{name}"), os.O_CREAT))
+        os.unlink(e.path(f"d/{name}"))
+    last = Watch(e, "json poll", e.path("d"))  # made when all before it was read
+    last.close()
+    lost = 0
+    for w in forgotten:
+        try:
+            events = w.until("REMOVE", names[-1])
+            assert [name for kind, name in events if kind == "CREATE"] == names
+        except RpcError as error:
+            assert error.code == "data_loss"
+            lost += 1
+        w.close()
+    assert lost == 1, lost
 
 
 def watch_writes_that_wait_are_one(e):
@@ -518,7 +541,7 @@ CASES = [
     watch_includes_entries, watch_tells_odd_names, watch_refusals, watch_resolves_paths,
     watch_ends_with_its_root, watch_ends_when_its_root_is_unmounted,
     watch_deadlines_and_keepalives, watch_is_freed_when_the_client_leaves,
-    watch_of_one_directory_by_many, watch_of_a_reader_that_is_slow,
+    watch_of_one_directory_by_many, watch_of_a_reader_that_is_slow, watch_queues_share_their_room,
     watch_writes_that_wait_are_one, watch_of_a_large_tree, watch_tells_of_lost_events,
     watch_refuses_network_mounts, watch_goes_with_others,
 ]
