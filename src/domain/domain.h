@@ -23,6 +23,7 @@ struct domain_config {
     uint64_t compare_ms;         /* between two comparisons with node's list; 0: 30 s */
     bool may_be_unlimited;       /* a timeout of -1 means never (RX-03) */
     bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
+    uint64_t replay_kb;          /* of output that envd keeps of each process; 0: its default */
     uint64_t events_max;         /* kept; 0: EVENTS_MAX */
     uint64_t events_days;        /* the same in days; 0: EVENTS_DAYS */
     uint64_t webhook_retry_ms;   /* first delay; 0: WEBHOOK_RETRY_MIN_MS */

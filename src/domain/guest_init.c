@@ -64,7 +64,7 @@ int guest_init_check_env(const struct codec_list *own, const struct codec_list *
 }
 
 void guest_init_json(const struct sandbox_record *r, const struct codec_list *template_env,
-                     struct buf *out)
+                     uint64_t replay_kb, struct buf *out)
 {
     uint8_t entropy[ENTROPY_SIZE];
     char now[RFC3339_MAX];
@@ -82,6 +82,8 @@ void guest_init_json(const struct sandbox_record *r, const struct codec_list *te
     put_member(out, "defaultWorkdir", r->workdir);
     put_member(out, "hostname", r->id);
     put_member(out, "timestamp", str_of(now));
+    if (replay_kb > 0)
+        buf_printf(out, ",\"replayBytes\":%llu", (unsigned long long)replay_kb << 10);
     buf_add_text(out, ",\"entropy\":\"");
     base64_encode(out, entropy, sizeof(entropy));
     buf_add_text(out, "\"}");

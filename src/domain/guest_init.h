@@ -14,8 +14,9 @@ enum {
 must_check int guest_init_check_env(const struct codec_list *own, const struct codec_list *base,
                                     struct err *err);
 
-/* Appends to `out`. Env values of the template come first, the caller's win. */
+/* Appends to `out`. Env values of the template come first, the caller's win. replay_kb: as in
+ * struct domain_config. */
 void guest_init_json(const struct sandbox_record *r, const struct codec_list *template_env,
-                     struct buf *out);
+                     uint64_t replay_kb, struct buf *out);
 
 #endif

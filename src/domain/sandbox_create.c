@@ -212,7 +212,7 @@ static int start_guest(struct sandbox *s, const struct template *t, struct err *
     int result;
 
     buf_init(&init, INIT_MAX);
-    guest_init_json(&s->r, &t->r.env, &init);
+    guest_init_json(&s->r, &t->r.env, d->config.replay_kb, &init);
     m.init = buf_str(&init);
     if (buf_ok(&init))
         result = node_client_start(d->node, &m, d->config.start_timeout_ms, on_started, err);

@@ -16,6 +16,7 @@ struct config {
     const char *store_engine;
     const char *timeout_mode, *gone_status;
     bool may_be_unlimited;
+    uint64_t replay_kb;
     uint64_t edge_loops, edge_connections_max;
     uint64_t timeout_default_s, timeout_max_s, team_sandboxes_max;
     uint64_t disk_reserve_mb;

@@ -56,6 +56,7 @@ int role_api(const struct invocation *v)
         .timeout_default_s = c->timeout_default_s,
         .timeout_max_s = c->timeout_max_s,
         .may_be_unlimited = c->may_be_unlimited,
+        .replay_kb = c->replay_kb,
         .is_idle_default = strcmp(c->timeout_mode, "idle") == 0,
         .team_sandboxes_max = c->team_sandboxes_max,
     };
