@@ -106,6 +106,24 @@ bool exchange_write(struct exchange *x, struct str data)
     return sink_write(&x->sink, &x->session->out, data);
 }
 
+ssize_t exchange_send_file(struct exchange *x, int fd, size_t len)
+{
+    struct session *s = x->session;
+    ssize_t n;
+
+    if (x->is_over)
+        return 0;
+    assert(x->is_started && !x->is_answered && x->sink.framing == HTTP_LENGTH);
+    outbox_flush(&s->out);
+    n = stream_send_file(&s->stream, fd, x->sink.left < len ? (size_t)x->sink.left : len);
+    if (n > 0) {
+        x->sink.left -= (uint64_t)n;
+        s->out.total += (uint64_t)n;
+    }
+    session_wake(s);
+    return n;
+}
+
 void exchange_on_drain(struct exchange *x, exchange_fn *fn, void *ctx)
 {
     x->on_drain = fn;

@@ -67,6 +67,8 @@ void conn_settle(struct http_conn *c)
         close_now(c, CONN_SPENT);
     else
         c->state = CONN_IDLE;
+    if (c->state == CONN_IDLE)
+        stream_rest(&c->stream);
 }
 
 static bool end_answer(struct http_conn *c)

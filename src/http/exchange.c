@@ -111,6 +111,7 @@ static bool end_exchange(struct session *s)
     s->x = NULL;
     s->state = SESSION_HEAD;
     s->wait = WAIT_NONE; /* idle time starts now */
+    stream_rest(&s->stream);
     if (!must_close)
         return true;
     outbox_flush(&s->out);

@@ -94,6 +94,9 @@ void exchange_start(struct exchange *x, const struct reply *r);
  * told by on_gone. Small writes leave together at the end of the turn; bytes beyond the announced
  * length are dropped. */
 bool exchange_write(struct exchange *x, struct str data);
+/* Up to `len` bytes of a file from where it stands, without a copy; the answer's length must have
+ * been announced. Returns as stream_send_file(): 0 means wait for on_drain. */
+ssize_t exchange_send_file(struct exchange *x, int fd, size_t len);
 void exchange_on_drain(struct exchange *x, exchange_fn *fn, void *ctx);
 /* Fewer bytes than announced: as exchange_abort(). */
 void exchange_end(struct exchange *x);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -24,7 +25,8 @@ enum {
     STREAM_TELL_DATA = 128, /* callbacks to be made */
     STREAM_TELL_DRAIN = 256,
     STREAM_TELL_FAIL = 512,
-    STREAM_WRITE_ONLY = 1024, /* the writing end of a pipe */
+    STREAM_WRITE_ONLY = 1024,  /* the writing end of a pipe */
+    STREAM_AWAITS_ROOM = 2048, /* stream_send_file() found none */
 
     STREAM_READ_FIRST = 4 << 10, /* room for the first read: most messages are small */
     STREAM_READS = 4,            /* reads in one event, then the others have their turn */
@@ -47,11 +49,16 @@ static bool may_read(const struct stream *s)
            buf_left(&s->in) > 0;
 }
 
+static bool has_output(const struct stream *s)
+{
+    return s->out.len > 0 || (s->flags & STREAM_AWAITS_ROOM) != 0;
+}
+
 static uint32_t wanted(const struct stream *s)
 {
     uint32_t events = 0;
 
-    if (s->connecting || s->out.len > 0)
+    if (s->connecting || has_output(s))
         events |= EPOLLOUT;
     if (may_read(s))
         events |= EPOLLIN;
@@ -216,6 +223,7 @@ static void end_now(struct stream *s)
 
 static void flush(struct stream *s)
 {
+    s->flags &= (uint16_t)~STREAM_AWAITS_ROOM;
     while (s->out.len > 0) {
         struct iovec iov = {s->out.at, s->out.len};
         ssize_t n = put(s, &iov, 1);
@@ -272,7 +280,7 @@ static void on_event(void *ctx, uint32_t events)
         is_useful = true;
         fill(s);
     }
-    if ((events & (EPOLLOUT | hung)) != 0 && s->out.len > 0 && !is_dead(s)) {
+    if ((events & (EPOLLOUT | hung)) != 0 && has_output(s) && !is_dead(s)) {
         is_useful = true;
         flush(s);
     }
@@ -413,6 +421,35 @@ bool stream_writev(struct stream *s, const struct str *parts, size_t count)
     return !is_dead(s) && s->out.len <= STREAM_HIGH;
 }
 
+/* Is this the file's failure? Otherwise it is the socket's. */
+static bool is_of_file(int sys)
+{
+    return sys == EINVAL || sys == EIO || sys == ENOMEM || sys == EOVERFLOW || sys == ENODATA;
+}
+
+ssize_t stream_send_file(struct stream *s, int fd, size_t len)
+{
+    ssize_t n = -1;
+
+    if (is_dead(s) || (s->flags & STREAM_ENDING) != 0)
+        return 0;
+    errno = EAGAIN;
+    if (s->out.len == 0 && !s->connecting)
+        n = sendfile(s->fd, fd, NULL, len);
+    if (n == 0)
+        errno = 0;
+    if (n > 0 || n == 0 || is_of_file(errno))
+        return n > 0 ? n : -1;
+    if (!is_later(errno)) {
+        fail(s, errno);
+        return 0;
+    }
+    s->flags |= STREAM_ABOVE_HIGH | STREAM_AWAITS_ROOM;
+    s->flags &= (uint16_t)~STREAM_TELL_DRAIN; /* full again before it was told */
+    arm(s);
+    return 0;
+}
+
 size_t stream_unsent(const struct stream *s)
 {
     return s->out.len;
@@ -429,10 +466,22 @@ void stream_end(struct stream *s)
 
 void stream_consume(struct stream *s, size_t len)
 {
-    buf_consume(&s->in, len);
-    if (s->in.len == 0)
+    bool keeps_memory = (s->flags & STREAM_BULK) != 0 && !s->eof && !is_dead(s);
+
+    if (keeps_memory && len == s->in.len)
+        buf_clear(&s->in);
+    else
+        buf_consume(&s->in, len);
+    if (s->in.len == 0 && !keeps_memory)
         buf_done(&s->in);
     arm(s);
+}
+
+void stream_rest(struct stream *s)
+{
+    s->flags &= (uint16_t)~STREAM_BULK;
+    if (s->in.len == 0)
+        buf_done(&s->in);
 }
 
 void stream_pause(struct stream *s)

@@ -4,7 +4,8 @@
  * In: bytes gather in `in` up to in_max; then reading stops by itself until stream_consume() makes
  * room: a slow consumer costs the peer time, never us memory. Out: stream_write() appends to `out`
  * and writes at once if nothing waits; it always accepts (up to the hard maximum out_max) and
- * returns false above STREAM_HIGH bytes: stop producing until on_drain. Empty boxes hold no memory.
+ * returns false above STREAM_HIGH bytes: stop producing until on_drain. Empty boxes hold no memory;
+ * while bytes come in bulk the in-box keeps its own until a read finds less, or stream_rest().
  *
  * Callbacks run from the loop, never from inside a stream_… call. Any of them may call
  * stream_close() and free the memory the stream is embedded in. */
@@ -17,7 +18,7 @@
 enum {
     STREAM_HIGH = 64 << 10, /* unsent bytes above which writers should pause */
     STREAM_LOW = 16 << 10,  /* on_drain fires when unsent bytes fall to this */
-    STREAM_READ = 32 << 10, /* most bytes read in one go */
+    STREAM_READ = 64 << 10, /* most bytes read in one go */
 };
 
 struct stream_events {
@@ -59,6 +60,10 @@ int stream_detach(struct stream *s);
 bool stream_write(struct stream *s, struct str data);
 /* As above for several parts in one writev(2): a head and its body leave in one packet. */
 bool stream_writev(struct stream *s, const struct str *parts, size_t count);
+/* Send up to `len` bytes of the file from where it stands, without a copy. Returns how many; 0:
+ * none now, on_drain comes (or on_fail). -1 with errno: the file cannot be read; EINVAL: not in
+ * this way; 0: it has ended. SIGPIPE must be ignored. */
+ssize_t stream_send_file(struct stream *s, int fd, size_t len);
 size_t stream_unsent(const struct stream *s);
 /* Half-close: after what is in `out` the peer sees the end. A pipe is closed for that; a terminal
  * has no such thing (write its end-of-file character). Later writes return false. */
@@ -66,6 +71,8 @@ void stream_end(struct stream *s);
 
 /* Drop bytes from the front of `in`; reading resumes if it had stopped. */
 void stream_consume(struct stream *s, size_t len);
+/* A transfer has ended and silence may follow: an empty in-box gives its memory back. */
+void stream_rest(struct stream *s);
 /* Stop and start reading by hand (backpressure from further on). Starting with bytes in `in`
  * schedules on_data once. */
 void stream_pause(struct stream *s);
