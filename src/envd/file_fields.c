@@ -2,58 +2,50 @@
 /* Fields of file answers; used by files_get.c. */
 #include "envd/file_fields.h"
 
-#include <stdio.h>
-
-void http_date(time_t when, char out[HTTP_DATE_MAX])
-{
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct tm tm = {0};
-
-    if (gmtime_r(&when, &tm) == NULL || tm.tm_year > 8099) {
-        out[0] = '\0';
-        return;
-    }
-    snprintf(out, HTTP_DATE_MAX, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[tm.tm_wday % 7],
-             (unsigned)tm.tm_mday % 100, months[tm.tm_mon % 12],
-             (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
-             (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
-}
-
 const char *content_type_of(struct str name)
 {
     static const struct {
-        const char *extension, *type;
+        const char *extensions, *type;
     } rows[] = {
-        {".txt",  "text/plain; charset=utf-8"     },
-        {".md",   "text/markdown; charset=utf-8"  },
-        {".html", "text/html; charset=utf-8"      },
-        {".htm",  "text/html; charset=utf-8"      },
-        {".css",  "text/css; charset=utf-8"       },
-        {".csv",  "text/csv; charset=utf-8"       },
-        {".js",   "text/javascript; charset=utf-8"},
-        {".mjs",  "text/javascript; charset=utf-8"},
-        {".json", "application/json"              },
-        {".xml",  "text/xml; charset=utf-8"       },
-        {".pdf",  "application/pdf"               },
-        {".zip",  "application/zip"               },
-        {".gz",   "application/gzip"              },
-        {".tar",  "application/x-tar"             },
-        {".wasm", "application/wasm"              },
-        {".png",  "image/png"                     },
-        {".jpg",  "image/jpeg"                    },
-        {".jpeg", "image/jpeg"                    },
-        {".gif",  "image/gif"                     },
-        {".webp", "image/webp"                    },
-        {".svg",  "image/svg+xml"                 },
-        {".mp3",  "audio/mpeg"                    },
-        {".mp4",  "video/mp4"                     },
+        {"txt log",  "text/plain; charset=utf-8"     },
+        {"md",       "text/markdown; charset=utf-8"  },
+        {"html htm", "text/html; charset=utf-8"      },
+        {"css",      "text/css; charset=utf-8"       },
+        {"csv",      "text/csv; charset=utf-8"       },
+        {"js mjs",   "text/javascript; charset=utf-8"},
+        {"json",     "application/json"              },
+        {"xml",      "text/xml; charset=utf-8"       },
+        {"pdf",      "application/pdf"               },
+        {"zip",      "application/zip"               },
+        {"gz tgz",   "application/gzip"              },
+        {"tar",      "application/x-tar"             },
+        {"wasm",     "application/wasm"              },
+        {"png",      "image/png"                     },
+        {"jpg jpeg", "image/jpeg"                    },
+        {"gif",      "image/gif"                     },
+        {"webp",     "image/webp"                    },
+        {"avif",     "image/avif"                    },
+        {"ico",      "image/vnd.microsoft.icon"      },
+        {"svg",      "image/svg+xml"                 },
+        {"mp3",      "audio/mpeg"                    },
+        {"wav",      "audio/wav"                     },
+        {"mp4",      "video/mp4"                     },
+        {"webm",     "video/webm"                    },
+        {"woff2",    "font/woff2"                    },
     };
+    struct str extension = {NULL, 0};
 
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if (str_has_suffix(name, rows[i].extension))
-            return rows[i].type;
+    for (size_t i = name.len; i-- > 0 && name.at[i] != '/' && extension.at == NULL;) {
+        if (name.at[i] == '.')
+            extension = str_from(name, i + 1);
+    }
+    for (size_t i = 0; i < COUNT_OF(rows) && extension.len > 0; i++) {
+        struct str rest = str_of(rows[i].extensions);
+
+        while (rest.len > 0) {
+            if (str_ieq(str_cut(rest, ' ', &rest), extension))
+                return rows[i].type;
+        }
     }
     return "application/octet-stream";
 }
@@ -62,6 +54,15 @@ static bool is_plain(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '-' || c == '_';
+}
+
+static void add_escaped(struct buf *out, unsigned char c)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    buf_add_byte(out, '%');
+    buf_add_byte(out, digits[c >> 4]);
+    buf_add_byte(out, digits[c & 15]);
 }
 
 void content_disposition(struct buf *out, struct str name)
@@ -80,7 +81,7 @@ void content_disposition(struct buf *out, struct str name)
             if (is_plain(name.at[i]))
                 buf_add_byte(out, name.at[i]);
             else
-                buf_printf(out, "%%%02X", (unsigned char)name.at[i]);
+                add_escaped(out, (unsigned char)name.at[i]);
         }
         return;
     }
@@ -123,38 +124,4 @@ enum range_result range_parse(struct str value, uint64_t size, uint64_t *out_sta
     *out_start = start;
     *out_len = (end < size ? end + 1 : size) - start;
     return RANGE_PART;
-}
-
-/* "q=0", "q=0.0", "q=0.000" */
-static bool is_refused(struct str parameters)
-{
-    struct str rest;
-    struct str weight = str_trim(str_cut(parameters, ';', &rest));
-
-    if (!str_has_prefix(weight, "q=") && !str_has_prefix(weight, "Q="))
-        return false;
-    weight = str_from(weight, 2);
-    if (weight.len == 0)
-        return false;
-    for (size_t i = 0; i < weight.len; i++) {
-        if (weight.at[i] != '0' && weight.at[i] != '.')
-            return false;
-    }
-    return true;
-}
-
-bool accepts_identity(struct str list)
-{
-    bool is_any_refused = false;
-
-    while (list.len > 0) {
-        struct str parameters, item = str_cut(list, ',', &list);
-        struct str coding = str_trim(str_cut(item, ';', &parameters));
-
-        if (str_ieq(coding, STR("identity")))
-            return !is_refused(parameters);
-        if (str_is(coding, "*"))
-            is_any_refused = is_refused(parameters);
-    }
-    return !is_any_refused;
 }

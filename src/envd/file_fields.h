@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pure text work for GET /files: dates, ranges, types, names. */
+/* Pure text work for GET /files: ranges, types, names. */
 #ifndef ENVD_FILE_FIELDS_H
 #define ENVD_FILE_FIELDS_H
 
-#include <time.h>
-
 #include "base/buf.h"
 
-enum { HTTP_DATE_MAX = 32 };
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT" */
-void http_date(time_t when, char out[HTTP_DATE_MAX]);
-/* By extension; application/octet-stream when unknown. */
+/* By extension, whatever its case; application/octet-stream when unknown. */
 const char *content_type_of(struct str name);
 /* `inline; filename=a.txt`; quoted or encoded when the name asks for it. */
 void content_disposition(struct buf *out, struct str name);
@@ -24,7 +18,5 @@ enum range_result {
 
 enum range_result range_parse(struct str value, uint64_t size, uint64_t *out_start,
                               uint64_t *out_len);
-/* May the answer be sent as it is? False only when Accept-Encoding rules that out (406). */
-bool accepts_identity(struct str accept_encoding);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "envd/answer.h"
 #include "envd/guest.h"
+#include "envd/paths.h"
 #include "envd/signature.h"
 
 /* The decoded parameter; .at NULL when absent. False: broken escape, or no memory. */
@@ -65,4 +66,22 @@ bool files_begin(struct guest *g, struct exchange *x, const char *operation,
     }
     out->path = in.path;
     return true;
+}
+
+void files_put_entry(struct buf *out, struct str path, const struct codec_list *metadata)
+{
+    const struct codec_pair *pairs = metadata->items;
+
+    buf_add_text(out, "{\"path\":");
+    json_quote(out, path);
+    buf_add_text(out, ",\"name\":");
+    json_quote(out, path_base(path));
+    buf_add_text(out, ",\"type\":\"file\"");
+    for (size_t i = 0; i < metadata->count; i++) {
+        buf_add_text(out, i == 0 ? ",\"metadata\":{" : ",");
+        json_quote(out, pairs[i].key);
+        buf_add_byte(out, ':');
+        json_quote(out, pairs[i].value);
+    }
+    buf_add_text(out, metadata->count > 0 ? "}}" : "}");
 }

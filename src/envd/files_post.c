@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /files: one file as the body itself, or many as multipart parts, written as they arrive. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-
+/* POST /files: one file as the body itself, or many as multipart parts, written as they arrive,
+ * unpacked when they come as gzip. What a failed upload leaves is said in target.h. */
 #include "codec/codec.h"
+#include "codec/gunzip.h"
 #include "envd/answer.h"
+#include "envd/encoding.h"
 #include "envd/files.h"
 #include "envd/guest.h"
 #include "envd/handlers.h"
 #include "envd/metadata.h"
 #include "envd/multipart.h"
 #include "envd/paths.h"
+#include "envd/target.h"
 
 enum {
     UPLOAD_ARENA_MAX = 8 << 20, /* paths of the files of one request */
+    TURN_MAX = 4 << 20,         /* unpacked bytes before others have their turn */
+    UNPACK_PIECE = 1 << 10,     /* packed bytes fed in one go: a MiB of content at most */
 };
 
 /* A file that was written: a line of the answer. */
@@ -34,76 +34,24 @@ struct upload {
     struct multipart multipart;
     bool is_multipart;
     struct uploaded *first, *last;
-    int fd; /* the file being written, -1 between files */
-    bool is_new;
-    uint64_t written; /* to that file */
+    struct gunzip *gunzip; /* NULL: the body is what it is */
+    uint64_t taken;        /* content bytes of this turn */
+    struct target target;  /* the file being written */
+    struct timer turn;
 };
-
-/* Drop a file that was ours and is not complete. */
-static void discard(struct upload *u)
-{
-    if (u->fd < 0)
-        return;
-    close(u->fd);
-    u->fd = -1;
-    if (u->is_new)
-        ignore(unlink(u->last->path.at)); /* somebody may have been faster */
-}
 
 static void upload_free(void *ctx, struct exchange *x)
 {
     struct upload *u = ctx;
 
     (void)x;
-    discard(u);
+    timer_stop(&u->turn);
+    target_discard(&u->target);
+    gunzip_free(u->gunzip);
     if (u->is_multipart)
         multipart_done(&u->multipart);
     arena_done(&u->arena);
     free(u);
-}
-
-/* Of the file's file system; the file itself may not exist. */
-static bool read_space(const char *path, struct statvfs *out)
-{
-    char parent[PATH_LEN_MAX + 1];
-    struct str text = str_of(path);
-
-    if (statvfs(path, out) == 0)
-        return true;
-    text.len -= path_base(text).len;
-    return str_to_c(text, parent, sizeof(parent)) && statvfs(parent, out) == 0;
-}
-
-static int no_space(int sys, const char *path, uint64_t bytes, struct err *err)
-{
-    struct statvfs fs;
-
-    if (read_space(path, &fs) && fs.f_files > 0 && fs.f_ffree == 0)
-        return err_set(err, ERR_NO_SPACE, "not enough inodes available");
-    if (sys == EDQUOT)
-        return err_set(err, ERR_NO_SPACE, "not enough disk space available: quota exceeded");
-    return err_set(err, ERR_NO_SPACE,
-                   "not enough disk space available: attempted to write %llu bytes",
-                   (unsigned long long)bytes);
-}
-
-/* The disk, a quota, or the largest file that the sandbox may have. */
-static bool is_full(int sys)
-{
-    return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
-}
-
-static int file_error(int sys, const char *doing, const char *path, struct err *err)
-{
-    if (is_full(sys))
-        return no_space(sys, path, 0, err);
-    if (sys == EISDIR)
-        return err_set(err, ERR_INVALID, "path is a directory: %.180s", path);
-    if (sys == ENXIO)
-        return err_set(err, ERR_INVALID, "path is not a regular file: %.180s", path);
-    if (sys == ENAMETOOLONG || sys == ELOOP || sys == ENOTDIR)
-        return err_set(err, ERR_INVALID, "%s '%.150s': %s", doing, path, strerror(sys));
-    return err_sys(err, sys, "%s '%.150s'", doing, path);
 }
 
 /* Remember the path, refuse a second time. */
@@ -130,74 +78,36 @@ static int note_path(struct upload *u, struct str path, struct err *err)
     return 0;
 }
 
-/* O_NONBLOCK: a fifo without a reader must not stop us. */
-static int open_target(struct upload *u, const char *path, struct err *err)
-{
-    enum { WRITE_FLAGS = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
-    struct stat st;
-
-    u->written = 0;
-    u->fd = open(path, WRITE_FLAGS | O_CREAT | O_EXCL, 0666);
-    u->is_new = u->fd >= 0;
-    if (u->fd < 0 && errno == EEXIST)
-        u->fd = open(path, WRITE_FLAGS | O_CREAT, 0666);
-    if (u->fd < 0)
-        return file_error(errno, "error opening file", path, err);
-    if (fstat(u->fd, &st) != 0 || S_ISFIFO(st.st_mode))
-        return file_error(ENXIO, "error opening file", path, err);
-    return 0;
-}
-
-static int begin_file(struct upload *u, struct str name, struct err *err)
+static int begin_file(struct upload *u, struct str name, uint64_t expected, struct err *err)
 {
     const struct user *user = &u->request.user;
-    struct str path, parent;
+    struct target_spec spec = {
+        .user = user,
+        .metadata = &u->metadata,
+        .expected = expected,
+        .flags = u->gunzip != NULL && !u->is_multipart ? TARGET_STAGED : 0,
+    };
 
-    if (path_resolve(name, user, u->guest->config.workdir, &u->arena, &path, err) != 0)
+    if (path_resolve(name, user, u->guest->config.workdir, &u->arena, &spec.path, err) != 0 ||
+        note_path(u, spec.path, err) != 0)
         return -1;
-    if (str_has_suffix(path, "/"))
-        return err_set(err, ERR_INVALID, "path is a directory: %.180s", path.at);
-    parent = path_parent(path, &u->arena);
-    if (parent.at == NULL)
-        return err_set(err, ERR_LIMIT, "out of memory");
-    if (note_path(u, path, err) != 0 || path_make_dirs(parent.at, user, err) != 0 ||
-        open_target(u, path.at, err) != 0)
-        return -1;
-    if (fchown(u->fd, user->uid, user->gid) != 0 && errno != EPERM && errno != EROFS)
-        return file_error(errno, "error changing ownership of", path.at, err);
-    if (metadata_store(u->fd, &u->metadata, err) != 0)
-        return -1;
-    return 0;
+    return target_begin(&u->target, &spec, &u->arena, err);
 }
 
 static int write_bytes(void *ctx, struct str data, struct err *err)
 {
     struct upload *u = ctx;
 
-    while (u->fd >= 0 && data.len > 0) {
-        ssize_t put = write(u->fd, data.at, data.len);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0 && is_full(errno))
-            return no_space(errno, u->last->path.at, u->written + data.len, err);
-        if (put < 0)
-            return file_error(errno, "error writing file", u->last->path.at, err);
-        u->written += (size_t)put;
-        data = str_from(data, (size_t)put);
-    }
-    return 0;
+    return target_write(&u->target, data, err);
 }
 
+/* Only a staged file takes more than one step, and those of a multipart body are not staged. */
 static int end_file(void *ctx, struct err *err)
 {
     struct upload *u = ctx;
-    int fd = u->fd;
+    bool is_done;
 
-    u->fd = -1;
-    if (fd >= 0 && close(fd) != 0 && errno != EINTR) /* EDQUOT of network file systems */
-        return file_error(errno, "error closing file", u->last->path.at, err);
-    return 0;
+    return target_end(&u->target, &is_done, err);
 }
 
 /* Parts that are not called "file", or are no files, are skipped: fd stays -1. */
@@ -208,28 +118,10 @@ static int begin_part(void *ctx, struct str name, struct str file_name, struct e
     if (!str_is(name, "file"))
         return 0;
     if (u->request.path.len > 0)
-        return begin_file(u, u->request.path, err);
+        return begin_file(u, u->request.path, 0, err);
     if (file_name.len == 0)
         return err_set(err, ERR_INVALID, "a file part has no file name and the query no path");
-    return begin_file(u, file_name, err);
-}
-
-static void put_entry(struct buf *out, const struct upload *u, struct str path)
-{
-    const struct codec_pair *pairs = u->metadata.items;
-
-    buf_add_text(out, "{\"path\":");
-    json_quote(out, path);
-    buf_add_text(out, ",\"name\":");
-    json_quote(out, path_base(path));
-    buf_add_text(out, ",\"type\":\"file\"");
-    for (size_t i = 0; i < u->metadata.count; i++) {
-        buf_add_text(out, i == 0 ? ",\"metadata\":{" : ",");
-        json_quote(out, pairs[i].key);
-        buf_add_byte(out, ':');
-        json_quote(out, pairs[i].value);
-    }
-    buf_add_text(out, u->metadata.count > 0 ? "}}" : "}");
+    return begin_file(u, file_name, 0, err);
 }
 
 static void answer_uploaded(struct upload *u)
@@ -240,10 +132,11 @@ static void answer_uploaded(struct upload *u)
     buf_init(&out, ANSWER_BODY_MAX);
     buf_add_byte(&out, '[');
     for (const struct uploaded *file = u->first; file != NULL; file = file->next) {
-        put_entry(&out, u, file->path);
+        files_put_entry(&out, file->path, &u->metadata);
         buf_add_text(&out, file->next != NULL ? "," : "");
     }
     buf_add_byte(&out, ']');
+    exchange_on_gone(x, NULL, NULL);
     upload_free(u, x);
     answer_buf(x, 200, "application/json", &out);
 }
@@ -257,32 +150,91 @@ static void refuse(struct upload *u, const struct err *err)
     answer_failure(x, err);
 }
 
-static int feed(struct upload *u, struct str data, bool is_last, struct err *err)
+/* Content, once it is unpacked. */
+static int take(void *ctx, struct str data, struct err *err)
 {
+    struct upload *u = ctx;
+
+    u->taken += data.len;
+    return u->is_multipart ? multipart_feed(&u->multipart, data, err) : write_bytes(u, data, err);
+}
+
+/* As much of it as one turn allows; returns how many bytes, or -1. */
+static ssize_t unpack(struct upload *u, struct str data, struct err *err)
+{
+    size_t used = 0;
+
+    u->taken = 0;
+    while (used < data.len && u->taken < TURN_MAX) {
+        struct str piece = str_upto(str_from(data, used), UNPACK_PIECE);
+
+        if (gunzip_feed(u->gunzip, piece, err) != 0)
+            return -1;
+        used += piece.len;
+    }
+    return (ssize_t)used;
+}
+
+static int end_body(struct upload *u, struct err *err)
+{
+    if (u->gunzip != NULL && gunzip_end(u->gunzip, err) != 0)
+        return -1;
     if (!u->is_multipart)
-        return write_bytes(u, data, err) != 0 ? -1 : (is_last ? end_file(u, err) : 0);
-    if (multipart_feed(&u->multipart, data, err) != 0)
+        return 0;
+    if (multipart_end(&u->multipart, err) != 0)
         return -1;
-    if (is_last && multipart_end(&u->multipart, err) != 0)
-        return -1;
-    if (is_last && u->first == NULL)
+    if (u->first == NULL)
         return err_set(err, ERR_INVALID, "no part called 'file' in the body");
     return 0;
+}
+
+/* The body is complete and good; the file may take a few turns. */
+static void end_step(void *ctx)
+{
+    struct upload *u = ctx;
+    bool is_done;
+    struct err err;
+
+    if (target_end(&u->target, &is_done, &err) != 0)
+        refuse(u, &err);
+    else if (is_done)
+        answer_uploaded(u);
+    else
+        timer_start(u->guest->loop, &u->turn, 0, end_step, u);
+}
+
+static void go_on(void *ctx)
+{
+    struct upload *u = ctx;
+
+    exchange_resume(u->x);
 }
 
 static size_t body_arrived(void *ctx, struct exchange *x, struct str data, bool is_last)
 {
     struct upload *u = ctx;
-    size_t len = data.len;
+    ssize_t used = (ssize_t)data.len;
+    int rc = 0;
     struct err err;
 
-    if (feed(u, data, is_last, &err) != 0) {
-        refuse(u, &err);
-    } else if (is_last) {
-        exchange_on_gone(x, NULL, NULL);
-        answer_uploaded(u);
+    (void)x;
+    if (is_last) {
+        rc = end_body(u, &err);
+    } else if (u->gunzip != NULL) {
+        used = unpack(u, data, &err);
+        rc = used < 0 ? -1 : 0;
+    } else {
+        rc = take(u, data, &err);
     }
-    return len;
+    if (rc != 0) {
+        refuse(u, &err);
+        return data.len;
+    }
+    if (is_last)
+        end_step(u);
+    else if ((size_t)used < data.len)
+        timer_start(u->guest->loop, &u->turn, 0, go_on, u); /* others have their turn */
+    return (size_t)used;
 }
 
 static const struct multipart_events part_events = {begin_part, write_bytes, end_file};
@@ -298,13 +250,15 @@ static bool is_type(struct str value, const char *type)
 static int begin(struct upload *u, const struct http_head *h, struct err *err)
 {
     struct str type = http_field(h, "Content-Type");
-    struct str coding = http_field(h, "Content-Encoding");
+    enum coding coding = encoding_of_body(h);
 
     if (metadata_parse(h, &u->arena, &u->metadata, err) != 0)
         return -1;
-    if (coding.len > 0 && !str_ieq(coding, STR("identity")))
+    if (coding == CODING_NONE)
         return err_set(err, ERR_INVALID, "unsupported content encoding '%.*s'",
-                       STR_ARG(str_upto(coding, 40)));
+                       STR_ARG(str_upto(http_field(h, "Content-Encoding"), 40)));
+    if (coding == CODING_GZIP && (u->gunzip = gunzip_new(take, u)) == NULL)
+        return err_set(err, ERR_LIMIT, "out of memory");
     if (is_type(type, "multipart/form-data")) {
         if (multipart_init(&u->multipart, type, &part_events, u, err) != 0)
             return -1;
@@ -318,7 +272,7 @@ static int begin(struct upload *u, const struct http_head *h, struct err *err)
                        STR_ARG(str_upto(type, 80)));
     if (u->request.path.len == 0)
         return err_set(err, ERR_INVALID, "path is required for an application/octet-stream body");
-    return begin_file(u, u->request.path, err);
+    return begin_file(u, u->request.path, u->gunzip == NULL ? h->body_length : 0, err);
 }
 
 void files_post(struct guest *g, struct exchange *x)
@@ -337,7 +291,7 @@ void files_post(struct guest *g, struct exchange *x)
     u->guest = g;
     u->x = x;
     u->request = r;
-    u->fd = -1;
+    target_init(&u->target);
     arena_init(&u->arena, UPLOAD_ARENA_MAX);
     if (begin(u, exchange_head(x), &err) != 0) {
         refuse(u, &err);

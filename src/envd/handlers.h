@@ -8,13 +8,14 @@
 struct guest;
 
 /* Plain HTTP: must answer, now or later. */
-void health_get(struct guest *g, struct exchange *x);  /* health.c */
-void envs_get(struct guest *g, struct exchange *x);    /* health.c */
-void freeze_post(struct guest *g, struct exchange *x); /* health.c */
-void metrics_get(struct guest *g, struct exchange *x); /* metrics.c */
-void init_post(struct guest *g, struct exchange *x);   /* init.c */
-void files_get(struct guest *g, struct exchange *x);   /* files_get.c */
-void files_post(struct guest *g, struct exchange *x);  /* files_post.c */
+void health_get(struct guest *g, struct exchange *x);    /* health.c */
+void envs_get(struct guest *g, struct exchange *x);      /* health.c */
+void freeze_post(struct guest *g, struct exchange *x);   /* health.c */
+void metrics_get(struct guest *g, struct exchange *x);   /* metrics.c */
+void init_post(struct guest *g, struct exchange *x);     /* init.c */
+void files_get(struct guest *g, struct exchange *x);     /* files_get.c */
+void files_post(struct guest *g, struct exchange *x);    /* files_post.c */
+void files_compose(struct guest *g, struct exchange *x); /* compose.c */
 
 /* Before /init, when nobody has asked for this sandbox yet: init.c */
 void prepare_post(struct guest *g, struct exchange *x);

@@ -62,6 +62,7 @@ static const struct route routes[] = {
     {"GET", "/envs", GATE_TOKEN, 0, envs_get, NULL},
     {"GET", "/files", GATE_OWN, ROUTE_SEES_FILES, files_get, NULL},
     {"POST", "/files", GATE_OWN, ROUTE_SEES_FILES, files_post, NULL},
+    {"POST", "/files/compose", GATE_TOKEN, ROUTE_SEES_FILES, files_compose, NULL},
     {"POST", "/init", GATE_CONTROL, 0, init_post, NULL},
     {"POST", "/prepare", GATE_CONTROL, 0, prepare_post, NULL},
     {"POST", "/freeze", GATE_CONTROL, 0, freeze_post, NULL},
