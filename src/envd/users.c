@@ -8,6 +8,7 @@
 enum {
     PASSWD_FIELDS = 7,
     GROUP_FIELDS = 4,
+    READ_SIZE = 4096, /* most images' files fit */
 };
 
 /* Split "a:b:c" into exactly `count` parts (the last takes the rest). */
@@ -141,8 +142,11 @@ static void read_file(const char *path, struct buf *out)
     buf_init(out, USERS_FILE_MAX);
     if (fd < 0)
         return;
-    while ((room = buf_room(out, 4096)) != NULL && (got = read(fd, room, 4096)) > 0)
+    while ((room = buf_room(out, READ_SIZE)) != NULL && (got = read(fd, room, READ_SIZE)) > 0) {
         buf_fill(out, (size_t)got);
+        if (got < READ_SIZE)
+            break; /* of a regular file that is all; asking again would cost memory first */
+    }
 }
 
 int user_find(struct str name, struct arena *a, struct user *out, struct err *err)
