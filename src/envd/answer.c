@@ -18,9 +18,16 @@ static bool is_browser(const struct exchange *x)
     return http_field(exchange_head(x), "Origin").at != NULL;
 }
 
+bool answer_is_legacy(const struct exchange *x)
+{
+    return str_is(http_field(exchange_head(x), "User-Agent"), "connect-python");
+}
+
 void answer_init(struct answer *a, const struct exchange *x)
 {
     a->count = 0;
+    if (answer_is_legacy(x))
+        answer_field(a, "X-E2B-Legacy-SDK", STR("true"));
     if (!is_browser(x))
         return;
     answer_field(a, "Access-Control-Allow-Origin", STR("*"));
@@ -48,7 +55,7 @@ void answer_body(struct exchange *x, unsigned status, const char *type, struct s
 {
     struct answer a;
 
-    if (!is_browser(x)) {
+    if (!is_browser(x) && !answer_is_legacy(x)) {
         exchange_reply(x, status, type, body);
         return;
     }

@@ -19,6 +19,9 @@ struct answer {
     size_t count;
 };
 
+/* Is this the first Python SDK? Its decoder refuses members it does not know, so it gets entries
+ * with a name, a type and a path only, and a field that says so (semantics.md 4.3). */
+bool answer_is_legacy(const struct exchange *x);
 /* Starts with what browsers need (Access-Control-…), if one is asking. */
 void answer_init(struct answer *a, const struct exchange *x);
 void answer_field(struct answer *a, const char *name, struct str value);

@@ -90,3 +90,8 @@ int entry_read(struct str path, struct owners *o, struct arena *a, struct entry_
         out->metadata = metadata_load(path.at, a);
     return 0;
 }
+
+void entry_trim(struct entry_info *e)
+{
+    *e = (struct entry_info){.name = e->name, .type = e->type, .path = e->path};
+}

@@ -16,5 +16,7 @@ void entry_permissions(mode_t mode, char out[PERMISSIONS_MAX]);
  * names: they are valid until `o` is asked again. */
 must_check int entry_read(struct str path, struct owners *o, struct arena *a,
                           struct entry_info *out, struct err *err);
+/* Leave name, type and path: see answer_is_legacy(). */
+void entry_trim(struct entry_info *e);
 
 #endif

@@ -101,6 +101,7 @@ struct listing {
     struct buf out;
     size_t count;
     uint32_t level, depth;
+    bool is_legacy;
 };
 
 /* Append one entry: JSON by hand around it; in protobuf a repeated field is its items, one after
@@ -155,16 +156,20 @@ static void ascend(struct listing *l)
 static int list_entry(struct listing *l, struct str path, struct arena *a, struct err *err)
 {
     struct entry_info info;
+    bool is_dir;
 
     if (entry_read(path, &l->owners, a, &info, err) != 0)
         return err->kind == ERR_NOT_FOUND ? 0 : -1; /* removed while we look: not there */
+    is_dir = info.permissions.at[0] == 'd';
+    if (l->is_legacy)
+        entry_trim(&info);
     if (l->count == LIST_ENTRIES_MAX)
         return too_large(err);
     put_entry(l, &info);
     l->count++;
     if (!buf_ok(&l->out))
         return too_large(err);
-    return info.permissions.at[0] == 'd' && l->level < l->depth ? descend(l, path, err) : 0;
+    return is_dir && l->level < l->depth ? descend(l, path, err) : 0;
 }
 
 static int list_next_entry(struct listing *l, struct err *err)
@@ -266,6 +271,7 @@ void filesystem_list_rpc(struct rpc_call *call)
     }
     l->loop = call->guest->loop;
     l->peer = call->peer;
+    l->is_legacy = answer_is_legacy(call->peer.x);
     l->depth = in->depth == 0 ? 1 : in->depth;
     owners_init(&l->owners);
     buf_init(&l->out, ANSWER_BODY_MAX);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "envd/answer.h"
 #include "envd/entry.h"
 #include "envd/guest.h"
 #include "envd/handlers.h"
@@ -35,10 +36,13 @@ static void reply_entry(struct rpc_call *call, struct str path)
     struct err err;
 
     owners_init(&owners);
-    if (entry_read(path, &owners, &call->arena, &info, &err) == 0)
+    if (entry_read(path, &owners, &call->arena, &info, &err) == 0) {
+        if (answer_is_legacy(call->peer.x))
+            entry_trim(&info);
         rpc_reply(call->peer, &entry_response_message, &response);
-    else
+    } else {
         rpc_fail_err(call->peer, &err);
+    }
     owners_done(&owners);
 }
 

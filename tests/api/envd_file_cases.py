@@ -175,6 +175,23 @@ def permissions_in_words(e):
     assert entry(chain)["symlinkTarget"] == e.path("f") and entry(chain)["type"] == "FILE_TYPE_FILE"
 
 
+def the_first_python_sdk_gets_what_it_knows(e):
+    open(e.path("f"), "w").close()
+    entry = {"name": "f", "type": "FILE_TYPE_FILE", "path": e.path("f")}
+    for method, path, want in (("Stat", "f", {"entry": entry}), ("ListDir", "", None)):
+        for agent in ("connect-python", "connect-python/1", "python-connect"):
+            status, head, body = e.http("POST", "/filesystem.Filesystem/" + method,
+                                        json.dumps({"path": e.path(path)}), Content_Type=JSON,
+                                        User_Agent=agent)
+            got = json.loads(body)
+            is_legacy = agent == "connect-python"
+            assert status == 200 and head["X-E2B-Legacy-SDK"] == ("true" if is_legacy else None)
+            one = got["entry"] if method == "Stat" else got["entries"][0]
+            assert (one == entry) == is_legacy and one["path"] == entry["path"], one
+            assert is_legacy or one["permissions"]
+            assert want is None or (got == want) == is_legacy
+
+
 def paths_at_their_limits(e):
     for name in ("Stat", "ListDir", "MakeDir", "Remove"):
         method = "filesystem.Filesystem/" + name
@@ -450,7 +467,7 @@ def clients_in_parallel(e):
 
 CASES = [
     stat_entries, listings, large_listings, make_move_remove, moves, permissions_in_words,
-    paths_at_their_limits, removals, others_go_on_meanwhile, octet_upload_and_download,
+    the_first_python_sdk_gets_what_it_knows, paths_at_their_limits, removals, others_go_on_meanwhile, octet_upload_and_download,
     download_refusals_and_ranges, multipart_uploads, upload_that_is_cut_leaves_nothing, metadata,
     full_disks_answer_507, files_beyond_the_limit_answer_507, large_files_in_flat_memory, clients_in_parallel,
 ]
