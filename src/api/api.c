@@ -62,6 +62,8 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         return -1;
     feed_serve(a->feed, a->domain);
     a->sender = sender_new(l, a->domain);
+    if (scrape_new(l, a, config->metrics_listen, &a->scrape, err) != 0)
+        return -1;
     return listener_start(&a->listener, l, config->http_fd, on_accept, a, err);
 }
 
@@ -99,6 +101,7 @@ void api_free(struct api *a)
         return;
     listener_stop(&a->listener);
     http_server_free(a->http);
+    scrape_free(a->scrape);
     sender_free(a->sender);
     event_log_flush(a->domain);
     if (a->store != NULL)

@@ -24,6 +24,8 @@ struct api_config {
     uint64_t timeout_max_s;      /* 86400 */
     uint64_t team_sandboxes_max; /* 1000 */
     uint64_t start_timeout_ms;   /* 30000 */
+    const char *metrics_listen;  /* address for scrapers; NULL or "": none */
+    bool logs_requests;          /* one line per request, and X-Request-Id in answers */
     uint64_t events_max;         /* kept: 50000 */
     uint64_t events_days;        /* the same in days: 7 */
     uint64_t webhook_retry_ms;   /* after the first failed try: 1000 */

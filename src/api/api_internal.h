@@ -4,11 +4,16 @@
 #define API_API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/stats.h"
 #include "domain/domain.h"
 #include "domain/key.h"
 #include "http/router.h"
 #include "http/server.h"
 #include "io/socket.h"
+
+enum {
+    REQUEST_ID_MAX = 64,
+};
 
 struct api {
     struct loop *loop;
@@ -20,7 +25,10 @@ struct api {
     struct listener listener;
     struct feed *feed;
     struct sender *sender;
-    struct list calls; /* running ones */
+    struct scrape *scrape;
+    struct api_stats stats;
+    uint64_t request_count; /* names requests in the log */
+    struct list calls;      /* running ones */
     size_t call_count;
 };
 
@@ -38,7 +46,9 @@ struct call {
     struct route_match match;
     struct team *team; /* NULL when the route asks for nobody */
     bool is_admin;
-    char actor[ACTOR_MAX + 1]; /* for events: "key:<id>" or "admin" */
+    uint64_t began_us;
+    char request_id[REQUEST_ID_MAX + 1]; /* empty: requests are not logged */
+    char actor[ACTOR_MAX + 1];           /* for events: "key:<id>" or "admin" */
     int32_t rule; /* handlers: which of several similar things was asked (sandboxes.c) */
 };
 
@@ -72,6 +82,7 @@ handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refr
 handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;
 handler_fn template_list_v1, template_list_v2;
 handler_fn key_list_get, key_post, key_delete, key_admin_delete;
+handler_fn metrics_get, usage_get;
 handler_fn event_list, event_list_all;
 handler_fn node_list_get, node_get, node_post;
 handler_fn sandbox_metrics, sandbox_metrics_batch, team_metrics, team_metrics_max;

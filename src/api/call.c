@@ -2,9 +2,31 @@
 /* A call's input and answer. Used by the gate and every handler. */
 #include "api/call.h"
 
+#include <stdio.h>
+
 #include "api/errors.h"
+#include "base/clock.h"
 
 static const char json_type[] = "application/json";
+
+/* The client's or the proxy's name for it when it is harmless, else one of ours. */
+static void name_request(struct call *c)
+{
+    struct str given = http_field(exchange_head(c->x), "x-request-id");
+    bool is_good = given.len > 0 && given.len <= REQUEST_ID_MAX;
+
+    for (size_t i = 0; i < given.len && is_good; i++)
+        is_good = given.at[i] == '-' || given.at[i] == '_' || given.at[i] == '.' ||
+                  (given.at[i] >= '0' && given.at[i] <= '9') ||
+                  (given.at[i] >= 'a' && given.at[i] <= 'z') ||
+                  (given.at[i] >= 'A' && given.at[i] <= 'Z');
+    if (is_good)
+        ignore(str_to_c(given, c->request_id, sizeof(c->request_id)));
+    else
+        ignore(snprintf(c->request_id, sizeof(c->request_id), "%llx-%llu",
+                        (unsigned long long)c->began_us,
+                        (unsigned long long)++c->api->request_count));
+}
 
 struct call *call_new(struct api *a, struct exchange *x)
 {
@@ -12,6 +34,9 @@ struct call *call_new(struct api *a, struct exchange *x)
 
     c->api = a;
     c->x = x;
+    c->began_us = clock_mono_us();
+    if (a->config.logs_requests)
+        name_request(c);
     list_push(&a->calls, &c->node);
     a->call_count++;
     return c;
@@ -78,26 +103,29 @@ static size_t put_cors(const struct call *c, struct http_field *fields)
     if (http_field(exchange_head(c->x), "origin").at == NULL)
         return 0;
     fields[0] = (struct http_field){STR("Access-Control-Allow-Origin"), STR("*")};
-    fields[1] = (struct http_field){STR("Access-Control-Expose-Headers"),
-                                    STR("X-Next-Token, X-Next-Cursor, X-Total-Running, "
-                                        "Retry-After, RateLimit-Limit, RateLimit-Remaining, "
-                                        "RateLimit-Reset")};
+    fields[1] =
+        (struct http_field){STR("Access-Control-Expose-Headers"),
+                            STR("X-Next-Token, X-Next-Cursor, X-Request-Id, X-Total-Running, "
+                                "Retry-After, RateLimit-Limit, RateLimit-Remaining, "
+                                "RateLimit-Reset")};
     return 2;
 }
 
 void call_reply_fields(struct call *c, unsigned status, struct str json,
                        const struct http_field *fields, size_t count)
 {
-    struct http_field all[CALL_FIELDS_MAX + 3];
+    struct http_field all[CALL_FIELDS_MAX + 4];
     struct reply reply = {.status = status, .fields = all, .length = (int64_t)json.len};
     bool has_type = false;
     size_t n = 0;
 
+    stats_answer(c, c->x == NULL ? 0 : status);
     if (c->x == NULL) {
         call_free(c);
         return;
     }
-    if (count == 0 && http_field(exchange_head(c->x), "origin").at == NULL) {
+    if (count == 0 && c->request_id[0] == '\0' &&
+        http_field(exchange_head(c->x), "origin").at == NULL) {
         exchange_reply(c->x, status, json.len > 0 ? json_type : NULL, json);
         call_free(c);
         return;
@@ -108,6 +136,8 @@ void call_reply_fields(struct call *c, unsigned status, struct str json,
     }
     if (json.len > 0 && !has_type)
         all[n++] = (struct http_field){STR("Content-Type"), str_of(json_type)};
+    if (c->request_id[0] != '\0')
+        all[n++] = (struct http_field){STR("X-Request-Id"), str_of(c->request_id)};
     n += put_cors(c, all + n);
     reply.field_count = n;
     exchange_start(c->x, &reply);

@@ -9,6 +9,7 @@
 
 enum {
     BATCH_MAX = 100,
+    USAGE_MAX = 1000,
 };
 
 static const int64_t seconds_max = 253402300799; /* the end of the year 9999 */
@@ -204,6 +205,39 @@ void sandbox_metrics_batch(struct call *c)
         put(s, &point, &out);
     }
     buf_add_text(&out, "}}");
+    finish(c, &out);
+}
+
+/* Ours, for `sandlot top`: who uses most, of all teams. */
+void usage_get(struct call *c)
+{
+    struct str text = call_query(c, "limit");
+    uint64_t limit = BATCH_MAX;
+    const struct metrics_top *top;
+    struct buf out;
+    size_t count;
+
+    if (text.len > 0 && (!str_to_u64(text, &limit) || limit < 1 || limit > USAGE_MAX)) {
+        call_error(c, 400, NULL, "validation error: limit must be between 1 and %d", USAGE_MAX);
+        return;
+    }
+    top = metrics_top(c->api->domain, (size_t)limit, exchange_arena(c->x), &count);
+    buf_init(&out, REPLY_MAX);
+    buf_add_byte(&out, '[');
+    for (size_t i = 0; top != NULL && i < count; i++) {
+        const struct sandbox *s = top[i].sandbox;
+
+        if (i > 0)
+            buf_add_byte(&out, ',');
+        buf_printf(&out,
+                   "{\"sandboxID\":\"%.*s\",\"teamID\":\"%.*s\",\"templateID\":", STR_ARG(s->r.id),
+                   STR_ARG(s->r.team_id));
+        json_quote(&out, s->r.template_id);
+        buf_add_text(&out, ",\"metric\":");
+        put(s, &top[i].point, &out);
+        buf_add_byte(&out, '}');
+    }
+    buf_add_byte(&out, ']');
     finish(c, &out);
 }
 

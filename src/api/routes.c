@@ -11,6 +11,7 @@ enum {
 /* clang-format off */
 const struct route routes[] = {
     {{"GET",    "/health"},                            AUTH_NONE,       0,     health_get},
+    {{"GET",    "/metrics"},                           AUTH_ADMIN,      0,     metrics_get},
 
     {{"POST",   "/sandboxes"},                         AUTH_TEAM,       LARGE, sandbox_post_v1},
     {{"POST",   "/v2/sandboxes"},                      AUTH_TEAM,       LARGE, sandbox_post_v2},
@@ -61,6 +62,7 @@ const struct route routes[] = {
     {{"DELETE", "/secrets/:id"},                       AUTH_TEAM,       0,     not_implemented},
 
     {{"GET",    "/events"},                            AUTH_TEAM,       0,     event_list},
+    {{"GET",    "/admin/sandboxes/usage"},             AUTH_ADMIN,      0,     usage_get},
     {{"GET",    "/admin/events"},                      AUTH_ADMIN,      0,     event_list_all},
     {{"GET",    "/events/webhooks"},                   AUTH_TEAM,       0,     webhook_list_get},
     {{"POST",   "/events/webhooks"},                   AUTH_TEAM,       SMALL, webhook_post},

@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key create, key list, key revoke: calls to the running server's admin endpoints over its unix
- * socket, with the token that only root can read. */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+/* key create, key list, key revoke: calls to the running server's admin endpoints. */
 #include <stdio.h>
 
 #include "cli/remote.h"
 #include "codec/codec.h"
-#include "http/client.h"
-
-const char cli_admin_token_file[] = "admin.token";
-const char cli_api_socket[] = "api.sock";
 
 enum {
     OPTION_TEAM,
     ANSWER_MAX = 4 << 20,
-    TOKEN_MAX = 256,
-    CALL_TIMEOUT_MS = 10000,
-    URL_MAX = 600,
 };
 
 struct key_mask {
@@ -57,117 +46,14 @@ static const struct codec_field list_fields[] = {
 static const struct codec_message list_message = {"keys", sizeof(struct key_list), list_fields,
                                                   COUNT_OF(list_fields)};
 
-struct refusal {
-    struct str message;
-};
-
-static const struct codec_field refusal_fields[] = {
-    {1, "message", CODEC_STRING, 0, offsetof(struct refusal, message)},
-};
-static const struct codec_message refusal_message = {"error", sizeof(struct refusal),
-                                                     refusal_fields, COUNT_OF(refusal_fields)};
-
-static int read_token(const struct cli_places *places, char token[TOKEN_MAX], struct err *err)
-{
-    char path[PATH_MAX];
-    auto_fd int fd = -1;
-    ssize_t got;
-
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", places->data_dir, cli_admin_token_file) >=
-        sizeof path)
-        return err_set(err, ERR_INVALID, "data_dir is too long");
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_sys(err, errno, "read '%s' (run as root, after 'sandlot serve' started once)",
-                       path);
-    got = read(fd, token, TOKEN_MAX - 1);
-    if (got <= 0)
-        return err_set(err, ERR_INVALID, "'%s' is empty", path);
-    token[got] = '\0';
-    token[strcspn(token, "\r\n")] = '\0';
-    return 0;
-}
-
 static struct str team_of(const struct invocation *v)
 {
     return str_of(v->values[OPTION_TEAM] == NULL ? "default" : v->values[OPTION_TEAM]);
 }
 
-struct call {
-    const char *method;
-    char url[URL_MAX];
-    struct str body;
-    unsigned status; /* of success */
-};
-
-/* Ids and team names are put into a path: nothing that would change it. */
-static bool is_plain(struct str word)
-{
-    for (size_t i = 0; i < word.len; i++) {
-        char c = word.at[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_'))
-            return false;
-    }
-    return word.len > 0;
-}
-
-static int explain(const struct call *c, const struct http_answer *answer, struct err *err)
-{
-    struct arena mem;
-    struct refusal refusal = {0};
-    int result;
-
-    arena_init(&mem, ANSWER_MAX);
-    if (json_decode(&refusal_message, buf_str(&answer->body), &mem, &refusal, NULL) == 0)
-        result = err_set(err, ERR_INVALID, "the server refused: %.*s (%u)",
-                         STR_ARG(refusal.message), answer->status);
-    else
-        result = err_set(err, ERR_INVALID, "%s %s: unexpected status %u", c->method, c->url,
-                         answer->status);
-    arena_done(&mem);
-    return result;
-}
-
-static int call_server(const struct invocation *v, const struct call *c, struct buf *out,
-                       struct err *err)
-{
-    const struct cli_places *places = v->ctx;
-    char token[TOKEN_MAX], socket[PATH_MAX];
-    struct http_answer answer = {0};
-    struct http_field fields[] = {
-        {STR("Host"),          STR("localhost")       },
-        {STR("Content-Type"),  STR("application/json")},
-        {STR("X-Admin-Token"), {token, 0}             },
-        {STR("X-Team-ID"),     team_of(v)             },
-    };
-    struct call_request request = {.method = str_of(c->method),
-                                   .target = str_of(c->url),
-                                   .fields = fields,
-                                   .field_count = COUNT_OF(fields),
-                                   .length = (int64_t)c->body.len};
-    int result;
-
-    if (read_token(places, token, err) != 0)
-        return -1;
-    fields[2].value = str_of(token);
-    if ((size_t)snprintf(socket, sizeof socket, "%s/%s", places->run_dir, cli_api_socket) >=
-        sizeof socket)
-        return err_set(err, ERR_INVALID, "run_dir is too long");
-    if (http_fetch(socket, &request, c->body, CALL_TIMEOUT_MS, &answer, err) != 0)
-        return err_wrap(err, "no server answers at '%s'; start it first with 'sandlot serve'",
-                        socket);
-    result = answer.status == c->status ? 0 : explain(c, &answer, err);
-    if (result == 0)
-        buf_add_str(out, buf_str(&answer.body));
-    buf_done(&answer.body);
-    return result;
-}
-
 int cli_key_create(const struct invocation *v)
 {
-    struct call c = {.method = "POST", .status = 201};
+    struct remote_call c = {.team = team_of(v), .method = "POST", .status = 201};
     struct str team = team_of(v);
     struct buf body, answer;
     struct arena mem;
@@ -175,7 +61,7 @@ int cli_key_create(const struct invocation *v)
     struct err err;
     int result;
 
-    if (!is_plain(team))
+    if (!remote_is_plain(team))
         return command_fail(v, "'%.*s' is not a team", STR_ARG(team));
     ignore(snprintf(c.url, sizeof c.url, "/admin/teams/%.*s/api-keys", STR_ARG(team)));
     buf_init(&body, ANSWER_MAX);
@@ -185,7 +71,7 @@ int cli_key_create(const struct invocation *v)
     json_quote(&body, str_of(v->words[0]));
     buf_add_byte(&body, '}');
     c.body = buf_str(&body);
-    result = call_server(v, &c, &answer, &err);
+    result = remote_call(v, &c, &answer, &err);
     if (result == 0)
         result = json_decode(&key_message, buf_str(&answer), &mem, &key, &err);
     if (result != 0)
@@ -220,7 +106,7 @@ static void print_keys(const struct key_list *list)
 
 int cli_key_list(const struct invocation *v)
 {
-    struct call c = {.method = "GET", .status = 200};
+    struct remote_call c = {.team = team_of(v), .method = "GET", .status = 200};
     struct str team = team_of(v);
     struct buf answer, wrapped;
     struct arena mem;
@@ -228,13 +114,13 @@ int cli_key_list(const struct invocation *v)
     struct err err;
     int result;
 
-    if (!is_plain(team))
+    if (!remote_is_plain(team))
         return command_fail(v, "'%.*s' is not a team", STR_ARG(team));
     ignore(snprintf(c.url, sizeof c.url, "/admin/teams/%.*s/api-keys", STR_ARG(team)));
     buf_init(&answer, ANSWER_MAX);
     buf_init(&wrapped, ANSWER_MAX + 16);
     arena_init(&mem, 4 * ANSWER_MAX);
-    result = call_server(v, &c, &answer, &err);
+    result = remote_call(v, &c, &answer, &err);
     if (result == 0) {
         buf_add_text(&wrapped, "{\"keys\":"); /* tables describe objects, the answer is a list */
         buf_add_str(&wrapped, buf_str(&answer));
@@ -255,18 +141,18 @@ int cli_key_list(const struct invocation *v)
 
 int cli_key_revoke(const struct invocation *v)
 {
-    struct call c = {.method = "DELETE", .status = 204};
+    struct remote_call c = {.team = team_of(v), .method = "DELETE", .status = 204};
     struct str team = team_of(v), id = str_of(v->words[0]);
     struct buf answer;
     struct err err;
     int result = EXIT_SUCCESS;
 
-    if (!is_plain(team) || !is_plain(id))
+    if (!remote_is_plain(team) || !remote_is_plain(id))
         return command_fail(v, "'%.*s' is not a key id; see 'key list'", STR_ARG(id));
     ignore(snprintf(c.url, sizeof c.url, "/admin/teams/%.*s/api-keys/%.*s", STR_ARG(team),
                     STR_ARG(id)));
     buf_init(&answer, ANSWER_MAX);
-    if (call_server(v, &c, &answer, &err) != 0)
+    if (remote_call(v, &c, &answer, &err) != 0)
         result = command_fail(v, "%s", err.text);
     else
         printf("revoked %.*s\n", STR_ARG(id));

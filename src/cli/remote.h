@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that talk to a running server: key create, key list, key revoke; and template list,
+/* Commands that talk to a running server: key, webhook, events, status, top; and template list,
  * which reads the files. */
 #ifndef CLI_REMOTE_H
 #define CLI_REMOTE_H
@@ -11,12 +11,39 @@ struct cli_places {
     const char *data_dir, *run_dir;
 };
 
+enum {
+    REMOTE_URL_MAX = 1024,
+    REMOTE_ANSWER_MAX = 64 << 20,
+};
+
+struct remote_call {
+    const char *method;
+    char url[REMOTE_URL_MAX];
+    struct str body;
+    struct str team; /* for whom; .at NULL: nobody in particular */
+    unsigned status; /* of success */
+};
+
+/* One call with the operator's token; the answer's body is appended to `out`. Errors say what the
+ * server said. */
+must_check int remote_call(const struct invocation *v, const struct remote_call *c, struct buf *out,
+                           struct err *err);
+/* May it be put into a path as it is? */
+bool remote_is_plain(struct str word);
+
 extern const char cli_admin_token_file[]; /* in data_dir, readable by root alone */
 extern const char cli_api_socket[];       /* in run_dir */
 
-int cli_key_create(const struct invocation *v);    /* NAME, options --team, --json */
-int cli_key_list(const struct invocation *v);      /* options --team, --json */
-int cli_key_revoke(const struct invocation *v);    /* ID, option --team */
-int cli_template_list(const struct invocation *v); /* option --json */
+int cli_key_create(const struct invocation *v);        /* NAME, options --team, --json */
+int cli_key_list(const struct invocation *v);          /* options --team, --json */
+int cli_key_revoke(const struct invocation *v);        /* ID, option --team */
+int cli_webhook_create(const struct invocation *v);    /* URL; --team, --events, --json */
+int cli_webhook_list(const struct invocation *v);      /* --team, --json */
+int cli_webhook_delete(const struct invocation *v);    /* ID; --team */
+int cli_webhook_redeliver(const struct invocation *v); /* ID; --team, --event */
+int cli_events(const struct invocation *v);            /* --team, --type */
+int cli_status(const struct invocation *v);            /* --json */
+int cli_top(const struct invocation *v);               /* --once, --count */
+int cli_template_list(const struct invocation *v);     /* option --json */
 
 #endif

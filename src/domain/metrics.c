@@ -133,6 +133,42 @@ bool metrics_latest(const struct domain *d, const struct sandbox *s, struct metr
     return true;
 }
 
+static int by_use(const void *a, const void *b)
+{
+    const struct metrics_point *x = &((const struct metrics_top *)a)->point;
+    const struct metrics_point *y = &((const struct metrics_top *)b)->point;
+
+    if (x->cpu_percent > y->cpu_percent || x->cpu_percent < y->cpu_percent)
+        return x->cpu_percent > y->cpu_percent ? -1 : 1;
+    if (x->memory_bytes != y->memory_bytes)
+        return x->memory_bytes > y->memory_bytes ? -1 : 1;
+    return 0;
+}
+
+const struct metrics_top *metrics_top(const struct domain *d, size_t limit, struct arena *a,
+                                      size_t *out_count)
+{
+    const struct map *all = &d->metrics->sandboxes;
+    struct metrics_top *list = mem_array(all->count + 1, sizeof(*list)), *top;
+    size_t cursor = 0, count = 0;
+    const struct sandbox_series *m;
+
+    while ((m = map_next(all, &cursor)) != NULL) {
+        list[count].sandbox = sandbox_find(d, str_of(m->id));
+        if (list[count].sandbox != NULL && m->series.count > 0)
+            list[count++].point = point_of(&m->series, (size_t)m->series.count - 1);
+    }
+    qsort(list, count, sizeof(*list), by_use);
+    if (count > limit)
+        count = limit;
+    top = arena_array(a, count + 1, sizeof(*top));
+    if (top != NULL && count > 0)
+        memcpy(top, list, count * sizeof(*top));
+    free(list);
+    *out_count = count;
+    return top;
+}
+
 /* Teams */
 
 static void on_tick(void *ctx);

@@ -43,6 +43,16 @@ const struct team_point *metrics_team(const struct domain *d, const struct team 
                                       struct metrics_range range, struct arena *a,
                                       size_t *out_count);
 
+struct metrics_top {
+    const struct sandbox *sandbox;
+    struct metrics_point point; /* its newest */
+};
+
+/* The sandboxes of all teams that use most processor time, then memory: at most `limit`, most
+ * first. NULL when the arena is too small. */
+const struct metrics_top *metrics_top(const struct domain *d, size_t limit, struct arena *a,
+                                      size_t *out_count);
+
 /* For domain.c, event_log.c, node_client.c's hooks. */
 struct metrics *metrics_new(struct domain *d);
 void metrics_free(struct metrics *m);

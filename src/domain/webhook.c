@@ -90,6 +90,22 @@ const struct webhook **webhook_list(const struct domain *d, const struct team *t
     return list;
 }
 
+struct webhook_totals webhook_totals(const struct domain *d)
+{
+    struct webhook_totals sum = {.webhooks = d->webhooks->by_id.count};
+    size_t cursor = 0;
+    const struct webhook *w;
+
+    while ((w = map_next(&d->webhooks->by_id, &cursor)) != NULL) {
+        sum.pending += w->pending_count;
+        sum.dead += w->dead_count;
+        sum.delivered += w->delivered;
+        sum.failed += w->failed;
+        sum.lost += w->lost;
+    }
+    return sum;
+}
+
 /* Checking */
 
 static int check_types(const struct codec_list *types, struct err *err)

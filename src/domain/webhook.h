@@ -128,6 +128,14 @@ const struct webhook **webhook_list(const struct domain *d, const struct team *t
 size_t webhook_redeliver(struct domain *d, const struct team *team, struct str id,
                          struct str event_id);
 
+/* Of all teams. */
+struct webhook_totals {
+    size_t webhooks, pending, dead;
+    uint64_t delivered, failed, lost;
+};
+
+struct webhook_totals webhook_totals(const struct domain *d);
+
 /* The body of an event for webhooks and readers: one JSON object. */
 void event_json(const struct event_row *row, struct buf *out);
 

@@ -20,6 +20,9 @@ struct config {
     uint64_t edge_loops, edge_connections_max;
     uint64_t timeout_default_s, timeout_max_s, team_sandboxes_max;
     uint64_t disk_reserve_mb;
+    uint64_t events_max, events_days, webhook_tries_max;
+    const char *metrics_listen;
+    bool log_requests;
     struct runtime_config runtime; /* its data_dir and run_dir are ours */
 };
 

@@ -39,6 +39,8 @@ static const struct config_key keys[] = {
      0, 1000000000},
     {"webhook_tries_max", CONFIG_NUMBER, offsetof(struct api_config, webhook_tries_max), "0",
      0, 1000},
+    {"metrics_listen", CONFIG_TEXT, offsetof(struct api_config, metrics_listen), ""},
+    {"logs_requests", CONFIG_BOOL, offsetof(struct api_config, logs_requests), "false"},
     {"domain", CONFIG_TEXT, offsetof(struct api_config, domain), ""},
 };
 /* clang-format on */
