@@ -535,7 +535,8 @@ def expiry(s):
     check(now() >= end)
     check((now() - end).total_seconds() < 0.5, "late by", now() - end)
     same(s.api.detail(sandbox), None)
-    check(re.search(rf"sandbox\.killed.*{sandbox}.*reason=timeout", s.api.log_text()))
+    # its event follows the commit of its end
+    wait_until(lambda: re.search(rf"sandbox\.killed.*{sandbox}.*reason=timeout", s.api.log_text()), "its event")
 
 
 @test("RX-03 set_timeout: from now, may shorten, 0 expires now, refused above the maximum")
