@@ -3,11 +3,20 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
+import path from 'node:path'
 import { sleep, until } from './server.mjs'
-import { envelope, generations, guests, headersFor, leavesNothing, rssKiB, serve, watchMemory } from './guest.mjs'
+import { envelope, generations, guestOf, headersFor, leavesNothing, rssKiB, serve, watchMemory } from './guest.mjs'
 
-const server = await serve()
+function addSmallTemplate(data) {
+  const base = JSON.parse(readFileSync(path.join(data, 'templates/base.json'), 'utf8'))
+  writeFileSync(path.join(data, 'templates/small-memory.json'), JSON.stringify({
+    ...base, templateID: 'small-memory', aliases: ['small-memory'], names: ['small-memory'], memoryMB: 128,
+  }))
+}
+
+const server = await serve([], addSmallTemplate)
 const MIB = 1 << 20
 const GROWTH_KIB = 16 << 10 // far below what any of these would need if it were kept
 
@@ -17,11 +26,6 @@ function block(i) {
   first.writeUInt32BE(i, 0)
   first.writeUInt32BE(i, MIB - 4)
   return first
-}
-
-function roles() {
-  const [envd] = guests(server)
-  return { edge: server.rolePid('edge'), envd }
 }
 
 // Speaks HTTP by hand, to be as slow as it likes.
@@ -60,16 +64,16 @@ async function latency(sandbox) {
 
 for (const { name: generation, Sandbox } of generations) {
   const name = (what) => `${generation}: ${what}`
-  let sandbox
+  let sandbox, roles
 
   test(name('create'), async () => {
     sandbox = await Sandbox.create('base', { timeoutMs: 600_000 })
-    assert.equal(guests(server).length, 1)
+    roles = { edge: server.rolePid('edge'), envd: await guestOf(server, sandbox) }
     await sandbox.files.write('warm', 'up')
   })
 
   test(name('1 GiB up and down as streams: whole, and memory stays flat'), async () => {
-    const memory = watchMemory(roles())
+    const memory = watchMemory(roles)
     const began = performance.now()
     let sent = 0
     const up = new ReadableStream({ pull(c) { if (sent === 1024) c.close(); else c.enqueue(new Uint8Array(block(sent++))) } }, { highWaterMark: 1 })
@@ -104,14 +108,14 @@ for d in range(10):
     assert.equal(all.length, 100010)
     assert.deepEqual([all[0].path, all[1].path, all.at(-1).path], ['/dev/shm/many/0', '/dev/shm/many/0/file-00000', '/dev/shm/many/9/file-09999'])
     assert.equal(new Set(all.map((e) => e.path)).size, 100010)
-    console.log(`# 100,010 entries in ${Math.round(took)} ms; envd has ${rssKiB(roles().envd)} KiB afterwards`)
+    console.log(`# 100,010 entries in ${Math.round(took)} ms; envd has ${rssKiB(roles.envd)} KiB afterwards`)
     await sandbox.files.remove('/dev/shm/many')
     assert.equal(await sandbox.files.exists('/dev/shm/many'), false)
   })
 
   test(name('who listens and never reads delays nobody and costs no memory'), async () => {
     const alone = await latency(sandbox)
-    const memory = watchMemory(roles())
+    const memory = watchMemory(roles)
     const slow = await Promise.all([1, 2, 3, 4].map(() => slowStart(sandbox, '/usr/bin/yes', ['x'.repeat(1000)])))
     await sleep(700)
     const beside = await latency(sandbox)
@@ -129,7 +133,7 @@ for d in range(10):
     const message = envelope({ process: { pid: handle.pid } })
     const slow = await connect(head('POST', '/process.Process/Connect', headersFor(sandbox, { 'Content-Type': 'application/connect+json', 'Content-Length': message.length })), message)
     await sleep(100) // both listen
-    const memory = watchMemory(roles())
+    const memory = watchMemory(roles)
     const began = performance.now()
     await handle.sendStdin('go\n')
     const { stdout } = await handle.wait()
@@ -145,7 +149,7 @@ for d in range(10):
   test(name('a download that is not read and an upload that does not end cost no memory and delay nobody'), async () => {
     await sandbox.commands.run('head -c 268435456 /dev/zero >/tmp/zeros')
     const alone = await latency(sandbox)
-    const memory = watchMemory(roles())
+    const memory = watchMemory(roles)
     const slow = []
     for (let i = 0; i < 4; i++) {
       slow.push(await connect(head('GET', '/files?path=/tmp/zeros', headersFor(sandbox))))
@@ -161,9 +165,21 @@ for d in range(10):
     await until('what was not complete is gone', async () => (await sandbox.commands.run('ls /tmp | grep -c slow- || true')).stdout === '0\n')
   })
 
+  test(name('who takes more memory than there is ends, is told why, and nobody else is harmed'), async () => {
+    const small = await Sandbox.create('small-memory')
+    const beside = await small.commands.run('read line; echo $line', { background: true, stdin: true })
+    const greedy = 'python3 -c "x = bytearray(500 << 20)"'
+    await assert.rejects(small.commands.run(`exec ${greedy}`), (e) => e.exitCode === -1 && /^signal: killed .*lack of memory/.test(e.error))
+    assert.match((await small.commands.run(`${greedy}; echo $?`)).stdout, /^137\n$/)
+    assert.equal((await small.commands.run('head -c 300000000 /dev/zero >/tmp/cached && wc -c </tmp/cached')).stdout, '300000000\n')
+    await beside.sendStdin('unharmed\n')
+    assert.equal((await beside.wait()).stdout, 'unharmed\n')
+    assert.equal(await small.kill(), true)
+  })
+
   test(name('kill'), async () => {
     assert.equal(await sandbox.kill(), true)
-    await until('the guest is gone', () => guests(server).length === 0)
+    await until('the guest is gone', () => Number.isNaN(rssKiB(roles.envd)))
   })
 }
 

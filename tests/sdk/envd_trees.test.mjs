@@ -19,7 +19,6 @@ function makeTrees(data) {
 }
 
 const server = await serve([], makeTrees)
-server.anyTemplate = 'busybox'
 
 const trees = [
   { tree: 'alpine-like', user: 'app', uid: 1001, home: '/home/app', cwd: '/home/app', group: 'app' },

@@ -4,7 +4,7 @@ import test, { after } from 'node:test'
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { startServer, until } from './server.mjs'
+import { startServer } from './server.mjs'
 
 export const generations = await Promise.all(['e2b-old', 'e2b-new'].map(async (name) => ({ name, ...(await import(name)) })))
 
@@ -21,13 +21,27 @@ export async function serve(flags = [], prepare = () => {}) {
 }
 
 function parentOf(pid) {
-  return Number(text(`/proc/${pid}/stat`).split(') ').at(-1).split(' ')[1])
+  return Number(text(`/proc/${pid}/stat`).split(') ').at(-1).split(' ')[1] ?? 0)
 }
 
-// Host pids of the first processes of this server's sandboxes.
-export function guests(server) {
+const pids = () => names('/proc').filter((n) => /^\d+$/.test(n)).map(Number)
+
+// Host pids of the first processes of this server's sandboxes, those that wait to be claimed too.
+function guests(server) {
   const node = server.rolePid('node')
-  return names('/proc').filter((n) => /^\d+$/.test(n) && parentOf(n) === node && text(`/proc/${n}/comm`).trim() === 'envd').map(Number)
+  return pids().filter((pid) => parentOf(pid) === node && text(`/proc/${pid}/comm`).trim() === 'envd')
+}
+
+// The host pid of a sandbox's envd: the parent of a process with a name of its own.
+export async function guestOf(server, sandbox) {
+  const mark = `6${Math.floor(Math.random() * 1e9)}`
+  const marked = await start(server, sandbox, { process: { cmd: 'sleep', args: [mark] } })
+  const pid = pids().find((n) => text(`/proc/${n}/cmdline`) === `sleep\0${mark}\0`)
+  const guest = parentOf(pid)
+  assert.ok(guests(server).includes(guest), `${guest} is no guest`)
+  await unary(server, sandbox, 'process.Process/SendSignal', { process: { pid: marked.pid }, signal: 'SIGNAL_SIGKILL' })
+  await marked.done
+  return guest
 }
 
 export function rssKiB(pid) {
@@ -112,23 +126,16 @@ export async function execute(server, sandbox, cmd, args = [], { user, ...rest }
   return { ...end, stdout: end.stdout.toString(), stderr: end.stderr.toString() }
 }
 
-// The last test of a file: its sandboxes are killed by now, and nothing of them is on the host.
+// The last test of a file: its sandboxes are killed by now, and with the server goes all of it.
 export function leavesNothing(server) {
   test('nothing is left behind', async () => {
-    const groups = new Set()
-    const sandbox = await generations[1].Sandbox.create(server.anyTemplate ?? 'base')
-    assert.equal(guests(server).length, 1, 'a test has not killed its sandbox')
-    for (const line of text(`/proc/${guests(server)[0]}/cgroup`).split('\n')) {
-      if (line.includes('sandlot')) groups.add(line.slice(line.lastIndexOf(':') + 1))
-    }
-    await sandbox.kill()
-    const files = () => [...names(`${server.dir}/data/sandboxes`), ...names(`${server.dir}/run/sandboxes`)].filter((n) => n.startsWith('i'))
-    await until('the guests are gone', () => guests(server).length === 0)
-    await until('their files are gone', () => files().length === 0, 20000)
-    await server.stop()
     const { dir } = server
-    const alive = names('/proc').filter((n) => /^\d+$/.test(n) && n !== String(process.pid) && text(`/proc/${n}/cmdline`).includes(dir))
-    assert.deepEqual(alive, [])
+    assert.deepEqual(await generations[1].Sandbox.list().nextItems(), [], 'a test has not killed its sandbox')
+    const all = guests(server)
+    const groups = new Set(all.flatMap((pid) => text(`/proc/${pid}/cgroup`).split('\n').filter((l) => l.includes('sandlot')).map((l) => l.slice(l.lastIndexOf(':') + 1))))
+    await server.stop()
+    for (const pid of pids().filter((n) => n !== process.pid)) assert.ok(!text(`/proc/${pid}/cmdline`).includes(dir), `${pid} is alive`)
+    for (const pid of all) assert.notEqual(text(`/proc/${pid}/comm`).trim(), 'envd', `${pid} is alive`)
     assert.ok(!text('/proc/self/mountinfo').includes(dir))
     assert.equal(existsSync(dir), false)
     for (const mount of text('/proc/self/mountinfo').split('\n').filter((l) => / - cgroup2? /.test(l))) {
