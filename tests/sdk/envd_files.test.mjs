@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { gunzipSync } from 'node:zlib'
 import { sleep, until } from './server.mjs'
 import { generations, headersFor, leavesNothing, serve, unary } from './guest.mjs'
 
@@ -69,6 +70,25 @@ for (const { name: generation, Sandbox, FileNotFoundError, InvalidArgumentError,
     for (const [format, empty] of [['text', ''], ['bytes', new Uint8Array(0)]]) assert.deepEqual(await sandbox.files.read('o', { format }), empty)
     assert.equal((await sandbox.files.read('o', { format: 'blob' })).size, 0)
     assert.equal(await sh('stat -c "%a %s" o'), '750 0\n')
+  })
+
+  test(name('gzip: compressed on the way, the same at the end; as octet-stream, text, bytes and stream'), async () => {
+    const text = 'the same again and again\n'.repeat(40_000)
+    const bytes = new Uint8Array(300_000).map((_, i) => i * i)
+    for (const [kind, data, wanted] of [['text', text, Buffer.from(text)], ['bytes', bytes.buffer, bytes], ['empty', '', ''], ['stream', new Blob([bytes]).stream(), bytes]]) {
+      assert.equal((await sandbox.files.write(`gz/${kind}`, data, { gzip: true })).path, `/home/user/gz/${kind}`)
+      assert.deepEqual(Buffer.from(await sandbox.files.read(`gz/${kind}`, { format: 'bytes', gzip: true })), Buffer.from(wanted))
+      assert.deepEqual(Buffer.from(await sandbox.files.read(`gz/${kind}`, { format: 'bytes' })), Buffer.from(wanted))
+    }
+    assert.equal(await sandbox.files.read('gz/text', { gzip: true }), text)
+    assert.equal(await sh('wc -c <gz/text'), `${text.length}\n`)
+    const packed = await curl('-H', 'Accept-Encoding: gzip', await downloadUrl('gz/text'))
+    assert.deepEqual([...packed.body.subarray(0, 2)], [0x1f, 0x8b])
+    assert.ok(packed.body.length < text.length / 10)
+    assert.equal(gunzipSync(packed.body).toString(), text)
+    const broken = await curl('-H', 'Content-Type: application/octet-stream', '-H', 'Content-Encoding: gzip', '--data-binary', 'not gzip at all', await uploadUrl('gz/broken'))
+    assert.equal(broken.status, 400)
+    assert.equal(await sandbox.files.exists('gz/broken'), false)
   })
 
   test(name('write of several files makes their directories; one path twice is refused'), async () => {
@@ -181,6 +201,24 @@ for (const { name: generation, Sandbox, FileNotFoundError, InvalidArgumentError,
     await sh('mkfifo /tmp/fifo')
     await assert.rejects(sandbox.files.write('/tmp/fifo', 'x'), InvalidArgumentError)
     assert.match(await sandbox.files.read('/proc/self/status'), /^Name:\tenvd\n/)
+  })
+
+  test(name('files of the kernel are read and written; what has no end is refused'), async () => {
+    assert.equal(await sandbox.files.read('/proc/1/comm'), 'envd\n')
+    assert.match(await sandbox.files.read('/sys/devices/system/cpu/online'), /^0/)
+    assert.equal((await sandbox.files.write('/dev/null', 'x')).path, '/dev/null')
+    await assert.rejects(sandbox.files.write('/dev/full', 'x'), NotEnoughSpaceError)
+    await sh('mkfifo /tmp/pipe; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\'/tmp/socket\')"')
+    for (const p of ['/dev/zero', '/dev/tty', '/tmp/pipe', '/tmp/socket']) {
+      await assert.rejects(sandbox.files.read(p), InvalidArgumentError, p)
+    }
+  })
+
+  test(name('names that are not UTF-8 do not spoil a listing'), async () => {
+    await sh('mkdir /tmp/bytes; cd /tmp/bytes; touch "$(printf \'a\\xffb\')" ok')
+    assert.deepEqual((await sandbox.files.list('/tmp/bytes')).map((e) => e.name), ['a\ufffdb', 'ok'])
+    await sandbox.files.remove('/tmp/bytes')
+    assert.equal(await sandbox.files.exists('/tmp/bytes'), false)
   })
 
   for (const [what, odds] of Object.entries(odd)) {
