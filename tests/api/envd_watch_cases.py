@@ -266,8 +266,11 @@ def watch_ends_when_its_root_is_unmounted(e):
         os.makedirs(e.path("mount"), exist_ok=True)
         if os.system(f"mount -t tmpfs none {e.path('mount')}") != 0:
             raise Skip("cannot mount a tmpfs")
-        w = Watch(e, way, e.path("mount"))
-        os.system(f"umount {e.path('mount')}")
+        try:
+            w = Watch(e, way, e.path("mount"))
+        finally:
+            unmounted = os.system(f"umount {e.path('mount')}")
+        assert unmounted == 0
         assert fails(NOT_FOUND, w.event).message.endswith("was unmounted")
         if not w.is_stream:
             w.close()
