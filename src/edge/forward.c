@@ -2,11 +2,11 @@
 /* Field filters of the proxy; see forward.h. Called by proxy.c for each head. */
 #include "edge/forward.h"
 
-/* Host has a rule of its own; framing is ours on each hop; Expect was answered here; the last is
- * how envd knows the server itself, so it must never come from outside. */
+/* Host has a rule of its own; framing is ours on each hop; Expect was answered here; the last two
+ * are how envd knows the server itself and api its clients: they must never come from outside. */
 static const char *const never_in_requests[] = {
-    "Host",      "Content-Length",  "Transfer-Encoding", "Expect",
-    "Forwarded", "X-Forwarded-For", "X-Real-Ip",         "X-Sandlot-Control",
+    "Host",      "Content-Length",    "Transfer-Encoding", "Expect", "Forwarded", "X-Forwarded-For",
+    "X-Real-Ip", "X-Sandlot-Control", "X-Sandlot-Peer",
 };
 
 static bool is_dropped(struct str name, const char *const *names, size_t count)
@@ -54,6 +54,8 @@ void forward_request(const struct http_head *h, const struct forward_rule *rule,
 {
     out->count = 0;
     put_host(h, rule, a, out);
+    if (rule->peer.len > 0)
+        put(out, STR("X-Sandlot-Peer"), rule->peer);
     for (size_t i = 0; i < h->field_count; i++) {
         struct str name = h->fields[i].name;
 

@@ -30,7 +30,8 @@ void upstream_await_api(struct proxy *p)
 static void send_request(struct proxy *p, struct http_conn *conn)
 {
     const struct http_head *h = exchange_head(p->x);
-    struct forward_rule rule = {p->target.kind == TARGET_SANDBOX, p->mask_host};
+    struct forward_rule rule = {.is_data_plane = p->target.kind == TARGET_SANDBOX,
+                                .mask_host = p->mask_host};
     struct forward_fields fields;
     struct call_request r = {
         .method = h->method,
@@ -39,6 +40,8 @@ static void send_request(struct proxy *p, struct http_conn *conn)
         .upgrade = h->is_upgrade ? http_field(h, "Upgrade") : (struct str){0},
     };
 
+    if (!rule.is_data_plane)
+        rule.peer = exchange_peer(p->x);
     forward_request(h, &rule, exchange_arena(p->x), &fields);
     r.fields = fields.at;
     r.field_count = fields.count;

@@ -78,6 +78,10 @@ bool session_read_head(struct session *s)
         return false; /* on_drain goes on: answers are not piled up for a peer that only asks */
     if (http_is_head_likely(in, s->seen))
         used = http_parse_request(in, &server->head, &why);
+    if (used >= 0 && (used > 0 ? (size_t)used : in.len) > server->limits.head_max) {
+        used = -431;
+        why = "request head is too large";
+    }
     if (used < 0) {
         session_refuse(s, (unsigned)-used, why);
         return true;
@@ -257,6 +261,16 @@ struct arena *exchange_arena(struct exchange *x)
 unsigned exchange_tag(const struct exchange *x)
 {
     return x->session->tag;
+}
+
+struct str exchange_peer(const struct exchange *x)
+{
+    struct session *s = x->session;
+
+    if (!s->has_peer)
+        socket_peer_address(s->stream.fd, s->peer);
+    s->has_peer = true;
+    return str_of(s->peer);
 }
 
 /* The peer waits for permission, unless it has begun already. */

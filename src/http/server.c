@@ -305,6 +305,8 @@ int http_server_new(struct loop *l, const struct http_limits *limits, request_fn
     own->head_ms = own->head_ms == 0 ? HEAD_MS : own->head_ms;
     own->idle_ms = own->idle_ms == 0 ? IDLE_MS : own->idle_ms;
     own->connections_max = own->connections_max == 0 ? CONNECTIONS_MAX : own->connections_max;
+    own->head_max =
+        own->head_max == 0 || own->head_max > HTTP_HEAD_MAX ? HTTP_HEAD_MAX : own->head_max;
     own->drain_max = own->drain_max == 0 ? DRAIN_MAX : own->drain_max;
     *out = s;
     return 0;

@@ -29,6 +29,7 @@ struct http_limits {
     uint32_t stall_ms;        /* body or answer without progress; 0 = none (streams) */
     uint32_t connections_max; /* further ones are closed at once; default 4096 */
     uint64_t drain_max;       /* unread body bytes skipped to keep a connection; default 256 KiB */
+    uint32_t head_max;        /* bytes of a request's head; default, and at most, HTTP_HEAD_MAX */
 };
 
 typedef void request_fn(void *ctx, struct exchange *x);
@@ -60,6 +61,8 @@ size_t http_server_connections(const struct http_server *s);
 const struct http_head *exchange_head(const struct exchange *x);
 struct arena *exchange_arena(struct exchange *x); /* freed with the exchange; 1 MiB at most */
 unsigned exchange_tag(const struct exchange *x);
+/* The peer's address without its port ("192.0.2.1", "2001:db8::1"); empty for a unix socket. */
+struct str exchange_peer(const struct exchange *x);
 void exchange_on_body(struct exchange *x, body_fn *fn, void *ctx);
 void exchange_resume(struct exchange *x);
 /* Gather the whole body (at most max bytes), then call `fn` with exchange_body() set. A larger body

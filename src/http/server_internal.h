@@ -6,6 +6,7 @@
 
 #include "http/body_internal.h"
 #include "http/server.h"
+#include "io/socket.h"
 
 enum {
     EXCHANGE_ARENA_MAX = 1 << 20,
@@ -46,6 +47,8 @@ struct session {
     size_t seen;                     /* bytes of the in-box that hold no whole head */
     unsigned tag, depth;             /* depth: functions at work on it; callbacks may close it */
     uint8_t state, wait;
+    bool has_peer; /* it was looked up */
+    char peer[SOCKET_ADDRESS_MAX];
 };
 
 struct http_server {

@@ -199,6 +199,29 @@ void socket_no_delay(int fd)
     ignore(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))); /* not TCP: nothing to do */
 }
 
+void socket_peer_address(int fd, char out[SOCKET_ADDRESS_MAX])
+{
+    struct address a = {.size = sizeof(a.is)};
+    const void *number;
+    int family;
+
+    out[0] = '\0';
+    if (getpeername(fd, &a.is.any, &a.size) != 0)
+        return;
+    family = a.is.any.sa_family;
+    if (family == AF_INET) {
+        number = &a.is.v4.sin_addr;
+    } else if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a.is.v6.sin6_addr)) {
+        number = a.is.v6.sin6_addr.s6_addr + 12;
+        family = AF_INET;
+    } else if (family == AF_INET6) {
+        number = &a.is.v6.sin6_addr;
+    } else {
+        return;
+    }
+    ignore(inet_ntop(family, number, out, SOCKET_ADDRESS_MAX) == NULL); /* it has the room */
+}
+
 /* The listener */
 
 static void on_pause_end(void *ctx)

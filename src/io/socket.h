@@ -24,6 +24,13 @@ must_check int socket_connect_unix(const char *path, int type, int *out_fd, stru
 must_check int socket_pair(int type, int out_fds[2], struct err *err);
 must_check int socket_peer_uid(int fd, uid_t *out_uid, struct err *err);
 
+enum {
+    SOCKET_ADDRESS_MAX = 46, /* INET6_ADDRSTRLEN */
+};
+/* The peer's address as text, without port; an IPv4 one mapped into IPv6 as IPv4. "" for other
+ * kinds of sockets. */
+void socket_peer_address(int fd, char out[SOCKET_ADDRESS_MAX]);
+
 void socket_no_delay(int fd); /* TCP_NODELAY; harmless on others */
 
 /* Accepts until the backlog is empty, hands each descriptor over. Survives EMFILE by pausing for
