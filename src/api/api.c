@@ -8,7 +8,9 @@
 
 enum {
     REQUESTS_MAX = 4096,
-    KEY_RATE_PER_S = 5000,
+    KEY_RATE_PER_S = 10000,
+    PEER_RATE_PER_S = 20000,
+    BODY_MAX = 1 << 20,
 };
 
 static const struct http_limits http_limits = {
@@ -44,6 +46,14 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         .timeout_default_s = config->timeout_default_s,
         .timeout_max_s = config->timeout_max_s,
         .team_sandboxes_max = config->team_sandboxes_max,
+        .team_vcpus_max = config->team_vcpus_max,
+        .team_memory_mb_max = config->team_memory_mb_max,
+        .team_disk_mb_max = config->team_disk_mb_max,
+        .team_builds_max = config->team_builds_max,
+        .team_keys_max = config->team_keys_max,
+        .keys_file = config->keys_file,
+        .keys_team = config->keys_team,
+        .keys_text = config->keys_text,
         .start_timeout_ms = config->start_timeout_ms,
         .compare_ms = config->compare_ms,
         .may_be_unlimited = config->may_be_unlimited,
@@ -77,6 +87,11 @@ int api_new(struct loop *l, const struct api_config *config, struct api **out, s
         a->config.requests_max = REQUESTS_MAX;
     if (a->config.key_rate_per_s == 0)
         a->config.key_rate_per_s = KEY_RATE_PER_S;
+    if (a->config.peer_rate_per_s == 0)
+        a->config.peer_rate_per_s = PEER_RATE_PER_S;
+    if (a->config.body_max == 0)
+        a->config.body_max = BODY_MAX;
+    a->config.keys_text = (struct str){0};
     a->router = router_new(routes, route_count, sizeof(struct route));
     if (open_parts(l, a, config, err) != 0) {
         err_wrap(err, "start api");
@@ -89,6 +104,7 @@ int api_new(struct loop *l, const struct api_config *config, struct api **out, s
 
 void api_drain(struct api *a, loop_fn *on_done, void *ctx)
 {
+    a->is_draining = true;
     listener_stop(&a->listener);
     http_server_drain(a->http, on_done, ctx);
 }
@@ -101,6 +117,8 @@ void api_free(struct api *a)
         return;
     listener_stop(&a->listener);
     http_server_free(a->http);
+    if (a->domain != NULL)
+        domain_flush(a->domain);
     scrape_free(a->scrape);
     sender_free(a->sender);
     event_log_flush(a->domain);
@@ -110,6 +128,7 @@ void api_free(struct api *a)
     feed_free(a->feed);
     while ((at = list_first(&a->calls)) != NULL)
         call_free(container_of(at, struct call, node));
+    peers_done(&a->peers);
     router_free(a->router);
     free(a);
 }

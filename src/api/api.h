@@ -35,7 +35,13 @@ struct api_config {
     bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
     uint64_t replay_kb;          /* of output, per process of a sandbox: 1024 */
     uint64_t requests_max;       /* at once, all routes together: 4096 */
-    uint64_t key_rate_per_s;     /* requests per key: 5000; the burst is twice that */
+    uint64_t key_rate_per_s;     /* requests per key: 10000; the burst is twice that */
+    uint64_t peer_rate_per_s;    /* requests per address: 20000; the burst is twice that */
+    uint64_t body_max;           /* bytes, for routes that would take more: 1 MiB */
+    /* Of a team without limits of its own; 0: no limit. See domain.h. */
+    uint64_t team_vcpus_max, team_memory_mb_max, team_disk_mb_max, team_builds_max, team_keys_max;
+    const char *keys_file, *keys_team; /* see domain/key_import.h; NULL or "": none, "default" */
+    struct str keys_text;              /* the same format; only looked at by api_new() */
 };
 
 /* Texts of the config must live as long as the api. */

@@ -4,6 +4,7 @@
 #define API_API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/peers.h"
 #include "api/stats.h"
 #include "domain/domain.h"
 #include "domain/key.h"
@@ -30,6 +31,8 @@ struct api {
     uint64_t request_count; /* names requests in the log */
     struct list calls;      /* running ones */
     size_t call_count;
+    struct peers peers;
+    bool is_draining; /* new requests are sent away */
 };
 
 struct route;
@@ -46,6 +49,7 @@ struct call {
     struct route_match match;
     struct team *team; /* NULL when the route asks for nobody */
     bool is_admin;
+    uint32_t scopes; /* enum key_scope: what the caller may do */
     uint64_t began_us;
     char request_id[REQUEST_ID_MAX + 1]; /* empty: requests are not logged */
     char actor[ACTOR_MAX + 1];           /* for events: "key:<id>" or "admin" */
@@ -66,6 +70,7 @@ struct route {
     enum auth auth;
     uint32_t body_max; /* bytes that are read; 0: a body is not looked at */
     handler_fn *handler;
+    uint32_t scope; /* enum key_scope that a key needs; 0: KEY_READ for GET, else KEY_WRITE */
 };
 
 /* routes.c */
@@ -81,7 +86,10 @@ handler_fn sandbox_post_v1, sandbox_post_v2, sandbox_detail, sandbox_delete;
 handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refresh;
 handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;
 handler_fn template_list_v1, template_list_v2;
-handler_fn key_list_get, key_post, key_delete, key_admin_delete;
+handler_fn key_list_get, key_list_all, key_post, key_patch, key_delete, key_rotate_post;
+handler_fn team_list_get, access_token_post, access_token_delete;
+handler_fn team_admin_list, team_admin_get, team_admin_post, team_admin_patch;
+handler_fn team_admin_kill, team_admin_counts;
 handler_fn metrics_get, usage_get;
 handler_fn event_list, event_list_all;
 handler_fn node_list_get, node_get, node_post;

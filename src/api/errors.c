@@ -3,6 +3,7 @@
 #include "api/errors.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
 #include "api/call.h"
 
@@ -88,4 +89,22 @@ void call_fail_placement(struct call *c, const struct err *err)
             return;
         }
     call_error(c, 500, "sandbox_create_failed", "Failed to place sandbox: %s", err->text);
+}
+
+void call_too_fast(struct call *c, uint64_t rate_per_s, unsigned wait_s)
+{
+    static const char body[] = "{\"code\":429,\"message\":\"Rate limit exceeded\"}";
+    char limit[24], wait[12];
+    struct http_field fields[] = {
+        {STR("Retry-After"),         {0}     },
+        {STR("RateLimit-Limit"),     {0}     },
+        {STR("RateLimit-Remaining"), STR("0")},
+        {STR("RateLimit-Reset"),     {0}     },
+    };
+
+    snprintf(limit, sizeof(limit), "%llu", (unsigned long long)rate_per_s);
+    snprintf(wait, sizeof(wait), "%u", wait_s);
+    fields[0].value = fields[3].value = str_of(wait);
+    fields[1].value = str_of(limit);
+    call_reply_fields(c, 429, str_of(body), fields, COUNT_OF(fields));
 }

@@ -14,4 +14,7 @@ void call_fail_placement(struct call *c, const struct err *err);
 void call_error(struct call *c, unsigned status, const char *error_code, const char *format, ...)
     printf_like(4, 5);
 
+/* 429 with the fields that say when to come back (semantics.md 2.4). */
+void call_too_fast(struct call *c, uint64_t rate_per_s, unsigned wait_s);
+
 #endif

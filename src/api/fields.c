@@ -118,13 +118,6 @@ static const struct codec_field refresh_fields[] = {
 const struct codec_message refresh_message = {"refresh", sizeof(struct refresh_body),
                                               refresh_fields, COUNT_OF(refresh_fields)};
 
-static const struct codec_field key_fields[] = {
-    {1, "name", CODEC_STRING, CODEC_REQUIRED, offsetof(struct key_body, name)},
-};
-
-const struct codec_message key_message = {"key", sizeof(struct key_body), key_fields,
-                                          COUNT_OF(key_fields)};
-
 static const struct codec_field sandbox_reply_fields[] = {
     {1, "templateID", CODEC_STRING, CODEC_ALWAYS, offsetof(struct sandbox_reply, template_id)},
     {2, "sandboxID", CODEC_STRING, CODEC_ALWAYS, offsetof(struct sandbox_reply, sandbox_id)},
@@ -193,27 +186,6 @@ const struct codec_message listed_reply_message = {"listed_reply", sizeof(struct
 
 const struct codec_message detail_reply_message = {"detail_reply", sizeof(struct detail_reply),
                                                    detail_fields, COUNT_OF(detail_fields)};
-
-static const struct codec_field mask_fields[] = {
-    {1, "prefix", CODEC_STRING, CODEC_ALWAYS, offsetof(struct mask_reply, prefix)},
-    {2, "valueLength", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct mask_reply, value_len)},
-    {3, "maskedValuePrefix", CODEC_STRING, CODEC_ALWAYS, offsetof(struct mask_reply, head)},
-    {4, "maskedValueSuffix", CODEC_STRING, CODEC_ALWAYS, offsetof(struct mask_reply, tail)},
-};
-
-static const struct codec_message mask_message = {"mask", sizeof(struct mask_reply), mask_fields,
-                                                  COUNT_OF(mask_fields)};
-
-static const struct codec_field key_reply_fields[] = {
-    {1, "id", CODEC_STRING, CODEC_ALWAYS, offsetof(struct key_reply, id)},
-    {2, "name", CODEC_STRING, CODEC_ALWAYS, offsetof(struct key_reply, name)},
-    {3, "createdAt", CODEC_STRING, CODEC_ALWAYS, offsetof(struct key_reply, created_at)},
-    {4, "key", CODEC_STRING, 0, offsetof(struct key_reply, key)},
-    {5, "mask", CODEC_MESSAGE, 0, offsetof(struct key_reply, mask), 0, &mask_message},
-};
-
-const struct codec_message key_reply_message = {"key_reply", sizeof(struct key_reply),
-                                                key_reply_fields, COUNT_OF(key_reply_fields)};
 
 static const struct codec_field template_reply_fields[] = {
     {1, "templateID", CODEC_STRING, CODEC_ALWAYS, offsetof(struct template_reply, template_id)},

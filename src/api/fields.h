@@ -61,10 +61,6 @@ struct refresh_body {
     bool has_duration, has_timeout;
 };
 
-struct key_body {
-    struct str name;
-};
-
 /* Answers. */
 
 struct sandbox_reply { /* Sandbox */
@@ -107,22 +103,12 @@ struct template_reply { /* Template */
     bool is_public;
 };
 
-struct mask_reply {
-    struct str prefix, head, tail;
-    int64_t value_len;
-};
-
-struct key_reply { /* TeamAPIKey; CreatedTeamAPIKey with `key` */
-    struct str id, name, created_at, key;
-    struct mask_reply *mask;
-};
-
 extern const struct codec_message create_v1_message, create_v2_message;
 extern const struct codec_message time_required_message; /* timeout must be there */
 extern const struct codec_message time_optional_message;
-extern const struct codec_message refresh_message, key_message, network_update_message;
+extern const struct codec_message refresh_message, network_update_message;
 extern const struct codec_message sandbox_reply_message, listed_reply_message;
-extern const struct codec_message detail_reply_message, key_reply_message;
+extern const struct codec_message detail_reply_message;
 extern const struct codec_message template_reply_message;
 
 #endif

@@ -7,6 +7,10 @@
 #include "api/call.h"
 #include "api/errors.h"
 
+enum {
+    PEER_GUESSES = 200, /* wrong credentials at once; half as many per second */
+};
+
 static const char key_docs[] = "https://e2b.dev/docs/api-key";
 
 static void on_gone(void *ctx, struct exchange *x)
@@ -25,21 +29,57 @@ static int refuse(struct call *c, unsigned status, const char *message)
     return -1;
 }
 
-/* A token bucket per key. */
-static int check_rate(struct call *c, struct key *k)
+static int check_rate(struct call *c, struct bucket *b, uint64_t rate)
 {
-    double rate = (double)c->api->config.key_rate_per_s, burst = 2 * rate;
-    uint64_t now = loop_now_ms(c->api->loop);
+    struct bucket_rule rule = {(double)rate, 2 * (double)rate};
 
-    k->rate_left =
-        k->rate_ms == 0 ? burst : k->rate_left + (double)(now - k->rate_ms) * rate / 1000.0;
-    k->rate_ms = now;
-    if (k->rate_left > burst)
-        k->rate_left = burst;
-    if (k->rate_left < 1.0)
-        return refuse(c, 429, "Rate limit exceeded");
-    k->rate_left -= 1.0;
-    return 0;
+    if (bucket_take(b, &rule, 1, loop_now_ms(c->api->loop)))
+        return 0;
+    call_too_fast(c, rate, bucket_wait_s(b, &rule, 1));
+    return -1;
+}
+
+/* Who asks: edge says so of its clients. Whoever else reaches a unix socket of ours is root, and
+ * is not counted. */
+static struct str peer_of(struct exchange *x)
+{
+    struct str own = exchange_peer(x);
+
+    return own.len > 0 ? own : http_field(exchange_head(x), "X-Sandlot-Peer");
+}
+
+static int check_peer(struct call *c)
+{
+    struct str peer = peer_of(c->x);
+
+    if (peer.len == 0)
+        return 0;
+    return check_rate(c, peers_get(&c->api->peers, peer), c->api->config.peer_rate_per_s);
+}
+
+/* Guessing a credential costs more than asking: PEER_GUESSES use up all that a peer may do. */
+static void charge_guess(struct call *c)
+{
+    double rate = (double)c->api->config.peer_rate_per_s;
+    struct bucket_rule rule = {rate, 2 * rate};
+    struct str peer = peer_of(c->x);
+
+    if (peer.len > 0)
+        bucket_drain(peers_get(&c->api->peers, peer), &rule, rule.burst / PEER_GUESSES,
+                     loop_now_ms(c->api->loop));
+}
+
+static int check_scope(struct call *c)
+{
+    bool is_get = str_is(exchange_head(c->x)->method, "GET");
+    uint32_t need = c->route->scope;
+
+    if (need == 0)
+        need = is_get ? KEY_READ : KEY_WRITE;
+    if ((c->scopes & need) != 0)
+        return 0;
+    call_error(c, 403, NULL, "this API key lacks the scope '%s'", key_scope_name(need));
+    return -1;
 }
 
 static int check_team(struct call *c)
@@ -69,8 +109,13 @@ static int check_key(struct call *c, struct str text)
     if (k != NULL) {
         c->team = k->team;
         ignore(snprintf(c->actor, sizeof(c->actor), "key:%.*s", STR_ARG(k->r.id)));
-        return check_rate(c, k) == 0 ? check_team(c) : -1;
+        c->scopes = key_scopes(k);
+        if (check_rate(c, &k->rate, c->api->config.key_rate_per_s) != 0)
+            return -1;
+        key_use(c->api->domain, k);
+        return check_team(c) == 0 ? check_scope(c) : -1;
     }
+    charge_guess(c);
     if (fault == KEY_MALFORMED)
         return refuse(c, 401, "authorization header is malformed");
     call_error(c, 401, NULL, "Invalid API key, please visit %s for more information.\n%s", key_docs,
@@ -82,9 +127,12 @@ static int check_admin(struct call *c, struct str token)
 {
     const char *known = c->api->config.admin_token;
 
-    if (known == NULL || known[0] == '\0' || !str_eq_secret(token, str_of(known)))
+    if (known == NULL || known[0] == '\0' || !str_eq_secret(token, str_of(known))) {
+        charge_guess(c);
         return refuse(c, 401, "Invalid admin token");
+    }
     c->is_admin = true;
+    c->scopes = KEY_SCOPES_ALL;
     memcpy(c->actor, "admin", sizeof("admin"));
     return 0;
 }
@@ -139,13 +187,21 @@ static void on_body(void *ctx, struct exchange *x)
     domain_act_as(d, (struct str){0});
 }
 
+/* The route's limit, or the operator's if that is lower. */
+static uint32_t body_max(const struct call *c)
+{
+    uint64_t all = c->api->config.body_max;
+
+    return c->route->body_max < all ? c->route->body_max : (uint32_t)all;
+}
+
 static void on_too_large(void *ctx, struct exchange *x)
 {
     struct call *c = ctx;
 
     ignore((long)(x == c->x));
     call_error(c, 413, NULL, "Request body is too large: at most %u bytes are accepted",
-               c->route->body_max);
+               body_max(c));
 }
 
 static bool is_preflight(const struct http_head *h)
@@ -200,6 +256,12 @@ void gate_request(void *ctx, struct exchange *x)
     struct call *c = call_new(a, x);
 
     exchange_on_gone(x, on_gone, c);
+    if (a->is_draining) {
+        call_error(c, 503, "server_draining", "The server is shutting down, please retry shortly");
+        return;
+    }
+    if (check_peer(c) != 0)
+        return;
     if (is_preflight(exchange_head(x))) {
         answer_preflight(c);
         return;
@@ -215,5 +277,5 @@ void gate_request(void *ctx, struct exchange *x)
     if (c->route->body_max == 0)
         on_body(c, x);
     else
-        exchange_collect(x, c->route->body_max, on_body, on_too_large, c);
+        exchange_collect(x, body_max(c), on_body, on_too_large, c);
 }

@@ -6,6 +6,7 @@
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/event_log.h"
+#include "domain/key_import.h"
 #include "domain/metrics.h"
 #include "domain/nodes.h"
 #include "domain/template_use.h"
@@ -74,6 +75,7 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
         return -1;
     }
     event_log_compare(d);
+    key_import_start(d);
     *out = d;
     return 0;
 }
@@ -103,7 +105,9 @@ void domain_free(struct domain *d)
     creation_done(d);
     ops_done(&d->ops);
     deadline_done(d);
+    key_import_done(d);
     key_done(d);
+    team_kill_done(d);
     team_done(d);
     template_use_done(d);
     templates_free(d->templates);
@@ -112,6 +116,11 @@ void domain_free(struct domain *d)
     webhooks_free(d->webhooks);
     event_log_free(d->events);
     free(d);
+}
+
+void domain_flush(struct domain *d)
+{
+    key_uses_flush(d);
 }
 
 uint64_t domain_timeout_default_s(const struct domain *d)

@@ -19,15 +19,20 @@ struct domain_config {
     uint64_t timeout_default_s;  /* 0: 300 (RX-02) */
     uint64_t timeout_max_s;      /* 0: 86400 (RX-03) */
     uint64_t team_sandboxes_max; /* concurrent ones; 0: 1000 */
-    uint64_t start_timeout_ms;   /* for node to start one; 0: 30 s */
-    uint64_t compare_ms;         /* between two comparisons with node's list; 0: 30 s */
-    bool may_be_unlimited;       /* a timeout of -1 means never (RX-03) */
-    bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
-    uint64_t replay_kb;          /* of output that envd keeps of each process; 0: its default */
-    uint64_t events_max;         /* kept; 0: EVENTS_MAX */
-    uint64_t events_days;        /* the same in days; 0: EVENTS_DAYS */
-    uint64_t webhook_retry_ms;   /* first delay; 0: WEBHOOK_RETRY_MIN_MS */
-    uint64_t webhook_tries_max;  /* 0: WEBHOOK_TRIES_MAX */
+    /* Of all sandboxes of a team together, its builds, its valid keys; 0: no limit. */
+    uint64_t team_vcpus_max, team_memory_mb_max, team_disk_mb_max, team_builds_max, team_keys_max;
+    const char *keys_file;      /* see key_import.h; NULL or "": none */
+    const char *keys_team;      /* of keys that name no team; NULL or "": "default" */
+    struct str keys_text;       /* from the environment; only looked at by domain_new() */
+    uint64_t start_timeout_ms;  /* for node to start one; 0: 30 s */
+    uint64_t compare_ms;        /* between two comparisons with node's list; 0: 30 s */
+    bool may_be_unlimited;      /* a timeout of -1 means never (RX-03) */
+    bool is_idle_default;       /* timeouts count from the last activity (RX-01) */
+    uint64_t replay_kb;         /* of output that envd keeps of each process; 0: its default */
+    uint64_t events_max;        /* kept; 0: EVENTS_MAX */
+    uint64_t events_days;       /* the same in days; 0: EVENTS_DAYS */
+    uint64_t webhook_retry_ms;  /* first delay; 0: WEBHOOK_RETRY_MIN_MS */
+    uint64_t webhook_tries_max; /* 0: WEBHOOK_TRIES_MAX */
 };
 
 struct domain_hooks {
@@ -69,6 +74,9 @@ enum { ACTOR_MAX = 47 };
 void domain_act_as(struct domain *d, struct str actor);
 struct str domain_actor(const struct domain *d);
 extern const char actor_system[];
+
+/* Queue what is only written now and then. Before store_close(). */
+void domain_flush(struct domain *d);
 
 uint64_t domain_timeout_default_s(const struct domain *d);
 bool domain_node_is_ready(const struct domain *d);

@@ -23,8 +23,8 @@ struct domain {
     struct map sandboxes; /* id -> struct sandbox, any state */
     struct map teams;     /* id -> struct team */
     struct team *team_default;
-    struct map keys;    /* hash in hex -> struct key that is valid */
-    struct map key_ids; /* id -> struct key, revoked ones too */
+    struct map keys;    /* hash in hex -> struct key, of any status */
+    struct map key_ids; /* id -> the same */
     struct heap deadlines;
     struct timer deadline_timer;
     uint64_t deadline_armed; /* endAt the timer waits for; 0: not armed */
@@ -38,9 +38,14 @@ struct domain {
     struct webhooks *webhooks;
     struct metrics *metrics;
     struct nodes *nodes;
-    char actor[ACTOR_MAX + 1]; /* domain_act_as() */
-    struct list ops;           /* waiting for a commit or for node */
-    struct list key_ops;       /* key.c: waiting for a commit */
+    char actor[ACTOR_MAX + 1];   /* domain_act_as() */
+    struct list ops;             /* waiting for a commit or for node */
+    struct list key_ops;         /* key_change.c: waiting for a commit */
+    struct list team_ops;        /* team.c: the same */
+    struct list team_kills;      /* team_kill.c */
+    struct list keys_used;       /* key.c: their last use is not written yet */
+    struct timer key_use_timer;  /* and when it will be */
+    struct key_import *imported; /* key_import.c */
 };
 
 /* One caller who waits. It is in domain->ops or in a list of a sandbox; op_end() frees it. */
@@ -108,10 +113,17 @@ must_check int recover_load(struct domain *d, struct err *err);
 void recover_list(void *ctx, const struct map *ids, bool is_first);
 void recover_exited(void *ctx, struct str id, unsigned reason);
 
+/* load.c: each record of a kind; fails with the first that `fn` refuses. `what` is for people. */
+typedef int record_fn(struct domain *d, struct str record, struct err *err);
+must_check int record_each(struct domain *d, enum store_kind kind, const char *what, record_fn *fn,
+                           struct err *err);
+
 /* team.c, key.c: read at start. */
 must_check int team_load(struct domain *d, struct err *err);
 must_check int key_load(struct domain *d, struct err *err);
 void team_done(struct domain *d);
+void team_kill_done(struct domain *d);
+void key_uses_flush(struct domain *d);
 void key_done(struct domain *d);
 
 void domain_route(const struct sandbox *s); /* tell the hook */

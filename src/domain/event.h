@@ -24,7 +24,13 @@ enum event_kind {
     EVENT_KEY_CREATED,
     EVENT_KEY_REVOKED,
     EVENT_TEAM_CREATED,
-    EVENT_NODE_STATUS, /* an operator changed it */
+    EVENT_TEAM_CHANGED,
+    EVENT_KEY_ROTATED,  /* the new one */
+    EVENT_KEY_CHANGED,  /* its name */
+    EVENT_KEY_ORPHANED, /* a record of a team that does not exist */
+    EVENT_KEYS_LOADED,  /* from the keys file */
+    EVENT_KEYS_BAD,     /* something in it, or in the environment, is to be seen to */
+    EVENT_NODE_STATUS,  /* an operator changed it */
     EVENT_WEBHOOK_CREATED,
     EVENT_WEBHOOK_CHANGED,
     EVENT_WEBHOOK_REMOVED,

@@ -1,33 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys: checking, making, revoking. Used by api/gate.c and api/keys.c. */
+/* Keys in memory: checking, listing, use, reading at start. Changes are in key_change.c. Used by
+ * api/gate.c and api/keys.c. */
 #include "domain/key.h"
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/id.h"
-#include "domain/domain_internal.h"
+#include "domain/key_internal.h"
 
 enum {
-    HASH_HEX = 2 * SHA256_SIZE,
-    PREFIX_LEN = 4,
-    HEAD_LEN = 2, /* characters of the value that may be shown */
-    TAIL_LEN = 4,
+    USES_AT_ONCE = 1000, /* written by one commit; the rest by the next */
 };
 
-static const char prefix[] = "e2b_";
+const char key_prefix[] = "e2b_";
 
-/* One creation or revocation waiting for its commit. */
-struct key_op {
-    struct list_node node; /* in domain->key_ops */
-    struct domain *domain;
-    struct key *key; /* create: owned until it is stored */
-    char raw[API_KEY_LEN + 1];
-    key_created_fn *on_created;
-    key_revoked_fn *on_revoked;
-    void *ctx;
+static const char *const status_names[KEY_STATUS_COUNT] = {
+    [KEY_VALID] = "valid",
+    [KEY_REVOKED] = "revoked",
+    [KEY_EXPIRED] = "expired",
+    [KEY_ORPHANED] = "orphaned",
 };
 
-static void hash_of(struct str text, char out[HASH_HEX + 1])
+static const char *const source_names[] = {
+    [KEY_FROM_STORE] = "store",
+    [KEY_FROM_FILE] = "file",
+    [KEY_FROM_ENVIRONMENT] = "environment",
+};
+
+static const struct {
+    uint32_t scope;
+    const char *name;
+} scopes[] = {
+    {KEY_READ,  "read" },
+    {KEY_WRITE, "write"},
+    {KEY_ADMIN, "admin"},
+};
+
+void key_hash(struct str text, char out[KEY_HASH_LEN + 1])
 {
     uint8_t digest[SHA256_SIZE];
 
@@ -35,7 +44,7 @@ static void hash_of(struct str text, char out[HASH_HEX + 1])
     hex_encode(digest, sizeof(digest), out);
 }
 
-static void key_free(struct key *k)
+void key_free(struct key *k)
 {
     if (k == NULL)
         return;
@@ -43,31 +52,69 @@ static void key_free(struct key *k)
     free(k);
 }
 
-static void op_free(struct key_op *op)
+enum key_status key_status(const struct key *k)
 {
-    list_remove(&op->node);
-    explicit_bzero(op->raw, sizeof(op->raw));
-    free(op);
+    if (k->r.revoked_at_ms != 0)
+        return KEY_REVOKED;
+    if (k->r.expires_at_ms != 0 && k->r.expires_at_ms <= clock_wall_ms())
+        return KEY_EXPIRED;
+    return k->team != NULL ? KEY_VALID : KEY_ORPHANED;
+}
+
+const char *key_status_name(enum key_status status)
+{
+    return status_names[status];
+}
+
+const char *key_source_name(enum key_source source)
+{
+    return source_names[source];
+}
+
+uint32_t key_scopes(const struct key *k)
+{
+    return k->r.scopes != 0 ? k->r.scopes : KEY_SCOPES_ALL;
+}
+
+uint32_t key_scope_of(struct str name)
+{
+    for (size_t i = 0; i < COUNT_OF(scopes); i++)
+        if (str_is(name, scopes[i].name))
+            return scopes[i].scope;
+    return 0;
+}
+
+const char *key_scope_name(uint32_t scope)
+{
+    for (size_t i = 0; i < COUNT_OF(scopes); i++)
+        if (scopes[i].scope == scope)
+            return scopes[i].name;
+    return "";
+}
+
+struct key *key_by_hash(const struct domain *d, struct str hash)
+{
+    return map_get(&d->keys, hash);
 }
 
 struct key *key_check(const struct domain *d, struct str text, enum key_fault *out_fault)
 {
-    char hash[HASH_HEX + 1];
+    char hash[KEY_HASH_LEN + 1];
     struct key *k;
 
-    hash_of(text, hash);
-    k = map_get(&d->keys, (struct str){hash, HASH_HEX});
-    if (k != NULL && (k->r.expires_at_ms == 0 || k->r.expires_at_ms > clock_wall_ms()))
+    key_hash(text, hash);
+    k = key_by_hash(d, (struct str){hash, KEY_HASH_LEN});
+    if (k != NULL && key_status(k) == KEY_VALID)
         return k;
     *out_fault = KEY_UNKNOWN;
-    if (!str_has_prefix(text, prefix)) {
+    if (!str_has_prefix(text, key_prefix)) {
         *out_fault = KEY_MALFORMED;
         return NULL;
     }
-    for (size_t i = PREFIX_LEN; i < text.len; i++)
+    for (size_t i = KEY_PREFIX_LEN; i < text.len; i++)
         if (strchr("0123456789abcdef", text.at[i]) == NULL || text.at[i] == '\0')
             *out_fault = KEY_NOT_HEX;
-    if (text.len == PREFIX_LEN)
+    if (text.len == KEY_PREFIX_LEN)
         *out_fault = KEY_NOT_HEX;
     return NULL;
 }
@@ -79,129 +126,131 @@ static struct key *decode(struct domain *d, struct str record, struct err *err)
     arena_init(&k->mem, KEY_MEM_MAX);
     if (proto_decode(&key_record_message, record, &k->mem, &k->r, err) == 0) {
         k->team = map_get(&d->teams, k->r.team_id);
-        if (k->team != NULL && k->r.hash.len == HASH_HEX && k->r.id.len > 0)
+        if (k->r.hash.len == KEY_HASH_LEN && k->r.id.len > 0)
             return k;
-        err_set(err, ERR_INVALID, "not a key record, or of an unknown team");
+        err_set(err, ERR_INVALID, "not a key record");
     }
     key_free(k);
     return NULL;
 }
 
-static void publish(struct domain *d, struct key *k)
+static int encode(const struct key_record *r, struct buf *bytes, struct err *err)
+{
+    buf_init(bytes, STORE_VALUE_MAX);
+    proto_encode(&key_record_message, r, bytes);
+    return buf_ok(bytes) ? 0 : err_set(err, ERR_LIMIT, "key record too large");
+}
+
+struct key *key_new(struct domain *d, const struct key_record *r, struct err *err)
+{
+    struct key *k = NULL;
+    struct buf bytes;
+
+    if (encode(r, &bytes, err) == 0)
+        k = decode(d, buf_str(&bytes), err);
+    buf_done(&bytes);
+    return k;
+}
+
+int key_save(struct domain *d, const struct key_record *r, struct err *err)
+{
+    struct buf bytes;
+    int result = encode(r, &bytes, err);
+
+    if (result == 0)
+        result = store_put(d->store, STORE_KEY, r->hash, buf_str(&bytes), err);
+    buf_done(&bytes);
+    return result;
+}
+
+void key_publish(struct domain *d, struct key *k)
 {
     map_put(&d->key_ids, k->r.id, k);
-    if (k->r.revoked_at_ms == 0)
-        map_put(&d->keys, k->r.hash, k);
+    map_put(&d->keys, k->r.hash, k);
+    if (k->team != NULL)
+        list_push(&k->team->keys, &k->of_team);
 }
 
-static int save(struct domain *d, const struct key_record *r, struct buf *bytes, struct err *err)
+void key_drop(struct domain *d, struct key *k)
 {
-    proto_encode(&key_record_message, r, bytes);
-    if (!buf_ok(bytes))
-        return err_set(err, ERR_LIMIT, "key record too large");
-    return store_put(d->store, STORE_KEY, r->hash, buf_str(bytes), err);
-}
-
-static void on_created(void *ctx, const struct err *err)
-{
-    struct key_op *op = ctx;
-    struct key *k = op->key;
-
-    if (err == NULL) {
-        publish(op->domain, k);
-        event_emit(
-            op->domain,
-            (struct event){.kind = EVENT_KEY_CREATED, .subject = k->r.id, .team_id = k->r.team_id});
-    }
-    op->on_created(op->ctx, err == NULL ? k : NULL, str_of(op->raw), err);
-    if (err != NULL)
-        key_free(k);
-    op_free(op);
-}
-
-int key_create(struct domain *d, struct team *team, struct str name, key_created_fn *fn, void *ctx,
-               struct err *err)
-{
-    struct key_op *op;
-    char id[UUID_LEN + 1], hash[HASH_HEX + 1];
-    struct key_record r = {.team_id = team->r.id,
-                           .name = name,
-                           .prefix = str_of(prefix),
-                           .value_len = API_KEY_LEN - PREFIX_LEN,
-                           .created_at_ms = clock_wall_ms()};
-    struct buf bytes;
-
-    if (name.len == 0 || name.len > KEY_NAME_MAX)
-        return err_set(err, ERR_INVALID, "name must have 1 to %d characters", KEY_NAME_MAX);
-    if (d->key_ids.count >= KEYS_MAX)
-        return err_set(err, ERR_LIMIT, "too many API keys");
-    op = mem_zero(sizeof(*op));
-    id_uuid(id);
-    id_api_key(op->raw);
-    hash_of(str_of(op->raw), hash);
-    r.id = str_of(id);
-    r.hash = str_of(hash);
-    r.head = (struct str){op->raw + PREFIX_LEN, HEAD_LEN};
-    r.tail = (struct str){op->raw + API_KEY_LEN - TAIL_LEN, TAIL_LEN};
-    buf_init(&bytes, STORE_VALUE_MAX);
-    if (save(d, &r, &bytes, err) != 0 || (op->key = decode(d, buf_str(&bytes), err)) == NULL) {
-        buf_done(&bytes);
-        op_free(op);
-        return -1;
-    }
-    buf_done(&bytes);
-    op->domain = d;
-    op->on_created = fn;
-    op->ctx = ctx;
-    list_push(&d->key_ops, &op->node);
-    store_commit(d->store, on_created, op);
-    return 0;
-}
-
-static void on_revoked(void *ctx, const struct err *err)
-{
-    struct key_op *op = ctx;
-    struct key *k = op->key;
-
-    if (err != NULL) {
-        /* It is still valid in the store: be the same here, and say so. */
-        k->r.revoked_at_ms = 0;
-        map_put(&op->domain->keys, k->r.hash, k);
-    } else {
-        event_emit(
-            op->domain,
-            (struct event){.kind = EVENT_KEY_REVOKED, .subject = k->r.id, .team_id = k->r.team_id});
-    }
-    op->on_revoked(op->ctx, err);
-    op_free(op);
-}
-
-int key_revoke(struct domain *d, const struct team *team, struct str id, key_revoked_fn *fn,
-               void *ctx, struct err *err)
-{
-    struct key *k = map_get(&d->key_ids, id);
-    struct key_op *op;
-    struct buf bytes;
-
-    if (k == NULL || k->team != team || k->r.revoked_at_ms != 0)
-        return err_set(err, ERR_NOT_FOUND, "API key '%.*s' not found", STR_ARG(str_upto(id, 64)));
-    k->r.revoked_at_ms = clock_wall_ms();
-    buf_init(&bytes, STORE_VALUE_MAX);
-    if (save(d, &k->r, &bytes, err) != 0) {
-        k->r.revoked_at_ms = 0;
-        buf_done(&bytes);
-        return -1;
-    }
-    buf_done(&bytes);
+    map_remove(&d->key_ids, k->r.id);
     map_remove(&d->keys, k->r.hash);
-    op = mem_zero(sizeof(*op));
-    op->domain = d;
-    op->key = k;
-    op->on_revoked = fn;
-    op->ctx = ctx;
-    list_push(&d->key_ops, &op->node);
-    store_commit(d->store, on_revoked, op);
-    return 0;
+    list_remove(&k->of_team);
+    list_remove(&k->use);
+    key_free(k);
+}
+
+void key_rename(struct domain *d, struct key *k, struct str name, struct str description)
+{
+    struct key_record r = k->r;
+    struct key *fresh;
+
+    r.name = name;
+    r.description = description;
+    fresh = key_new(d, &r, NULL);
+    if (fresh == NULL)
+        return; /* cannot be: a record of this size was encoded before */
+    map_remove(&d->key_ids, k->r.id);
+    map_remove(&d->keys, k->r.hash);
+    arena_done(&k->mem);
+    k->mem = fresh->mem;
+    k->r = fresh->r;
+    free(fresh);
+    map_put(&d->key_ids, k->r.id, k);
+    map_put(&d->keys, k->r.hash, k);
+}
+
+size_t key_count_valid(const struct team *t)
+{
+    size_t count = 0;
+
+    for (struct list_node *at = list_first(&t->keys); at != NULL; at = list_next(&t->keys, at))
+        count += key_status(container_of(at, struct key, of_team)) == KEY_VALID;
+    return count;
+}
+
+/* Lost when it fails: the time of the last use is a help, not a promise. */
+static void on_uses_stored(void *ctx, const struct err *err)
+{
+    if (err != NULL)
+        event_emit(ctx, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
+}
+
+void key_uses_flush(struct domain *d)
+{
+    struct list_node *at;
+    size_t count = 0;
+
+    timer_stop(&d->key_use_timer);
+    while (count < USES_AT_ONCE && (at = list_first(&d->keys_used)) != NULL) {
+        struct key *k = container_of(at, struct key, use);
+
+        /* One that cannot be queued now is tried again with its next use. */
+        list_remove(at);
+        ignore(key_save(d, &k->r, NULL));
+        count++;
+    }
+    if (count > 0)
+        store_commit(d->store, on_uses_stored, d);
+}
+
+static void on_use_timer(void *ctx)
+{
+    struct domain *d = ctx;
+
+    key_uses_flush(d);
+    if (list_first(&d->keys_used) != NULL)
+        timer_start(d->loop, &d->key_use_timer, 1000, on_use_timer, d);
+}
+
+void key_use(struct domain *d, struct key *k)
+{
+    k->r.last_used_at_ms = clock_wall_ms();
+    if (k->source != KEY_FROM_STORE || list_linked(&k->use))
+        return;
+    list_push(&d->keys_used, &k->use);
+    if (!timer_running(&d->key_use_timer))
+        timer_start(d->loop, &d->key_use_timer, KEY_USE_MS, on_use_timer, d);
 }
 
 static int by_age(const void *a, const void *b)
@@ -210,67 +259,92 @@ static int by_age(const void *a, const void *b)
 
     if (x->r.created_at_ms != y->r.created_at_ms)
         return x->r.created_at_ms < y->r.created_at_ms ? -1 : 1;
-    return memcmp(x->r.hash.at, y->r.hash.at, HASH_HEX);
+    return memcmp(x->r.hash.at, y->r.hash.at, KEY_HASH_LEN);
 }
 
-const struct key **key_list(const struct domain *d, const struct team *team, struct arena *a,
-                            size_t *out_count)
+static bool is_asked_for(const struct key *k, const struct key_query *q)
 {
-    const struct key **list = arena_array(a, d->keys.count + 1, sizeof(*list));
+    return (q->statuses & 1U << key_status(k)) != 0 &&
+           str_eq(str_upto(k->r.hash, q->hash_prefix.len), q->hash_prefix) &&
+           (q->id.len == 0 || str_eq(k->r.id, q->id));
+}
+
+static size_t list_all(const struct domain *d, const struct key_query *q, const struct key **out)
+{
     size_t cursor = 0, count = 0;
     struct key *k;
 
+    while ((k = map_next(&d->keys, &cursor)) != NULL)
+        if (is_asked_for(k, q))
+            out[count++] = k;
+    return count;
+}
+
+static size_t length(const struct list *l)
+{
+    size_t count = 0;
+
+    for (struct list_node *at = list_first(l); at != NULL; at = list_next(l, at))
+        count++;
+    return count;
+}
+
+static size_t list_team(const struct key_query *q, const struct key **out)
+{
+    const struct list *keys = &q->team->keys;
+    size_t count = 0;
+
+    for (struct list_node *at = list_first(keys); at != NULL; at = list_next(keys, at)) {
+        const struct key *k = container_of(at, struct key, of_team);
+
+        if (is_asked_for(k, q))
+            out[count++] = k;
+    }
+    return count;
+}
+
+const struct key **key_list(const struct domain *d, const struct key_query *q, struct arena *a,
+                            size_t *out_count)
+{
+    size_t room = q->team != NULL ? length(&q->team->keys) : d->keys.count;
+    const struct key **list = arena_array(a, room + 1, sizeof(*list));
+    size_t count;
+
     if (list == NULL)
         return NULL;
-    while ((k = map_next(&d->keys, &cursor)) != NULL)
-        if (k->team == team)
-            list[count++] = k;
+    count = q->team != NULL ? list_team(q, list) : list_all(d, q, list);
     qsort(list, count, sizeof(*list), by_age);
     *out_count = count;
     return list;
 }
 
-struct load {
-    struct domain *domain;
-    struct err *err;
-    bool is_bad;
-};
-
-static bool on_row(void *ctx, struct str key, struct str value)
+/* However many there are: the limit is for making more, not for starting. */
+static int add(struct domain *d, struct str record, struct err *err)
 {
-    struct load *load = ctx;
-    struct key *k = decode(load->domain, value, load->err);
+    struct key *k = decode(d, record, err);
 
-    /* However many there are: the limit is for making more, not for starting. */
-    if (k == NULL) {
-        err_wrap(load->err, "key '%.*s'", STR_ARG(str_upto(key, 12)));
-        load->is_bad = true;
-        return false;
-    }
-    publish(load->domain, k);
-    return true;
+    if (k == NULL)
+        return -1;
+    key_publish(d, k);
+    if (k->team == NULL)
+        event_emit(d, (struct event){.kind = EVENT_KEY_ORPHANED,
+                                     .subject = k->r.id,
+                                     .detail = "its team does not exist"});
+    return 0;
 }
 
 int key_load(struct domain *d, struct err *err)
 {
-    struct load load = {d, err, false};
-
-    return store_each(d->store, STORE_KEY, on_row, &load, err) != 0 || load.is_bad ? -1 : 0;
+    return record_each(d, STORE_KEY, "key", add, err);
 }
 
 void key_done(struct domain *d)
 {
-    struct list_node *at;
     struct key *k;
     size_t cursor = 0;
 
-    while ((at = list_first(&d->key_ops)) != NULL) {
-        struct key_op *op = container_of(at, struct key_op, node);
-
-        if (op->on_created != NULL)
-            key_free(op->key);
-        op_free(op);
-    }
+    timer_stop(&d->key_use_timer);
+    key_change_done(d);
     while ((k = map_next(&d->key_ids, &cursor)) != NULL)
         key_free(k);
     map_done(&d->key_ids);

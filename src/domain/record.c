@@ -45,11 +45,20 @@ static const struct codec_field team_fields[] = {
     {1, "id", CODEC_STRING, 0, offsetof(struct team_record, id)},
     {2, "name", CODEC_STRING, 0, offsetof(struct team_record, name)},
     {3, "createdAtMs", CODEC_INT64, 0, offsetof(struct team_record, created_at_ms)},
-    {4, "sandboxesMax", CODEC_INT64, 0, offsetof(struct team_record, sandboxes_max)},
-    {5, "timeoutMaxS", CODEC_INT64, 0, offsetof(struct team_record, timeout_max_s)},
+    {4, "sandboxesMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOXES])},
+    {5, "timeoutMaxS", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_TIMEOUT_S])},
     {6, "isBanned", CODEC_BOOL, 0, offsetof(struct team_record, is_banned)},
     {7, "isBlocked", CODEC_BOOL, 0, offsetof(struct team_record, is_blocked)},
     {8, "blockReason", CODEC_STRING, 0, offsetof(struct team_record, block_reason)},
+    {9, "tier", CODEC_STRING, 0, offsetof(struct team_record, tier)},
+    {10, "vcpusMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_VCPUS])},
+    {11, "memoryMbMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_MEMORY_MB])},
+    {12, "diskMbMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_DISK_MB])},
+    {13, "buildsMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_BUILDS])},
+    {14, "keysMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_KEYS])},
+    {15, "sandboxVcpusMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOX_VCPUS])},
+    {16, "sandboxMemoryMbMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOX_MEMORY_MB])},
+    {17, "sandboxDiskMbMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOX_DISK_MB])},
 };
 /* clang-format on */
 
@@ -69,6 +78,9 @@ static const struct codec_field key_fields[] = {
     {9, "createdAtMs", CODEC_INT64, 0, offsetof(struct key_record, created_at_ms)},
     {10, "revokedAtMs", CODEC_INT64, 0, offsetof(struct key_record, revoked_at_ms)},
     {11, "expiresAtMs", CODEC_INT64, 0, offsetof(struct key_record, expires_at_ms)},
+    {12, "scopes", CODEC_UINT32, 0, offsetof(struct key_record, scopes)},
+    {13, "description", CODEC_STRING, 0, offsetof(struct key_record, description)},
+    {14, "lastUsedAtMs", CODEC_INT64, 0, offsetof(struct key_record, last_used_at_ms)},
 };
 /* clang-format on */
 

@@ -28,13 +28,28 @@ struct sandbox_record {
     bool is_unlimited; /* has had no timeout: the longest life does not hold (RX-03) */
 };
 
+/* What a team may have; see quota.h. */
+enum team_limit {
+    TEAM_SANDBOXES, /* at once */
+    TEAM_VCPUS,     /* of them together, as for the next two */
+    TEAM_MEMORY_MB,
+    TEAM_DISK_MB,
+    TEAM_BUILDS,        /* template builds at once */
+    TEAM_KEYS,          /* valid API keys */
+    TEAM_TIMEOUT_S,     /* longest life of a sandbox */
+    TEAM_SANDBOX_VCPUS, /* of a single sandbox, as for the next two */
+    TEAM_SANDBOX_MEMORY_MB,
+    TEAM_SANDBOX_DISK_MB,
+    TEAM_LIMIT_COUNT,
+};
+
 struct team_record {
     struct str id, name;
     int64_t created_at_ms;
-    int64_t sandboxes_max; /* 0: the server's default */
-    int64_t timeout_max_s; /* 0: the server's default */
+    int64_t limits[TEAM_LIMIT_COUNT]; /* 0: that of the tier, or the server's default */
     bool is_banned, is_blocked;
     struct str block_reason;
+    struct str tier; /* empty: "standard" */
 };
 
 struct key_record {
@@ -43,6 +58,9 @@ struct key_record {
     int64_t value_len;     /* characters behind the prefix */
     struct str head, tail; /* what may be shown of the value */
     int64_t created_at_ms, revoked_at_ms, expires_at_ms;
+    uint32_t scopes; /* enum key_scope; 0: made before there were scopes, all of them */
+    struct str description;
+    int64_t last_used_at_ms; /* written late: up to a minute old after a crash */
 };
 
 struct template_use_record {

@@ -11,42 +11,27 @@
 #include "domain/quota.h"
 #include "domain/sandbox_index.h"
 
-struct load {
-    struct domain *domain;
-    struct err *err;
-    bool is_bad;
-};
-
-static bool on_row(void *ctx, struct str key, struct str value)
+static int add(struct domain *d, struct str record, struct err *err)
 {
-    struct load *load = ctx;
-    struct domain *d = load->domain;
     struct sandbox *s;
 
-    if (sandbox_new(d, value, &s, load->err) != 0) {
-        err_wrap(load->err, "sandbox '%.*s'", STR_ARG(str_upto(key, SANDBOX_KEY_MAX)));
-        load->is_bad = true;
-        return false;
-    }
+    if (sandbox_new(d, record, &s, err) != 0)
+        return -1;
     s->team = map_get(&d->teams, s->r.team_id);
-    if (s->team == NULL) {
-        err_set(load->err, ERR_INVALID, "sandbox '%.*s' is of an unknown team", STR_ARG(s->r.id));
-        load->is_bad = true;
-        return false;
-    }
+    if (s->team == NULL)
+        return err_set(err, ERR_INVALID, "it is of an unknown team");
     quota_force(s);
     deadline_set(s);
     sandbox_index_set(s);
-    return true;
+    return 0;
 }
 
 int recover_load(struct domain *d, struct err *err)
 {
-    struct load load = {d, err, false};
     size_t cursor = 0;
     struct sandbox *s;
 
-    if (store_each(d->store, STORE_SANDBOX, on_row, &load, err) != 0 || load.is_bad)
+    if (record_each(d, STORE_SANDBOX, "sandbox", add, err) != 0)
         return -1;
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
         if (s->state == SANDBOX_STARTING)

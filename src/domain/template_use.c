@@ -81,30 +81,9 @@ int template_use_add(struct domain *d, struct str template_id, int64_t now_ms, s
     return result;
 }
 
-struct load {
-    struct domain *domain;
-    struct err *err;
-    bool is_bad;
-};
-
-static bool on_row(void *ctx, struct str key, struct str value)
-{
-    struct load *load = ctx;
-
-    if (count(load->domain, value, load->err) == 0)
-        return true;
-    err_wrap(load->err, "use of template '%.*s'", STR_ARG(str_upto(key, 64)));
-    load->is_bad = true;
-    return false;
-}
-
 int template_use_load(struct domain *d, struct err *err)
 {
-    struct load load = {d, err, false};
-
-    if (store_each(d->store, STORE_TEMPLATE, on_row, &load, err) != 0 || load.is_bad)
-        return -1;
-    return 0;
+    return record_each(d, STORE_TEMPLATE, "use of template", count, err);
 }
 
 void template_use_done(struct domain *d)

@@ -14,10 +14,13 @@ struct config {
     const char *api_user, *edge_user;
     const char *on_exit;
     const char *store_engine;
+    const char *keys_file, *keys_team, *cli_team;
     const char *timeout_mode, *gone_status;
     bool may_be_unlimited;
     uint64_t replay_kb;
     uint64_t edge_loops, edge_connections_max;
+    uint64_t requests_max, key_rate, peer_rate, body_max, head_max;
+    uint64_t team_vcpus_max, team_memory_mb_max, team_disk_mb_max, team_builds_max, team_keys_max;
     uint64_t timeout_default_s, timeout_max_s, team_sandboxes_max;
     uint64_t disk_reserve_mb;
     uint64_t events_max, events_days, webhook_tries_max;

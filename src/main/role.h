@@ -16,11 +16,12 @@ struct program {
 /* Numbers of what a role inherits. */
 enum role_fd {
     ROLE_FD_READY = 3, /* a byte is written when the role serves */
-    ROLE_FD_TOKEN = 4, /* api: the admin token, then the end */
+    ROLE_FD_TOKEN = 4, /* api: the admin token, then E2B_API_KEYS, then the end */
     ROLE_FD_FIRST = 5, /* its listening sockets, in the order of the role's row */
 };
 
 enum {
+    ROLE_KEYS_MAX = 60000,    /* bytes of E2B_API_KEYS: fit a pipe together with the token */
     ROLE_STOP_MS = 5000,      /* from SIGTERM until a role is killed */
     ROLE_DRAIN_MS = 3000,     /* of which running requests get this much */
     ROLE_KILL_ALL_MS = 60000, /* for node to stop every sandbox */

@@ -30,13 +30,26 @@ static void on_stop(void *ctx)
     api_drain(r->api, on_drained, r);
 }
 
-/* From a pipe, so that it is in no argument list and no environment. */
-static void read_token(char token[TOKEN_HEX_LEN + 1])
+/* From a pipe, so that they are in no argument list and no environment. */
+static void read_secrets(char token[TOKEN_HEX_LEN + 1], struct buf *keys)
 {
     ssize_t got = read(ROLE_FD_TOKEN, token, TOKEN_HEX_LEN);
+    char *room;
 
     token[got == TOKEN_HEX_LEN ? got : 0] = '\0'; /* none: admin routes stay closed */
+    buf_init(keys, ROLE_KEYS_MAX);
+    room = buf_room(keys, ROLE_KEYS_MAX);
+    while (room != NULL && buf_left(keys) > 0 &&
+           (got = read(ROLE_FD_TOKEN, keys->at + keys->len, buf_left(keys))) > 0)
+        buf_fill(keys, (size_t)got);
     close(ROLE_FD_TOKEN);
+}
+
+static void forget(struct buf *secret)
+{
+    if (secret->at != NULL)
+        explicit_bzero(secret->at, secret->len);
+    buf_done(secret);
 }
 
 int role_api(const struct invocation *v)
@@ -65,17 +78,33 @@ int role_api(const struct invocation *v)
         .replay_kb = c->replay_kb,
         .is_idle_default = strcmp(c->timeout_mode, "idle") == 0,
         .team_sandboxes_max = c->team_sandboxes_max,
+        .team_vcpus_max = c->team_vcpus_max,
+        .team_memory_mb_max = c->team_memory_mb_max,
+        .team_disk_mb_max = c->team_disk_mb_max,
+        .team_builds_max = c->team_builds_max,
+        .team_keys_max = c->team_keys_max,
+        .requests_max = c->requests_max,
+        .key_rate_per_s = c->key_rate,
+        .peer_rate_per_s = c->peer_rate,
+        .body_max = c->body_max,
+        .keys_file = c->keys_file,
+        .keys_team = c->keys_team,
     };
     struct api_role r = {0};
+    struct buf keys;
+    int result;
     struct err err;
 
     if (role_begin(v, "api", on_stop, &r, &r.loop) != 0)
         return EXIT_FAILURE;
-    read_token(token);
+    read_secrets(token, &keys);
+    config.keys_text = buf_str(&keys);
     config_path(node, sizeof node, c->run_dir, "node.sock");
     config_path(database, sizeof database, c->data_dir, "api/sandlot.db");
     config_path(templates, sizeof templates, c->data_dir, "templates");
-    if (api_new(r.loop, &config, &r.api, &err) != 0) {
+    result = api_new(r.loop, &config, &r.api, &err);
+    forget(&keys);
+    if (result != 0) {
         log_error("api.failed", "error=\"%s\"", err.text);
         return EXIT_FAILURE;
     }

@@ -55,6 +55,7 @@ int role_edge(const struct invocation *v)
     config.listen_count = count;
     for (size_t i = 0; i < count; i++)
         fds[i] = ROLE_FD_FIRST + (int)i;
+    config.limits.head_max = (uint32_t)c->head_max;
     config.limits.connections_max =
         (uint32_t)(c->edge_connections_max / edge_loops(config.loops)) + 1;
     config_path(api, sizeof api, c->run_dir, cli_api_socket);

@@ -106,8 +106,9 @@ class Api:
         self.kill(number)
         self.start()
 
-    def new_key(self, name, team="default"):
-        r = self.call("POST", f"/admin/teams/{team}/api-keys", {"name": name}, key=None,
+    def new_key(self, name, team="default", **more):
+        more.setdefault("scopes", ["read", "write", "admin"])
+        r = self.call("POST", f"/admin/teams/{team}/api-keys", {"name": name, **more}, key=None,
                       headers={"X-Admin-Token": "admin"})
         same(r.status, 201, r.body)
         return r.json

@@ -8,6 +8,7 @@ TAP out. Numbers in the names are those of docs/requirements. Each test starts f
 the previous one left, except those that ask for their own; nothing survives the run.
 """
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -974,14 +975,18 @@ def keys(s):
                        made["id"]))
     listed = s.api.call("GET", "/api-keys").json
     item = next(k for k in listed if k["id"] == made["id"])
-    same(set(item), {"id", "name", "createdAt", "mask"})
+    same(set(item), {"id", "name", "createdAt", "mask", "scopes"})
     same(item["name"], "build robot")
     same(item["mask"], {"prefix": "e2b_", "valueLength": 40,
                         "maskedValuePrefix": made["key"][4:6],
                         "maskedValueSuffix": made["key"][-4:]})
     admin = s.api.call("GET", "/admin/teams/default/api-keys", key=None,
                        headers={"X-Admin-Token": "admin"})
-    same(admin.json, listed)
+    same([k["id"] for k in admin.json], [k["id"] for k in listed])
+    same({k["teamName"] for k in admin.json}, {"default"})
+    digest = hashlib.sha256(made["key"].encode()).hexdigest()
+    same(next(k for k in admin.json if k["id"] == made["id"])["hash"], digest)
+    check(digest not in json.dumps(listed), "a team sees hashes")
     with open(os.path.join(s.directory, "sandlot.db"), "rb") as f:
         check(made["key"].encode() not in f.read(), "the key is in the database")
 
