@@ -2,9 +2,11 @@
 /* Sandboxes launched ahead of need: runtime_warm linux [key=value …]. What is claimed is like what
  * was launched for its start, nothing that fails on the way is seen by the caller, and those that
  * nobody claims leave nothing behind. Needs root. */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,7 +22,8 @@ enum {
     WAIT_MS = 30000,
     SETTLE_MS = 10000,
     WATCH_MS = 2000,
-    RETRIES_MAX = 6, /* in WATCH_MS: they wait 100, 200, 400, 800 ms */
+    STEAL_MS = 12000, /* two of its looks after it may take from others */
+    RETRIES_MAX = 6,  /* in WATCH_MS: they wait 100, 200, 400, 800 ms */
     PATH_SIZE = 512,
 };
 
@@ -368,17 +371,43 @@ static void a_replaced_tree_is_not_claimed(void)
     check_clean("replaced trees");
 }
 
-static void all_together_are_bounded(void)
+/* Each launch has a name of its own, so the sum is another after any. */
+static uint64_t names_of_files(void)
 {
     char path[PATH_SIZE];
+    uint64_t sum = 0;
+    struct dirent *e;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "%s/sandboxes", rig.dir);
+    dir = opendir(path);
+    CHECK(dir != NULL);
+    while ((e = readdir(dir)) != NULL) {
+        const char *dot = strrchr(e->d_name, '.');
+
+        sum += dot == NULL ? 0 : strtoul(dot + 1, NULL, 16);
+    }
+    closedir(dir);
+    return sum;
+}
+
+static void all_together_are_bounded(void)
+{
+    char path[PATH_SIZE], third[PATH_SIZE];
     size_t never = 0;
+    uint64_t before;
 
     make_tree("second", path);
+    make_tree("third", third);
     supply();
     start_and_stop(path);
+    start_and_stop(third);
     rig.rootfs = whole_rootfs;
-    ignore(rig_pump(&never, 1, WATCH_MS));
+    ignore(rig_pump(&never, 1, STEAL_MS)); /* the latest has got its own from the others */
     CHECK(rig_ahead() == rig.config.warm_max);
+    before = names_of_files();
+    ignore(rig_pump(&never, 1, WATCH_MS));
+    CHECK(rig_ahead() == rig.config.warm_max && names_of_files() == before); /* and all is quiet */
     rig_close();
     rig_open();
     check_clean("two templates");

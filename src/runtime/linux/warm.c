@@ -168,7 +168,8 @@ static bool has_memory(const struct linux_driver *d)
     return true;
 }
 
-/* One of the template that was started least lately gives way. */
+/* One of the template that was started least lately gives way, never to one started before it: they
+ * would take from each other for ever. */
 static bool steal(struct linux_driver *d, const struct warm_template *for_whom)
 {
     const struct list *all = &d->warm.templates;
@@ -177,7 +178,9 @@ static bool steal(struct linux_driver *d, const struct warm_template *for_whom)
     for (struct list_node *n = list_first(all); n != NULL; n = list_next(all, n)) {
         struct warm_template *t = container_of(n, struct warm_template, node);
 
-        if (t->count == 0 || t == for_whom || now_ms - t->asked_ms < STEAL_AFTER_MS)
+        if (t == for_whom || now_ms - t->asked_ms < STEAL_AFTER_MS)
+            return false; /* those behind it were started later */
+        if (t->count == 0)
             continue;
         lifecycle_discard(pop(t));
         return true;
@@ -267,7 +270,8 @@ void warm_answered(struct guest *s)
     struct tree_mark mark;
 
     assert(w->making == s);
-    if (!str_has_prefix((struct str){s->answer, s->answer_len}, "HTTP/1.1 2")) {
+    if (s->err.kind != ERR_NONE ||
+        !str_has_prefix((struct str){s->answer, s->answer_len}, "HTTP/1.1 2")) {
         w->making = NULL;
         warm_was_bad(d);
         lifecycle_discard(s);
