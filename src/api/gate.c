@@ -213,13 +213,13 @@ static bool is_preflight(const struct http_head *h)
 static void answer_preflight(struct call *c)
 {
     static const struct http_field fields[] = {
-        {STR("Access-Control-Allow-Methods"), STR("GET, POST, PUT, PATCH, DELETE, OPTIONS")},
+        {STR("Access-Control-Allow-Methods"), STR("GET, POST, PUT, PATCH, DELETE, OPTIONS")  },
         {STR("Access-Control-Allow-Headers"),
          STR("Authorization, Content-Type, X-API-Key, X-Team-ID, X-Admin-Token, browser, lang, "
              "lang_version, machine, os, package_version, processor, publisher, release, "
              "sdk_runtime, system, version, User-Agent, E2b-Sandbox-Id, E2b-Sandbox-Port, "
-             "X-Access-Token, Connect-Protocol-Version, Connect-Timeout-Ms")               },
-        {STR("Access-Control-Max-Age"),       STR("7200")                                  },
+             "X-Access-Token, Connect-Protocol-Version, Connect-Timeout-Ms, Idempotency-Key")},
+        {STR("Access-Control-Max-Age"),       STR("7200")                                    },
     };
 
     call_reply_fields(c, 204, (struct str){0}, fields, COUNT_OF(fields));

@@ -46,8 +46,13 @@ bool utf8_valid(struct str text)
     size_t at = 0;
 
     while (at < text.len) {
-        size_t len = utf8_first(str_from(text, at));
+        size_t len;
 
+        if ((uint8_t)text.at[at] < 0x80) { /* nearly all there is */
+            at++;
+            continue;
+        }
+        len = utf8_first(str_from(text, at));
         if (len == 0)
             return false;
         at += len;
