@@ -54,7 +54,7 @@ static const struct codec_field team_fields[] = {
     {3, "concurrentSandboxes", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct team_reply, concurrent)},
     {4, "sandboxStartRate", CODEC_DOUBLE, CODEC_ALWAYS, offsetof(struct team_reply, start_rate)},
 };
-static const struct codec_message team_message =
+static const struct codec_message team_metric_message =
     {"team_metric", sizeof(struct team_reply), team_fields, COUNT_OF(team_fields)};
 
 static const struct codec_field max_fields[] = {
@@ -62,7 +62,7 @@ static const struct codec_field max_fields[] = {
     {2, "timestampUnix", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct max_reply, timestamp_unix)},
     {3, "value", CODEC_DOUBLE, CODEC_ALWAYS, offsetof(struct max_reply, value)},
 };
-static const struct codec_message max_message =
+static const struct codec_message team_max_message =
     {"team_max", sizeof(struct max_reply), max_fields, COUNT_OF(max_fields)};
 /* clang-format on */
 
@@ -285,7 +285,7 @@ void team_metrics(struct call *c)
         reply.timestamp = str_of(at);
         if (i > 0)
             buf_add_byte(&out, ',');
-        json_encode(&team_message, &reply, &out);
+        json_encode(&team_metric_message, &reply, &out);
     }
     buf_add_byte(&out, ']');
     finish(c, &out);
@@ -321,5 +321,5 @@ void team_metrics_max(struct call *c)
     rfc3339_format_ms(at_ms, at);
     reply.timestamp = str_of(at);
     reply.timestamp_unix = at_ms / 1000;
-    call_reply(c, 200, &max_message, &reply);
+    call_reply(c, 200, &team_max_message, &reply);
 }

@@ -21,6 +21,7 @@ struct key_op {
     key_created_fn *on_created;
     key_done_fn *on_done;
     void *ctx;
+    char actor[ACTOR_MAX + 1];
 };
 
 static struct key_op *change_new(struct domain *d, const struct key *k, void *ctx)
@@ -29,6 +30,7 @@ static struct key_op *change_new(struct domain *d, const struct key *k, void *ct
 
     op->domain = d;
     op->ctx = ctx;
+    ignore(str_to_c(domain_actor(d), op->actor, sizeof(op->actor))); /* an actor fits */
     if (k != NULL)
         ignore(str_to_c(k->r.hash, op->hash, sizeof(op->hash))); /* its length was checked */
     buf_init(&op->name, KEY_MEM_MAX);
@@ -62,8 +64,10 @@ void key_change_done(struct domain *d)
 
 static void emit(const struct key_op *op, enum event_kind kind, const struct key *k)
 {
-    event_emit(op->domain,
-               (struct event){.kind = kind, .subject = k->r.id, .team_id = k->r.team_id});
+    event_emit(op->domain, (struct event){.kind = kind,
+                                          .subject = k->r.id,
+                                          .actor = str_of(op->actor),
+                                          .team_id = k->r.team_id});
 }
 
 static void settle(struct key_op *op, struct key *old, const struct err *err)

@@ -20,6 +20,7 @@ struct team_op {
     struct buf record; /* of a change: what to become */
     team_done_fn *fn;
     void *ctx;
+    char actor[ACTOR_MAX + 1];
 };
 
 static void team_free(struct team *t)
@@ -255,12 +256,15 @@ static void on_stored(void *ctx, const struct err *err)
         t = NULL;
     } else if (op->is_new) {
         publish(d, t);
-        event_emit(d, (struct event){
-                          .kind = EVENT_TEAM_CREATED, .subject = t->r.name, .team_id = t->r.id});
+        event_emit(d, (struct event){.kind = EVENT_TEAM_CREATED,
+                                     .subject = t->r.name,
+                                     .team_id = t->r.id,
+                                     .actor = str_of(op->actor)});
         key_import_again(d); /* there may be keys for it that nobody could have used */
     } else {
         become(d, t, buf_str(&op->record));
         event_emit(d, (struct event){.kind = EVENT_TEAM_CHANGED,
+                                     .actor = str_of(op->actor),
                                      .subject = t->r.name,
                                      .team_id = t->r.id,
                                      .detail = t->r.is_banned    ? "banned"
@@ -273,6 +277,7 @@ static void on_stored(void *ctx, const struct err *err)
 
 static void wait_for_commit(struct team_op *op, struct team *t, team_done_fn *fn, void *ctx)
 {
+    ignore(str_to_c(domain_actor(op->domain), op->actor, sizeof(op->actor))); /* it fits */
     op->team = t;
     op->fn = fn;
     op->ctx = ctx;
