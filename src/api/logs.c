@@ -44,7 +44,7 @@ static const struct {
 } messages[] = {
     {EVENT_SANDBOX_CREATED,       "Sandbox started"               },
     {EVENT_SANDBOX_CREATE_FAILED, "Sandbox could not start"       },
-    {EVENT_SANDBOX_UPDATED,       "Sandbox timeout changed"       },
+    {EVENT_SANDBOX_UPDATED,       "Sandbox changed"               },
     {EVENT_SANDBOX_KILLED,        "Sandbox ended"                 },
     {EVENT_SANDBOX_KILL_FAILED,   "Sandbox could not be ended yet"},
     {EVENT_SANDBOX_KILL_ALARM,    "Sandbox cannot be ended"       },

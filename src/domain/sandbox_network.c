@@ -72,8 +72,10 @@ static void on_stored(void *ctx, const struct err *err)
     if (err != NULL)
         event_emit(op->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
     else
-        event_emit(op->domain,
-                   (struct event){.kind = EVENT_SANDBOX_UPDATED, .subject = str_of(op->id)});
+        event_emit(op->domain, (struct event){.kind = EVENT_SANDBOX_UPDATED,
+                                              .subject = str_of(op->id),
+                                              .team_id = s != NULL ? s->r.team_id : (struct str){0},
+                                              .detail = "network rules"});
     if (s != NULL && err == NULL) {
         egress_release(s->egress_stored);
         s->egress_stored = hold(e);

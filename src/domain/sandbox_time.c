@@ -15,13 +15,15 @@ enum {
     SPARE_MS = 10 * 1000,  /* several pauses between two reports of edge about one stream */
 };
 
-static void tell(const struct op *op, const struct err *err)
+static void tell(const struct op *op, const struct sandbox *s, const struct err *err)
 {
     if (err != NULL)
         event_emit(op->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
     else if (!op->is_quiet)
-        event_emit(op->domain,
-                   (struct event){.kind = EVENT_SANDBOX_UPDATED, .subject = str_of(op->id)});
+        event_emit(op->domain, (struct event){.kind = EVENT_SANDBOX_UPDATED,
+                                              .subject = str_of(op->id),
+                                              .team_id = s != NULL ? s->r.team_id : (struct str){0},
+                                              .detail = "timeout"});
 }
 
 static void on_stored(void *ctx, const struct err *err)
@@ -41,7 +43,7 @@ static void on_stored(void *ctx, const struct err *err)
         deadline_set(s);
         sandbox_restore(s);
     }
-    tell(op, err);
+    tell(op, s, err);
     if (s != NULL && !sandbox_is_shown(s, clock_wall_ms()))
         s = NULL;
     op_end(op, s, err);

@@ -479,7 +479,7 @@ def logs_v2(s):
         same(list(r.json), ["logs"])
         return [e["message"].split(":")[0] for e in r.json["logs"]]
 
-    everything = ["Sandbox started", "Sandbox timeout changed", "Sandbox could not be ended yet", "Sandbox ended"]
+    everything = ["Sandbox started", "Sandbox changed", "Sandbox could not be ended yet", "Sandbox ended"]
     same(get(""), everything)
     same(get("direction=backward"), everything[::-1])
     same(get("level=warn"), [everything[2]])
