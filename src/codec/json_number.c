@@ -110,6 +110,25 @@ enum number_verdict number_to_integer(struct str token, struct integer *out)
     return read_scaled(split(at, end), &out->magnitude);
 }
 
+#ifdef CODEC_WITHOUT_DOUBLE
+
+/* For a program none of whose messages has a double, and whose size counts: strtod(3) and printing
+ * a double are 16 KB of a static one. */
+bool number_to_double(struct str token, double *out)
+{
+    (void)token;
+    (void)out;
+    return false;
+}
+
+void number_from_double(struct buf *out, double value)
+{
+    (void)value;
+    out->failed = true;
+}
+
+#else
+
 bool number_to_double(struct str token, double *out)
 {
     char text[NUMBER_TEXT_MAX + 1];
@@ -138,3 +157,5 @@ void number_from_double(struct buf *out, double value)
     while (++digits <= 17 && strtod(text, NULL) != value);
     buf_add_text(out, text);
 }
+
+#endif

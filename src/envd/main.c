@@ -158,7 +158,10 @@ int main(int argc, char **argv)
     if (o.control_fd >= 0)
         ignore(fcntl(o.control_fd, F_SETFD, FD_CLOEXEC)); /* EBADF shows when it is read */
     if (start(&g, &o, &err) != 0 || loop_run(g.loop, &err) != 0) {
-        fprintf(stderr, "envd: %s\n", err.text);
+        char line[sizeof(err.text) + 16];
+        int len = snprintf(line, sizeof(line), "envd: %s\n", err.text);
+
+        ignore(write(STDERR_FILENO, line, (size_t)len)); /* nowhere else to say it */
         return 1;
     }
     stop(&g);
