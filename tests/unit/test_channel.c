@@ -414,7 +414,7 @@ static void broken_packets_end_the_channel(void)
 {
     static const struct str bad[] = {
         {"\0",               1}, /* type 0 */
-        {"\x0b",             1}, /* above the last type */
+        {"\x7f",             1}, /* above the last type */
         {"\xff",             1},
         {"\x05\x08",         2}, /* a field without its value */
         {"\x05\x1a\x7f\x61", 4}, /* a text longer than the packet */
