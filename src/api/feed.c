@@ -20,7 +20,8 @@ struct peer {
     struct list_node node;
     struct feed *feed;
     struct channel *channel;
-    struct task closer; /* a peer that failed while we were sending to it */
+    struct route_counters counters; /* as this loop of an edge told them last */
+    struct task closer;             /* a peer that failed while we were sending to it */
 };
 
 static void peer_free(struct peer *p)
@@ -69,6 +70,8 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     struct route route;
 
     own_close_fd(&fd);
+    if (type == ROUTE_COUNTERS)
+        p->counters = *(const struct route_counters *)message;
     if (type == ROUTE_ACTIVE && p->feed->domain != NULL)
         sandbox_active(p->feed->domain, ask->id);
     if (type != ROUTE_LOOKUP || p->feed->domain == NULL)
@@ -150,4 +153,21 @@ void feed_push(void *ctx, const struct sandbox *s)
     for (at = list_first(&f->peers); at != NULL; at = list_next(&f->peers, at))
         peer_send(container_of(at, struct peer, node), is_gone ? ROUTE_GONE : ROUTE_PUT,
                   is_gone ? (const void *)&gone : &route);
+}
+
+struct feed_counters feed_counters(const struct feed *f)
+{
+    struct feed_counters sum = {.loops = f->peer_count};
+    struct list_node *at;
+
+    for (at = list_first(&f->peers); at != NULL; at = list_next(&f->peers, at)) {
+        const struct route_counters *c = &container_of(at, struct peer, node)->counters;
+
+        sum.control += c->control;
+        sum.sandbox += c->sandbox;
+        sum.refused += c->refused;
+        sum.connections += c->connections;
+        sum.routes += c->routes;
+    }
+    return sum;
 }

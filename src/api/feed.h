@@ -24,4 +24,12 @@ void feed_free(struct feed *f);
 /* A domain hook; ctx is the feed. */
 void feed_push(void *ctx, const struct sandbox *s);
 
+/* What all connected loops of edges told last, together. A loop that starts again begins at zero,
+ * which scrapers understand as a reset. */
+struct feed_counters {
+    uint64_t loops, control, sandbox, refused, connections, routes;
+};
+
+struct feed_counters feed_counters(const struct feed *f);
+
 #endif

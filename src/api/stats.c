@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "api/feed.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "domain/event_log.h"
@@ -161,6 +162,20 @@ static void put_node(const struct domain *d, struct buf *out)
     one(out, "sandlot_node_disk_used_bytes", GAUGE, r->disk_used, "Of it in use.");
 }
 
+static void put_edge(const struct api *a, struct buf *out)
+{
+    static const char name[] = "sandlot_edge_requests_total";
+    struct feed_counters c = feed_counters(a->feed);
+
+    one(out, "sandlot_edge_loops", GAUGE, c.loops, "Loops of edge that are connected to api.");
+    head(out, name, COUNTER, "Requests that came in, by where they belong.");
+    labelled(out, name, "to", "control", c.control);
+    labelled(out, name, "to", "sandbox", c.sandbox);
+    labelled(out, name, "to", "nowhere", c.refused);
+    one(out, "sandlot_edge_connections", GAUGE, c.connections, "Connections of clients.");
+    one(out, "sandlot_edge_routes", GAUGE, c.routes, "Routes that edge remembers.");
+}
+
 void stats_text(const struct api *a, struct buf *out)
 {
     head(out, "sandlot_build_info", GAUGE, "The version, as a label.");
@@ -170,6 +185,7 @@ void stats_text(const struct api *a, struct buf *out)
     put_domain(a->domain, out);
     put_events(a->domain, out);
     put_node(a->domain, out);
+    put_edge(a, out);
 }
 
 void metrics_get(struct call *c)

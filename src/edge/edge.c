@@ -8,6 +8,10 @@
 
 #include "edge/proxy.h"
 
+enum {
+    COUNTERS_MS = 5 * 1000, /* between two reports to api */
+};
+
 struct edge {
     struct edge_config config;
     struct loop *loop;
@@ -18,6 +22,27 @@ struct edge {
     void *ctx;
 };
 
+static void count(struct worker *w, enum target_kind kind)
+{
+    if (kind == TARGET_CONTROL)
+        w->counters.control++;
+    else if (kind == TARGET_SANDBOX)
+        w->counters.sandbox++;
+    else
+        w->counters.refused++;
+}
+
+static void on_counting(void *ctx)
+{
+    struct worker *w = ctx;
+
+    timer_start(w->loop, &w->counting, COUNTERS_MS, on_counting, w);
+    w->counters.connections = http_server_connections(w->server);
+    w->counters.routes = w->routes.by_id.count;
+    ignore(
+        link_send(&w->routes.link, ROUTE_COUNTERS, &w->counters)); /* away: the next one counts */
+}
+
 static void on_request(void *ctx, struct exchange *x)
 {
     struct worker *w = ctx;
@@ -26,6 +51,7 @@ static void on_request(void *ctx, struct exchange *x)
     struct target t;
 
     target_of(h, w->domain, &t);
+    count(w, t.kind);
     switch (t.kind) {
     case TARGET_BAD: exchange_reply(x, 400, "text/plain; charset=utf-8", str_of(t.why)); return;
     case TARGET_SIGNED: answer_page(x, PAGE_SIGNED, &facts); return;
@@ -88,6 +114,7 @@ static int worker_open(struct worker *w, struct edge *e, size_t index, struct er
     if (fd < 0 || listener_start(&w->listener, w->loop, fd, on_accept, w, err) != 0)
         return -1;
     w->is_listening = true;
+    timer_start(w->loop, &w->counting, 0, on_counting, w);
     return 0;
 }
 
@@ -100,6 +127,7 @@ static void stop_listening(struct worker *w)
 
 static void worker_close(struct worker *w)
 {
+    timer_stop(&w->counting);
     stop_listening(w);
     if (w->server != NULL) {
         proxy_cut_all(w);

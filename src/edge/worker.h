@@ -25,6 +25,8 @@ struct worker {
     size_t spare_count;
     bool is_listening;
     /* private to edge.c */
+    struct route_counters counters;
+    struct timer counting;
     struct edge *edge;
     pthread_t thread;
     bool has_thread;

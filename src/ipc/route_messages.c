@@ -21,10 +21,21 @@ static const struct codec_field route_fields[] = {
 static const struct codec_message route_message = {"Route", sizeof(struct route), route_fields,
                                                    COUNT_OF(route_fields)};
 
+static const struct codec_field counters_fields[] = {
+    {1, "control",     CODEC_UINT64, 0, offsetof(struct route_counters, control)    },
+    {2, "sandbox",     CODEC_UINT64, 0, offsetof(struct route_counters, sandbox)    },
+    {3, "refused",     CODEC_UINT64, 0, offsetof(struct route_counters, refused)    },
+    {4, "connections", CODEC_UINT64, 0, offsetof(struct route_counters, connections)},
+    {5, "routes",      CODEC_UINT64, 0, offsetof(struct route_counters, routes)     },
+};
+static const struct codec_message counters_message = {
+    "RouteCounters", sizeof(struct route_counters), counters_fields, COUNT_OF(counters_fields)};
+
 static const struct codec_message *const route_table[ROUTE_MESSAGE_COUNT] = {
-    [ROUTE_LOOKUP] = &lookup_message,  [ROUTE_FOUND] = &route_message,
-    [ROUTE_MISSING] = &lookup_message, [ROUTE_PUT] = &route_message,
-    [ROUTE_GONE] = &lookup_message,    [ROUTE_ACTIVE] = &lookup_message,
+    [ROUTE_LOOKUP] = &lookup_message,     [ROUTE_FOUND] = &route_message,
+    [ROUTE_MISSING] = &lookup_message,    [ROUTE_PUT] = &route_message,
+    [ROUTE_GONE] = &lookup_message,       [ROUTE_ACTIVE] = &lookup_message,
+    [ROUTE_COUNTERS] = &counters_message,
 };
 
 const struct channel_protocol route_protocol = {route_table, ROUTE_MESSAGE_COUNT};

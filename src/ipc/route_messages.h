@@ -16,6 +16,7 @@ enum route_message {
     ROUTE_PUT,        /* struct route: push, seq 0 */
     ROUTE_GONE,       /* struct route_lookup: push, seq 0 */
     ROUTE_ACTIVE,     /* struct route_lookup: edge -> api, requests run in an idle-mode sandbox */
+    ROUTE_COUNTERS,   /* struct route_counters: edge -> api, every few seconds, per loop */
     ROUTE_MESSAGE_COUNT,
 };
 
@@ -37,6 +38,15 @@ struct route {
     struct str traffic_token; /* empty: every port is public */
     struct str mask_host;     /* empty: Host is passed as it came */
     bool is_idle;             /* its end waits for activity: report it */
+};
+
+/* What one loop of edge did since it started. */
+struct route_counters {
+    uint64_t control;     /* requests for the control plane */
+    uint64_t sandbox;     /* for a port of a sandbox */
+    uint64_t refused;     /* answered by edge from the head alone */
+    uint64_t connections; /* of clients, now */
+    uint64_t routes;      /* remembered, now */
 };
 
 extern const struct channel_protocol route_protocol;

@@ -80,6 +80,8 @@ def prometheus(_):
         same(v["sandlot_node_cpus", None], os.cpu_count())
         check(0 < v["sandlot_node_memory_used_bytes", None] < v["sandlot_node_memory_bytes", None])
         wait_until(lambda: parse(s.call("GET", "/metrics").body.decode())["sandlot_node_samples_total", None] >= 1, "a sample in node's report", 15)
+        wait_until(lambda: parse(s.call("GET", "/metrics").body.decode())["sandlot_edge_requests_total", '{to="control"}'] >= 4, "edge's report", 15)
+        check(parse(s.call("GET", "/metrics").body.decode())["sandlot_edge_loops", None] >= 1)
         same((s.call("GET", "/sandboxes").status, s.call("POST", "/metrics", body=b"").status), (404, 405))
         s.port = public
         same(s.call("GET", "/metrics").status, 401, "the public listener asks for the operator's token")
