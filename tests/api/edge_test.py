@@ -704,6 +704,8 @@ class Alone:
 
     def answer(self):
         while data := self.peer.recv(1 << 16):
+            if data[0] == 7:  # its counters, every few seconds
+                continue
             fields = decode(data[1:])
             name = fields[2].decode()
             self.lookups.append(name)
