@@ -17,14 +17,28 @@ int command_fail(const struct invocation *v, const char *format, ...)
     return EXIT_FAILURE;
 }
 
-static int refuse(const struct invocation *v, const char *format, const char *word)
+int command_misuse(const struct invocation *v, const char *format, ...)
 {
     const char *name = v->command == NULL ? "" : v->command->name;
+    va_list args;
 
     fprintf(stderr, "%s: ", v->table->program);
-    fprintf(stderr, format, word);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
     fprintf(stderr, "\nTry '%s help%s%s'.\n", v->table->program, *name == '\0' ? "" : " ", name);
     return EXIT_USAGE;
+}
+
+const char *command_value(const struct invocation *v, const char *flag)
+{
+    for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
+        const struct command_option *o = &v->command->options[i];
+
+        if (o->flag != NULL && strcmp(o->flag, flag) == 0)
+            return v->values[i];
+    }
+    return NULL;
 }
 
 /* How many words of argv spell this command's name; 0: it is another one. */
@@ -64,7 +78,8 @@ static int take_option(struct invocation *v, char *const *words, size_t at, size
     for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
         const struct command_option *o = &v->command->options[i];
 
-        if (o->flag == NULL || !str_is(name, o->flag))
+        if (o->flag == NULL ||
+            (!str_is(name, o->flag) && !(o->other != NULL && str_is(name, o->other))))
             continue;
         if (o->value == NULL) {
             v->values[i] = "";
@@ -99,17 +114,17 @@ static int run_found(struct invocation *v, char **words, size_t count)
         if (words[i][0] == '-' && words[i][1] != '\0') {
             used = take_option(v, words, i, count);
             if (used <= 0)
-                return refuse(v, used == 0 ? "unknown option '%s'" : "wrong use of option '%s'",
-                              words[i]);
+                return command_misuse(
+                    v, used == 0 ? "unknown option '%s'" : "wrong use of option '%s'", words[i]);
         } else {
             words[kept++] = words[i];
         }
         i += (size_t)used;
     }
     if (kept < v->command->args_min)
-        return refuse(v, "'%s' needs an argument", v->command->name);
+        return command_misuse(v, "'%s' needs an argument", v->command->name);
     if (kept > v->command->args_max)
-        return refuse(v, "unexpected argument '%s'", words[v->command->args_max]);
+        return command_misuse(v, "unexpected argument '%s'", words[v->command->args_max]);
     words[kept] = NULL;
     v->words = words;
     v->count = kept;
@@ -126,8 +141,8 @@ int command_run(const struct command_table *t, int argc, char **argv, void *ctx)
         return command_help(&v);
     v.command = find_command(t, argv + 1, count, &used);
     if (v.command == NULL)
-        return refuse(&v, argv[1][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
-                      argv[1]);
+        return command_misuse(
+            &v, argv[1][0] == '-' ? "unknown option '%s'" : "unknown command '%s'", argv[1]);
     return run_found(&v, argv + 1 + used, count - used);
 }
 
@@ -172,8 +187,9 @@ static void print_command(const struct command_table *t, const struct command *c
     for (size_t i = 0; i < COMMAND_OPTIONS_MAX && c->options[i].flag != NULL; i++) {
         const struct command_option *o = &c->options[i];
 
-        printf("  %s%s%s\n        %s\n", o->flag, o->value == NULL ? "" : "=",
-               o->value == NULL ? "" : o->value, o->help);
+        printf("  %s%s%s%s%s\n        %s\n", o->flag, o->value == NULL ? "" : "=",
+               o->value == NULL ? "" : o->value, o->other == NULL ? "" : ", ",
+               o->other == NULL ? "" : o->other, o->help);
     }
     print_keys(t->config);
 }
@@ -188,7 +204,7 @@ int command_help(const struct invocation *v)
     if (about == NULL && v->count > 0) {
         about = find_command(v->table, v->words, v->count, &used);
         if (about == NULL)
-            return refuse(v, "unknown command '%s'", v->words[0]);
+            return command_misuse(v, "unknown command '%s'", v->words[0]);
     }
     if (about == NULL)
         print_overview(v->table);
@@ -236,7 +252,7 @@ int command_completion(const struct invocation *v)
     const struct command_table *t = v->table;
 
     if (strcmp(v->words[0], "bash") != 0)
-        return refuse(v, "no completion for '%s'; there is: bash", v->words[0]);
+        return command_misuse(v, "no completion for '%s'; there is: bash", v->words[0]);
     printf("# bash completion for %s: eval \"$(%s completion bash)\"\n_%s()\n{\n"
            "  local word=${COMP_WORDS[COMP_CWORD]} words=\n  if [[ $word == -* ]]; then\n"
            "    words=\"--help --config=",

@@ -7,7 +7,7 @@
 #include "base/config.h"
 
 enum {
-    COMMAND_OPTIONS_MAX = 4,
+    COMMAND_OPTIONS_MAX = 8,
     EXIT_USAGE = 2, /* unknown command, option or argument */
 };
 
@@ -15,6 +15,7 @@ struct command_option {
     const char *flag;  /* "--team" */
     const char *value; /* "TEAM"; NULL: the option takes none */
     const char *help;
+    const char *other; /* another spelling: "-o", "--namespace"; NULL: none */
 };
 
 struct invocation {
@@ -57,5 +58,9 @@ int command_completion(const struct invocation *v); /* completion bash */
 int command_manual(const struct invocation *v);     /* manual 1|5: roff of a manual page */
 /* Prints "<program>: <text>" on standard error; returns EXIT_FAILURE. */
 int command_fail(const struct invocation *v, const char *format, ...) printf_like(2, 3);
+/* The same with a hint to the help; returns EXIT_USAGE. */
+int command_misuse(const struct invocation *v, const char *format, ...) printf_like(2, 3);
+/* What was given for this flag of the command ("" when it takes no value); NULL: it was not. */
+const char *command_value(const struct invocation *v, const char *flag);
 
 #endif

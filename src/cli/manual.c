@@ -83,6 +83,11 @@ static void put_commands(const struct command_table *t)
         printf(".RS\n");
         for (size_t o = 0; o < COMMAND_OPTIONS_MAX && c->options[o].flag != NULL; o++) {
             tag(c->options[o].flag, c->options[o].value == NULL ? "" : "=", c->options[o].value);
+            if (c->options[o].other != NULL) {
+                printf("(or ");
+                put(c->options[o].other);
+                printf(")\n");
+            }
             line(c->options[o].help);
         }
         printf(".RE\n");

@@ -62,19 +62,44 @@ bool remote_is_plain(struct str word)
     return word.len > 0;
 }
 
+static enum err_kind kind_of(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        enum err_kind kind;
+    } rows[] = {
+        {400, ERR_INVALID  },
+        {401, ERR_DENIED   },
+        {403, ERR_DENIED   },
+        {404, ERR_NOT_FOUND},
+        {409, ERR_CONFLICT },
+        {429, ERR_LIMIT    },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].status == status)
+            return rows[i].kind;
+    return status >= 500 ? ERR_UNAVAILABLE : ERR_SYSTEM;
+}
+
 static int explain(const struct remote_call *c, const struct http_answer *answer, struct err *err)
 {
     struct arena mem;
     struct refusal refusal = {0};
+    enum err_kind kind = kind_of(answer->status);
+    const char *rights = "";
     int result;
+
+    if (kind == ERR_DENIED) /* AC-51 */
+        rights = "; needed: the admin token of this server, which root reads from data_dir";
 
     arena_init(&mem, REMOTE_ANSWER_MAX);
     if (json_decode(&refusal_message, buf_str(&answer->body), &mem, &refusal, NULL) == 0)
-        result = err_set(err, ERR_INVALID, "the server refused: %.*s (%u)",
-                         STR_ARG(refusal.message), answer->status);
+        result = err_set(err, kind, "the server refused: %.*s (%u)%s", STR_ARG(refusal.message),
+                         answer->status, rights);
     else
-        result = err_set(err, ERR_INVALID, "%s %s: unexpected status %u", c->method, c->url,
-                         answer->status);
+        result =
+            err_set(err, kind, "%s %s: unexpected status %u", c->method, c->url, answer->status);
     arena_done(&mem);
     return result;
 }

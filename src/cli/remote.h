@@ -9,6 +9,7 @@
 /* What these commands need to know; the invocation's ctx starts with it. */
 struct cli_places {
     const char *data_dir, *run_dir;
+    const char *team; /* of commands without --team; "" or NULL: E2B_TEAM_ID, else "default" */
 };
 
 enum {
@@ -25,7 +26,7 @@ struct remote_call {
 };
 
 /* One call with the operator's token; the answer's body is appended to `out`. Errors say what the
- * server said. */
+ * server said, and are of a kind that follows its status. */
 must_check int remote_call(const struct invocation *v, const struct remote_call *c, struct buf *out,
                            struct err *err);
 /* May it be put into a path as it is? */
@@ -34,9 +35,15 @@ bool remote_is_plain(struct str word);
 extern const char cli_admin_token_file[]; /* in data_dir, readable by root alone */
 extern const char cli_api_socket[];       /* in run_dir */
 
-int cli_key_create(const struct invocation *v);        /* NAME, options --team, --json */
-int cli_key_list(const struct invocation *v);          /* options --team, --json */
-int cli_key_revoke(const struct invocation *v);        /* ID, option --team */
+int cli_key_create(const struct invocation *v); /* NAME; options: see main.c */
+int cli_key_list(const struct invocation *v);
+int cli_key_revoke(const struct invocation *v);  /* an id, or 8 to 64 hex digits of a hash */
+int cli_key_rotate(const struct invocation *v);  /* the same */
+int cli_team_create(const struct invocation *v); /* NAME [WORD=VALUE...] */
+int cli_team_list(const struct invocation *v);
+int cli_team_set(const struct invocation *v);          /* TEAM WORD=VALUE... */
+int cli_team_block(const struct invocation *v);        /* TEAM [REASON] */
+int cli_team_unblock(const struct invocation *v);      /* TEAM */
 int cli_webhook_create(const struct invocation *v);    /* URL; --team, --events, --json */
 int cli_webhook_list(const struct invocation *v);      /* --team, --json */
 int cli_webhook_delete(const struct invocation *v);    /* ID; --team */
