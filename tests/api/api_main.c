@@ -4,7 +4,7 @@
  *   api_main DIR ENGINE NODE_SOCKET [key=value …]
  *
  * DIR holds templates/, sandlot.db and routes.sock. The HTTP listener is a free port of 127.0.0.1,
- * printed on the first line. */
+ * printed on the first line. SIGTERM ends it at once, SIGUSR1 when what runs has ended. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -34,6 +34,13 @@ static const struct config_key keys[] = {
      1, 1000000000},
     {"key_rate_per_s", CONFIG_NUMBER, offsetof(struct api_config, key_rate_per_s), "5000",
      1, 1000000000},
+    {"peer_rate_per_s", CONFIG_NUMBER, offsetof(struct api_config, peer_rate_per_s), "20000",
+     1, 1000000000},
+    {"body_max", CONFIG_NUMBER, offsetof(struct api_config, body_max), "1048576", 1, 1000000000},
+    {"team_vcpus_max", CONFIG_NUMBER, offsetof(struct api_config, team_vcpus_max), "0",
+     0, 1000000000},
+    {"team_keys_max", CONFIG_NUMBER, offsetof(struct api_config, team_keys_max), "1000",
+     0, 1000000000},
     {"events_max", CONFIG_NUMBER, offsetof(struct api_config, events_max), "0", 0, 1000000000},
     {"webhook_retry_ms", CONFIG_NUMBER, offsetof(struct api_config, webhook_retry_ms), "0",
      0, 1000000000},
@@ -45,9 +52,31 @@ static const struct config_key keys[] = {
 };
 /* clang-format on */
 
+struct server {
+    struct loop *loop;
+    struct api *api;
+};
+
+static void on_drained(void *ctx)
+{
+    struct server *s = ctx;
+
+    loop_stop(s->loop);
+}
+
 static void on_term(void *ctx)
 {
-    loop_stop(ctx);
+    struct server *s = ctx;
+
+    loop_stop(s->loop);
+}
+
+/* Ends as the role does: what runs is finished, what comes is sent away. */
+static void on_drain(void *ctx)
+{
+    struct server *s = ctx;
+
+    api_drain(s->api, on_drained, s);
 }
 
 static int configure(struct api_config *c, int argc, char **argv, struct err *err)
@@ -67,16 +96,16 @@ static int configure(struct api_config *c, int argc, char **argv, struct err *er
 
 static int serve(struct api_config *c, struct err *err)
 {
-    struct loop *l;
-    struct api *a;
+    struct server s = {0};
 
     printf("%u\n", socket_port(c->http_fd));
     fflush(stdout);
-    if (loop_new(&l, err) != 0 || loop_on_signal(l, SIGTERM, on_term, l, err) != 0 ||
-        api_new(l, c, &a, err) != 0 || loop_run(l, err) != 0)
+    if (loop_new(&s.loop, err) != 0 || loop_on_signal(s.loop, SIGTERM, on_term, &s, err) != 0 ||
+        loop_on_signal(s.loop, SIGUSR1, on_drain, &s, err) != 0 ||
+        api_new(s.loop, c, &s.api, err) != 0 || loop_run(s.loop, err) != 0)
         return -1;
-    api_free(a);
-    loop_free(l);
+    api_free(s.api);
+    loop_free(s.loop);
     return 0;
 }
 
