@@ -63,7 +63,8 @@ void sandbox_json_detail(struct call *c, const struct sandbox *s)
     struct times times;
 
     fill(&reply, &times, s);
-    reply.access_token = token_of(s);
+    if ((c->scopes & KEY_WRITE) != 0)
+        reply.access_token = token_of(s); /* with it one may run anything inside */
     reply.domain = str_of(c->api->config.domain);
     reply.allow_internet = !s->r.is_offline;
     reply.network = &network;

@@ -62,6 +62,18 @@ def scopes_given(s):
     same(s.api.call("POST", "/api-keys", {"name": "x"}).json["scopes"], ["read", "write"])
 
 
+@test("AD-07 a key that may only read does not learn what lets it write: envd's token")
+def read_only(s):
+    box = s.api.create()
+    reader = s.api.new_key("reader", scopes=["read"])["key"]
+    seen = s.api.call("GET", "/sandboxes/" + box["sandboxID"], key=reader)
+    same(seen.status, 200)
+    check(box["envdAccessToken"].encode() not in seen.body)
+    check(box["envdAccessToken"].encode() not in s.api.call("GET", "/v2/sandboxes", key=reader).body)
+    same(s.api.detail(box["sandboxID"])["envdAccessToken"], box["envdAccessToken"])
+    s.api.kill_all()
+
+
 @test("AC-31 expiry: valid until then, unknown afterwards, listed as expired")
 def expiry(s):
     made = s.api.new_key("short", expiresIn=1)
