@@ -55,7 +55,7 @@ enum codec_type {
     CODEC_TIMESTAMP,
     CODEC_MAP,
     CODEC_RAW,
-};
+} __attribute__((packed)); /* of one byte, because tables are long */
 
 enum codec_flag {
     CODEC_REPEATED = 1,
@@ -75,9 +75,9 @@ struct codec_field {
     uint32_t number;  /* protobuf tag; for JSON-only messages any number, unique and not 0 */
     const char *name; /* lowerCamelCase; the snake_case spelling is derived for input */
     enum codec_type type;
-    uint32_t flags;
-    size_t offset;
-    size_t presence;       /* CODEC_OPTIONAL, CODEC_ONEOF */
+    uint8_t flags;
+    uint16_t offset;
+    uint16_t presence;     /* CODEC_OPTIONAL, CODEC_ONEOF */
     const void *sub;       /* CODEC_MESSAGE, CODEC_ENUM */
     const char *json_name; /* exact JSON name when it is not `name` (allow_internet_access); on
                               input `name` and its snake_case are accepted as well */
