@@ -103,18 +103,6 @@ static int check_sources(struct composition *c, struct str destination, uint64_t
     return 0;
 }
 
-/* The file behind a link, because renaming would replace the link. */
-static struct str follow(struct str path, struct arena *a)
-{
-    char name[32], target[PATH_LEN_MAX + 1];
-    auto_fd int fd = open(path.at, O_PATH | O_CLOEXEC);
-    ssize_t len;
-
-    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-    len = fd < 0 ? -1 : readlink(name, target, sizeof(target) - 1);
-    return len <= 0 ? path : arena_str(a, (struct str){target, (size_t)len});
-}
-
 static int resolve_all(struct composition *c, const struct compose_request *r,
                        struct str *destination, struct err *err)
 {
@@ -148,7 +136,7 @@ static int begin(struct composition *c, const struct compose_request *r, struct 
     if (guest_user(c->guest, r->username, a, &c->user, err) != 0 ||
         resolve_all(c, r, &spec.path, err) != 0)
         return -1;
-    spec.path = follow(spec.path, a);
+    spec.path = path_follow(spec.path, a, NULL); /* renaming would replace a link */
     if (spec.path.at == NULL)
         return err_set(err, ERR_LIMIT, "out of memory");
     if (check_sources(c, spec.path, &spec.expected, err) != 0)

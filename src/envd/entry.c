@@ -47,12 +47,11 @@ static int32_t type_of(mode_t mode)
 /* Type and mode are the target's; a link that leads nowhere has no type and points to itself. */
 static void follow(struct str path, struct arena *a, struct entry_info *out)
 {
-    auto_free char *target = realpath(path.at, NULL);
-    struct stat st;
+    struct stat st = {0};
 
     out->has_symlink_target = true;
-    out->symlink_target = target == NULL ? path : arena_str(a, str_of(target));
-    if (target == NULL || stat(target, &st) != 0)
+    out->symlink_target = path_follow(path, a, &st);
+    if (st.st_mode == 0)
         return;
     out->type = type_of(st.st_mode);
     out->mode = st.st_mode & 0777;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
@@ -92,7 +93,7 @@ static uint64_t read_processes(uint32_t *out_count)
     }
     if (proc != NULL)
         closedir(proc);
-    return ticks * (1000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+    return ticks * (1000000 / getauxval(AT_CLKTCK));
 }
 
 static void read_cpu(struct metrics *m, struct metrics_sample *last)

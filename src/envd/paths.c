@@ -3,6 +3,8 @@
 #include "envd/paths.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 struct str path_clean(struct str path, struct arena *a)
@@ -101,6 +103,19 @@ struct str path_parent(struct str path, struct arena *a)
     path = without_slashes(path);
     path.len -= path_base(path).len;
     return arena_str(a, path.len == 0 ? STR("/") : without_slashes(path));
+}
+
+struct str path_follow(struct str path, struct arena *a, struct stat *out_st)
+{
+    char name[32], target[PATH_LEN_MAX + 1];
+    auto_fd int fd = open(path.at, O_PATH | O_CLOEXEC);
+    ssize_t len;
+
+    if (fd < 0 || (out_st != NULL && fstat(fd, out_st) != 0))
+        return path;
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    len = readlink(name, target, sizeof(target));
+    return len <= 0 ? path : arena_str(a, (struct str){target, (size_t)len});
 }
 
 /* One level: 0 when the directory is there afterwards. */

@@ -4,6 +4,8 @@
 #ifndef ENVD_PATHS_H
 #define ENVD_PATHS_H
 
+#include <sys/stat.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "envd/users.h"
@@ -25,6 +27,10 @@ struct str path_trim(struct str path, struct arena *a);
 struct str path_base(struct str path);
 /* Everything before the last part: "/" or "/a/b". In `a`, NUL behind. */
 struct str path_parent(struct str path, struct arena *a);
+
+/* Where a path leads when links are followed, and what is there (`out_st` may be NULL); `path`
+ * itself when it leads nowhere. In `a`, NUL behind; .at is NULL when there is no memory. */
+struct str path_follow(struct str path, struct arena *a, struct stat *out_st);
 
 /* mkdir -p with mode 0755, each new directory owned by the user. Races with others are tolerated.
  * When it fails nothing of it is left. ERR_INVALID where something else is in the way. */

@@ -2,11 +2,14 @@
 /* What the static envd has instead of libc's own: only that build compiles this file. The linker
  * takes these names from here, so that libc's large versions of them stay out of the program. */
 #include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/own.h"
+#include "envd/memory.h"
 #include "envd/print.h"
+#include "envd/small_libc.h"
 
 int vsnprintf(char *restrict to, size_t size, const char *restrict format, va_list args)
 {
@@ -32,4 +35,37 @@ _Noreturn void __assert_fail(const char *claim, const char *file, int line, cons
     snprintf(text, sizeof(text), "envd: %s:%d: %s: %s is not so\n", file, line, function, claim);
     ignore(write(STDERR_FILENO, text, strlen(text))); /* nowhere else to say it */
     abort();
+}
+
+void *malloc(size_t size)
+{
+    return memory_get(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    void *at = memory_get(__builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes);
+
+    return at == NULL ? NULL : memset(at, 0, bytes);
+}
+
+void *realloc(void *at, size_t size)
+{
+    return memory_resize(at, size);
+}
+
+void free(void *at)
+{
+    memory_free(at);
+}
+
+void qsort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+    sort_items(items, count, size, compare);
+}
+
+char *strerror(int number)
+{
+    return (char *)(uintptr_t)error_text(number);
 }
