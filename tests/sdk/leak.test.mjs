@@ -28,6 +28,10 @@ async function cycles(count, atOnce) {
 const names = (dir) => { try { return readdirSync(dir) } catch { return [] } }
 const pids = () => names('/proc').filter((n) => /^\d+$/.test(n))
 
+function parentOf(pid) {
+  try { return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1]) } catch { return 0 }
+}
+
 function countCgroups(dir, depth = 0) {
   if (depth > 6) return 0
   return names(dir).reduce((sum, name) => {
@@ -46,7 +50,7 @@ function state() {
   for (const pid of pids()) try { netns.add(readlinkSync(`/proc/${pid}/ns/net`)) } catch {}
   const fds = Object.fromEntries(roles.map((r) => [r, names(`/proc/${server.rolePid(r)}/fd`).length]))
   return {
-    guests: pids().filter((pid) => { try { return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'envd' } catch { return false } }).length,
+    guests: pids().filter((pid) => parentOf(pid) === server.rolePid('node')).length,
     mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length,
     nodeMounts: readFileSync(`/proc/${server.rolePid('node')}/mountinfo`, 'utf8').split('\n').length,
     cgroups: countCgroups('/sys/fs/cgroup'),
@@ -72,15 +76,15 @@ test('1000 sandboxes leave nothing behind', { timeout: 240_000 }, async () => {
   await cycles(40, 4)
   const before = await settled()
   await cycles(1000, 4)
-  await until('files are freed', () => state().files === before.files, 20000)
+  // Keep-alive connections come and go; anything per sandbox would be a thousand.
+  const slack = (what) => (['api', 'edge', 'node'].includes(what) ? 40 : 0)
+  const grown = (now) => Object.keys(before).filter((what) => now[what] > before[what] + slack(what))
+  // What nobody waits for is freed behind the answers, later on a busy machine.
+  await until('all is freed', () => grown(state()).length === 0, 30000).catch(() => {})
   const now = await settled()
   console.log(`# before ${JSON.stringify(before)}`)
   console.log(`# after  ${JSON.stringify(now)}`)
-  for (const [what, count] of Object.entries(before)) {
-    // Keep-alive connections come and go; anything per sandbox would be a thousand.
-    const slack = ['api', 'edge', 'node'].includes(what) ? 40 : 0
-    assert.ok(now[what] <= count + slack, `${what}: ${count} before, ${now[what]} after`)
-  }
+  for (const what of grown(now)) assert.fail(`${what}: ${before[what]} before, ${now[what]} after`)
 })
 
 test('memory of the roles stays flat over 1000 more', { timeout: 240_000 }, async () => {

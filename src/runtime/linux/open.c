@@ -21,6 +21,7 @@ enum {
     LOCK_TRIES = 100, /* a process that was killed may take a moment to be gone */
     LOCK_PAUSE_NS = 20000000,
     SLOTS_SPARE = REAP_BACKLOG_MAX, /* ranges still in use by what the reaper has */
+    READY_SPARE = 16,               /* freed ones that wait beside those of the pool */
 };
 
 static char *join(const char *dir, const char *name)
@@ -142,6 +143,7 @@ static int slots_open(struct linux_driver *d, const struct runtime_config *confi
 {
     const struct slots_config slots = {
         .count = d->sandboxes_max + (size_t)config->warm_max + SLOTS_SPARE,
+        .ready_max = (size_t)config->pool_size + READY_SPARE,
         .uid_base = d->host.has_userns ? (uint32_t)config->uid_base : 0,
         .is_shared = !d->host.has_idmap,
         .has_maps = d->host.has_idmap,

@@ -123,6 +123,18 @@ static void enter_fill(struct guest *s)
     };
 }
 
+/* The kernel counts a user namespace's inotify instances and watches, queued signals and message
+ * queues on whoever made it (kernel/ucount.c). Were that root, all sandboxes would share root's
+ * limits, and one could use them up. Files are still reached as root, and the change is of this
+ * thread alone, hence no libc call. */
+static void act_as(const struct guest *s, long uid)
+{
+    if (!s->driver->host.has_userns)
+        return;
+    raw3(SYS_setresuid, -1, uid, -1);
+    raw1(SYS_setfsuid, 0);
+}
+
 /* Into the sandbox's network namespace for the moment of the clone: the child stays there. */
 static long clone_inside(struct guest *s, const struct clone_args *args)
 {
@@ -131,7 +143,9 @@ static long clone_inside(struct guest *s, const struct clone_args *args)
 
     if (setns(s->cell.netns_fd, CLONE_NEWNET) != 0)
         return -errno;
+    act_as(s, s->slot->uid);
     pid = raw_clone3(args, enter_main, &c->enter);
+    act_as(s, 0);
     if (setns(s->driver->host_netns_fd, CLONE_NEWNET) != 0)
         abort(); /* see netns.c */
     return pid;
@@ -298,14 +312,28 @@ int process_rename(struct guest *s, struct err *err)
     return result;
 }
 
+/* In a container without CAP_SYS_RESOURCE only the owner of the sandbox's user namespace may. */
+static int limit_files_as_owner(const struct guest *s, const struct rlimit *limit)
+{
+    int result, error;
+
+    act_as(s, s->slot->uid);
+    result = prlimit(s->pid, RLIMIT_FSIZE, limit, NULL);
+    error = errno;
+    act_as(s, 0);
+    errno = error;
+    return result;
+}
+
 /* envd is the only process, so none keeps the limit of before. */
 int process_limit_files(struct guest *s, struct err *err)
 {
     const struct rlimit limit = {s->limits.disk_bytes, s->limits.disk_bytes};
 
-    if (s->limits.disk_bytes != 0 && prlimit(s->pid, RLIMIT_FSIZE, &limit, NULL) != 0)
-        return err_sys(err, errno, "limit the size of files");
-    return 0;
+    if (s->limits.disk_bytes == 0 || prlimit(s->pid, RLIMIT_FSIZE, &limit, NULL) == 0 ||
+        (errno == EPERM && limit_files_as_owner(s, &limit) == 0))
+        return 0;
+    return err_sys(err, errno, "limit the size of files");
 }
 
 void process_expose(const struct guest *s)

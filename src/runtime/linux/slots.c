@@ -12,7 +12,8 @@ int slots_init(struct slots *s, const struct slots_config *config, struct err *e
     if (!config->is_shared && end >= UINT32_MAX - 1)
         return err_set(err, ERR_INVALID, "uid_base %u and %zu sandboxes pass the last user id",
                        config->uid_base, config->count);
-    *s = (struct slots){.count = config->count, .has_maps = config->has_maps};
+    *s = (struct slots){
+        .count = config->count, .ready_max = config->ready_max, .has_maps = config->has_maps};
     pthread_mutex_init(&s->lock, NULL);
     s->rows = mem_array(s->count, sizeof(*s->rows));
     for (size_t i = 0; i < s->count; i++) {
@@ -85,9 +86,15 @@ size_t slot_index(const struct slots *s, const struct slot *slot)
 
 void slots_give(struct slots *s, struct slot *slot)
 {
-    bool is_ready = !s->has_maps || slot->userns_fd >= 0;
+    auto_fd int spare = -1;
+    bool is_ready;
 
     pthread_mutex_lock(&s->lock);
+    if (s->has_maps && s->ready_count >= s->ready_max) {
+        spare = slot->userns_fd;
+        slot->userns_fd = -1;
+    }
+    is_ready = !s->has_maps || slot->userns_fd >= 0;
     list_push(is_ready ? &s->ready : &s->cold, &slot->node);
     s->ready_count += is_ready;
     pthread_mutex_unlock(&s->lock);

@@ -19,13 +19,14 @@ struct slot {
 struct slots {
     pthread_mutex_t lock;
     struct slot *rows;
-    size_t count, ready_count;
+    size_t count, ready_count, ready_max;
     struct list ready, cold; /* with and without a namespace */
     bool has_maps;
 };
 
 struct slots_config {
     size_t count;
+    size_t ready_max; /* namespaces kept of slots that nobody uses: a descriptor each */
     uint32_t uid_base;
     bool is_shared; /* all have the first range */
     bool has_maps;  /* make namespaces */
