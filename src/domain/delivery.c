@@ -270,6 +270,23 @@ void webhook_before_flush(struct domain *d)
     d->webhooks->flush++;
 }
 
+/* Few are fresh, and a commit seldom fails. */
+void webhook_unmake(struct domain *d, struct str event_id)
+{
+    struct webhooks *all = d->webhooks;
+    struct list_node *n = list_first(&all->fresh);
+
+    while (n != NULL) {
+        struct delivery *v = container_of(n, struct delivery, node);
+
+        n = list_next(&all->fresh, n);
+        if (!str_eq(v->r.event_id, event_id))
+            continue;
+        v->webhook->pending_count--;
+        delivery_free(all, v);
+    }
+}
+
 /* Also after a commit that failed: to tell late is better than never. */
 void webhook_on_durable(struct domain *d)
 {

@@ -74,7 +74,6 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
         domain_free(d);
         return -1;
     }
-    event_log_compare(d);
     key_import_start(d);
     *out = d;
     return 0;

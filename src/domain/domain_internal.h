@@ -53,12 +53,13 @@ struct op {
     struct list_node node;
     struct domain *domain;
     char id[SANDBOX_KEY_MAX + 1];
-    int64_t end_ms, idle_s; /* set_end: what this call stores */
-    bool is_unlimited;      /* the same */
-    struct egress *egress;  /* set_network: the same */
-    bool is_quiet;          /* set_end: no event, it happens all the time */
-    struct err err;         /* create: why it failed, while its remains are removed */
-    sandbox_done_fn *fn;    /* NULL: nobody */
+    int64_t end_ms, idle_s;    /* set_end: what this call stores */
+    bool is_unlimited;         /* the same */
+    struct egress *egress;     /* set_network: the same */
+    bool is_quiet;             /* set_end: no event, it happens all the time */
+    struct event_draft *draft; /* what is told when it is durable */
+    struct err err;            /* create: why it failed, while its remains are removed */
+    sandbox_done_fn *fn;       /* NULL: nobody */
     void *ctx;
 };
 

@@ -2,9 +2,12 @@
 /* Names and weights of events, and the way out of this layer. */
 #include "domain/event.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "domain/domain_internal.h"
 #include "domain/event_log.h"
+#include "domain/webhook.h"
 
 static const struct {
     const char *name;
@@ -71,12 +74,43 @@ bool event_type_matches(struct str type, struct str wanted)
     return str_has_suffix(wanted, ".*") && str_eq(str_upto(type, head.len), head);
 }
 
+static void date(const struct domain *d, struct event *e)
+{
+    e->at_ms = clock_wall_ms();
+    if (e->actor.len == 0)
+        e->actor = domain_actor(d);
+}
+
+static void tell(struct domain *d, const struct event *e)
+{
+    if (d->hooks->on_event != NULL)
+        d->hooks->on_event(d->hooks_ctx, e);
+}
+
 void event_emit(struct domain *d, struct event e)
 {
-    e.at_ms = clock_wall_ms();
-    if (e.actor.len == 0)
-        e.actor = domain_actor(d);
+    date(d, &e);
     event_log_add(d, &e);
-    if (d->hooks->on_event != NULL)
-        d->hooks->on_event(d->hooks_ctx, &e);
+    tell(d, &e);
+}
+
+int event_prepare(struct domain *d, struct event e, struct event_draft **out, struct err *err)
+{
+    assert(e.detail == NULL);
+    date(d, &e);
+    return event_log_prepare(d, &e, out, err);
+}
+
+void event_settle(struct domain *d, struct event_draft *draft, bool is_stored)
+{
+    if (draft == NULL)
+        return;
+    if (is_stored) {
+        struct event e = event_log_publish(d, draft);
+
+        tell(d, &e);
+    } else {
+        event_log_discard(d, draft);
+    }
+    webhook_on_durable(d);
 }

@@ -67,4 +67,14 @@ bool event_type_matches(struct str type, struct str wanted);
  * deliveries it causes; hands it to the hook. */
 void event_emit(struct domain *d, struct event e);
 
+/* An event that is stored with the change it tells of: both or neither. event_prepare() puts it
+ * into the store; the caller commits in the same turn and passes it to event_settle() in the
+ * callback of that commit, however that went. Nobody hears of it before. It has no detail. */
+struct event_draft;
+
+must_check int event_prepare(struct domain *d, struct event e, struct event_draft **out,
+                             struct err *err);
+/* Frees it. NULL is fine. */
+void event_settle(struct domain *d, struct event_draft *draft, bool is_stored);
+
 #endif

@@ -25,6 +25,13 @@ struct subject {
     struct list rows; /* struct event_row, oldest first */
 };
 
+/* Its row is in the log, hidden. */
+struct event_draft {
+    struct list_node node;
+    struct event event;
+    struct event_row *row;
+};
+
 struct event_log {
     struct domain *domain;
     struct event_row **rows; /* ring, in the order of ids */
@@ -32,7 +39,8 @@ struct event_log {
     size_t rows_max;
     int64_t age_max_ms;
     struct map subjects;
-    int64_t id_ms; /* time and count of the newest id */
+    struct list drafts; /* struct event_draft, oldest first */
+    int64_t id_ms;      /* time and count of the newest id */
     unsigned id_count;
     struct timer flush, evict;
     struct event_log_counters counters;
@@ -115,13 +123,24 @@ static void evict_first(struct event_log *l)
     l->first = (l->first + 1) % l->room;
     l->counters.kept--;
     l->counters.evicted++;
+    event_log_touch(l->domain);
+}
+
+/* Readers go on behind the last id they saw, so what is behind a draft waits for it. */
+static bool is_hidden(const struct event_log *l, const struct event_record *r)
+{
+    struct list_node *n = list_first(&l->drafts);
+
+    return n != NULL &&
+           memcmp(container_of(n, struct event_draft, node)->row->r.id.at, r->id.at, UUID_LEN) <= 0;
 }
 
 static void evict_old(struct event_log *l)
 {
     int64_t oldest = clock_wall_ms() - l->age_max_ms;
 
-    while (l->counters.kept > l->rows_max || (l->counters.kept > 0 && at(l, 0)->r.at_ms < oldest))
+    while (l->counters.kept > 0 && !is_hidden(l, &at(l, 0)->r) &&
+           (l->counters.kept > l->rows_max || at(l, 0)->r.at_ms < oldest))
         evict_first(l);
 }
 
@@ -130,7 +149,6 @@ static void on_evict(void *ctx)
     struct event_log *l = ctx;
 
     evict_old(l);
-    event_log_touch(l->domain);
     timer_start(l->domain->loop, &l->evict, EVICT_MS, on_evict, l);
 }
 
@@ -197,16 +215,37 @@ void event_log_flush(struct domain *d)
     store_commit(d->store, NULL, NULL);
 }
 
-static void save(struct event_log *l, const struct event_row *row)
+/* Index of the first row whose id is not below. */
+static size_t seek(const struct event_log *l, struct str id)
+{
+    size_t low = 0, high = l->counters.kept;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        struct str other = at(l, middle)->r.id;
+        size_t common = other.len < id.len ? other.len : id.len;
+
+        if (memcmp(other.at, id.at, common) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int save(struct event_log *l, const struct event_row *row, struct err *err)
 {
     struct buf bytes;
+    int result;
 
     buf_init(&bytes, STORE_VALUE_MAX);
     proto_encode(&event_message, &row->r, &bytes);
-    if (!buf_ok(&bytes) ||
-        store_put(l->domain->store, STORE_EVENT, row->r.id, buf_str(&bytes), NULL) != 0)
-        l->counters.lost++; /* kept in memory, gone at the next start */
+    if (buf_ok(&bytes))
+        result = store_put(l->domain->store, STORE_EVENT, row->r.id, buf_str(&bytes), err);
+    else
+        result = err_set(err, ERR_LIMIT, "record of an event too large");
     buf_done(&bytes);
+    return result;
 }
 
 /* event_data of wire.md 8, as far as we know it. */
@@ -240,10 +279,9 @@ static struct str actor_of(const struct event *e, const struct sandbox *s)
     return str_of(s->actor);
 }
 
-void event_log_add(struct domain *d, const struct event *e)
+static struct event_row *row_of(struct domain *d, const struct event *e)
 {
     const struct sandbox *s = event_is_of_sandbox(e->kind) ? sandbox_find(d, e->subject) : NULL;
-    struct event_log *l = d->events;
     char id[UUID_LEN + 1];
     struct event_record r = {
         .id = {id, UUID_LEN},
@@ -260,7 +298,7 @@ void event_log_add(struct domain *d, const struct event *e)
     struct event_row *row;
     struct buf data;
 
-    next_id(l, e->at_ms, id);
+    next_id(d->events, e->at_ms, id);
     buf_init(&data, DATA_MAX);
     put_data(e, s, &data);
     r.data = buf_str(&data);
@@ -272,37 +310,81 @@ void event_log_add(struct domain *d, const struct event *e)
     }
     row = row_new(&r);
     buf_done(&data);
+    return row;
+}
+
+void event_log_add(struct domain *d, const struct event *e)
+{
+    struct event_log *l = d->events;
+    struct event_row *row = row_of(d, e);
+
     append(l, row);
     l->counters.total++;
-    save(l, row);
+    if (save(l, row, NULL) != 0)
+        l->counters.lost++; /* kept in memory, gone at the next start */
     webhook_add(d, row);
     metrics_note(d, e->kind, row->r.team_id, row->r.subject);
     evict_old(l);
     event_log_touch(d);
 }
 
-/* Reading */
-
-/* Index of the first row whose id is not below. */
-static size_t seek(const struct event_log *l, struct str id)
+int event_log_prepare(struct domain *d, const struct event *e, struct event_draft **out,
+                      struct err *err)
 {
-    size_t low = 0, high = l->counters.kept;
+    struct event_row *row = row_of(d, e);
+    struct event_draft *draft;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        struct str other = at(l, middle)->r.id;
-        size_t common = other.len < id.len ? other.len : id.len;
-
-        if (memcmp(other.at, id.at, common) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+    if (save(d->events, row, err) != 0) {
+        free(row);
+        return -1;
     }
-    return low;
+    draft = mem_zero(sizeof(*draft));
+    draft->row = row;
+    draft->event = *e;
+    draft->event.subject = row->r.subject;
+    draft->event.team_id = row->r.team_id;
+    draft->event.actor = row->r.actor;
+    append(d->events, row);
+    list_push(&d->events->drafts, &draft->node);
+    webhook_add(d, row);
+    webhook_before_flush(d);
+    *out = draft;
+    return 0;
 }
 
-static bool passes(const struct event_query *q, const struct event_record *r)
+struct event event_log_publish(struct domain *d, struct event_draft *draft)
 {
+    struct event e = draft->event;
+
+    list_remove(&draft->node);
+    free(draft);
+    d->events->counters.total++;
+    metrics_note(d, e.kind, e.team_id, e.subject);
+    evict_old(d->events);
+    return e;
+}
+
+void event_log_discard(struct domain *d, struct event_draft *draft)
+{
+    struct event_log *l = d->events;
+    struct event_row *row = draft->row;
+
+    list_remove(&draft->node);
+    free(draft);
+    webhook_unmake(d, row->r.id);
+    for (size_t i = seek(l, row->r.id); i + 1 < l->counters.kept; i++)
+        l->rows[(l->first + i) % l->room] = at(l, i + 1);
+    l->counters.kept--;
+    row_free(l, row);
+}
+
+/* Reading */
+
+static bool passes(const struct event_log *l, const struct event_query *q,
+                   const struct event_record *r)
+{
+    if (is_hidden(l, r))
+        return false;
     if (q->team_id.len > 0 && !str_eq(q->team_id, r->team_id))
         return false;
     if (q->subject.len > 0 && !str_eq(q->subject, r->subject))
@@ -348,7 +430,7 @@ static const struct event_row **query_subject(const struct event_log *l,
         int order = q->after.len != UUID_LEN ? 0 : memcmp(row->r.id.at, q->after.at, UUID_LEN);
         bool is_behind = q->after.len != UUID_LEN || (q->is_descending ? order < 0 : order > 0);
 
-        if (is_behind && passes(q, &row->r))
+        if (is_behind && passes(l, q, &row->r))
             found[kept++] = row;
     }
     *out_count = kept;
@@ -371,11 +453,11 @@ static const struct event_row **query_all(const struct event_log *l, const struc
     }
     if (q->is_descending)
         for (size_t i = first; i > 0 && count < room; i--)
-            if (passes(q, &at(l, i - 1)->r))
+            if (passes(l, q, &at(l, i - 1)->r))
                 found[count++] = at(l, i - 1);
     if (!q->is_descending)
         for (size_t i = first; i < kept && count < room; i++)
-            if (passes(q, &at(l, i)->r))
+            if (passes(l, q, &at(l, i)->r))
                 found[count++] = at(l, i);
     *out_count = count;
     return found;
@@ -421,10 +503,14 @@ struct event_log *event_log_new(struct domain *d)
 
 void event_log_free(struct event_log *l)
 {
+    struct list_node *n;
+
     if (l == NULL)
         return;
     timer_stop(&l->flush);
     timer_stop(&l->evict);
+    while ((n = list_pop(&l->drafts)) != NULL)
+        free(container_of(n, struct event_draft, node));
     for (size_t i = 0; i < l->counters.kept; i++)
         row_free(l, at(l, i));
     free(l->rows);
@@ -469,56 +555,4 @@ int event_log_load(struct domain *d, struct err *err)
         d->events->id_ms++; /* behind all of that millisecond */
     evict_old(d->events);
     return 0;
-}
-
-/* Adding events changes the map and may evict rows: names first. */
-static void end_missing(struct domain *d, struct arena *a)
-{
-    struct event_log *l = d->events;
-    struct str *names = arena_array(a, l->subjects.count + 1, sizeof(*names));
-    size_t cursor = 0, count = 0;
-    struct subject *s;
-
-    while (names != NULL && (s = map_next(&l->subjects, &cursor)) != NULL) {
-        const struct event_row *last = NULL;
-
-        for (struct list_node *n = list_first(&s->rows); n != NULL; n = list_next(&s->rows, n))
-            last = container_of(n, struct event_row, of_subject);
-        if (last == NULL || !str_has_prefix(last->r.type, "sandbox.lifecycle.") ||
-            str_is(last->r.type, event_type(EVENT_SANDBOX_KILLED)) ||
-            sandbox_find(d, last->r.subject) != NULL)
-            continue;
-        names[count++] = arena_str(a, last->r.subject);
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct subject *known = map_get(&l->subjects, names[i]);
-        struct event_row *first =
-            known == NULL ? NULL
-                          : container_of(list_first(&known->rows), struct event_row, of_subject);
-        struct str team = first == NULL ? (struct str){0} : arena_str(a, first->r.team_id);
-
-        event_emit(d, (struct event){.kind = EVENT_SANDBOX_KILLED,
-                                     .subject = names[i],
-                                     .team_id = team,
-                                     .detail = "its end was not recorded before a restart"});
-    }
-}
-
-void event_log_compare(struct domain *d)
-{
-    struct event_log *l = d->events;
-    size_t cursor = 0;
-    struct sandbox *s;
-    struct arena a;
-    int64_t known_ms = l->counters.kept > 0 ? at(l, 0)->r.at_ms : 0; /* before: evicted */
-
-    arena_init(&a, (size_t)256 << 20);
-    while ((s = map_next(&d->sandboxes, &cursor)) != NULL)
-        if (s->r.started_at_ms > known_ms && map_get(&l->subjects, s->r.id) == NULL)
-            event_emit(d, (struct event){.kind = EVENT_SANDBOX_CREATED,
-                                         .subject = s->r.id,
-                                         .team_id = s->r.team_id,
-                                         .detail = "its start was not recorded before a restart"});
-    end_missing(d, &a);
-    arena_done(&a);
 }

@@ -2,10 +2,12 @@
 /* Events that are kept: what happened to whom, by whom, why. Bounded by number and by age; in
  * memory for reading and in the store to survive.
  *
- * An event is put into the store in the turn it happens and committed with the next commit, at most
- * EVENT_FLUSH_MS later. A crash in between loses it; event_log_compare() then finds the sandbox
- * whose last event does not fit its record and adds what is missing, so that no sandbox begins or
- * ends without an event. Ids are UUIDs of version 7: they sort by time and are the cursor of
+ * The beginning and the end of a sandbox are stored in the transaction that stores or removes its
+ * record (event_prepare()), so that none begins or ends without an event, nor the other way round.
+ * Other events are put into the store in the turn they happen and committed with the next commit,
+ * at most EVENT_FLUSH_MS later; a crash in between loses them. Readers see events in the order of
+ * their ids and none that may still be taken back: what is behind one that waits for its commit
+ * waits with it. Ids are UUIDs of version 7: they sort by time and are the cursor of
  * readers. Users: event.c, webhook.c, api/events.c, api/logs.c. */
 #ifndef DOMAIN_EVENT_LOG_H
 #define DOMAIN_EVENT_LOG_H
@@ -75,8 +77,13 @@ const struct event_log_counters *event_log_counters(const struct domain *d);
 struct event_log *event_log_new(struct domain *d);
 void event_log_free(struct event_log *l);
 must_check int event_log_load(struct domain *d, struct err *err);
-void event_log_compare(struct domain *d);
 void event_log_add(struct domain *d, const struct event *e);
+/* event_prepare(), event_settle(): hidden in the log; shown (its texts are good until control
+ * returns to the loop); gone. */
+must_check int event_log_prepare(struct domain *d, const struct event *e, struct event_draft **out,
+                                 struct err *err);
+struct event event_log_publish(struct domain *d, struct event_draft *draft);
+void event_log_discard(struct domain *d, struct event_draft *draft);
 /* Commit soon what was put into the store without a commit of its own. */
 void event_log_touch(struct domain *d);
 /* Commit now what waits: before the store is closed. */

@@ -144,20 +144,8 @@ void sandbox_start_failed(struct sandbox *s, const struct err *why)
     sandbox_end(s, KILL_ORPHANED);
 }
 
-/* The record "running" is durable: only now does the sandbox exist for anybody. */
-static void on_stored(void *ctx, const struct err *err)
+static void run(struct sandbox *s)
 {
-    struct op *commit = ctx;
-    struct sandbox *s = sandbox_find(commit->domain, str_of(commit->id));
-
-    op_end(commit, NULL, NULL);
-    if (s == NULL || s->state != SANDBOX_STARTING)
-        return; /* it ended meanwhile, and its creator was told */
-    if (err != NULL) {
-        event_emit(s->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
-        sandbox_start_failed(s, err);
-        return;
-    }
     s->end_stored_ms = s->r.end_at_ms;
     s->idle_stored_s = s->r.idle_s;
     s->is_unlimited_stored = s->r.is_unlimited;
@@ -165,18 +153,55 @@ static void on_stored(void *ctx, const struct err *err)
         creation_keep(s->domain, take_ptr(&s->creation));
     s->domain->counters.created++;
     sandbox_move(s, SANDBOX_RUNNING);
-    event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_CREATED,
-                                         .subject = s->r.id,
-                                         .team_id = s->r.team_id,
-                                         .took_us = s->start_us});
-    answer_creators(s, s, NULL);
+}
+
+/* The record "running" is durable: only now does the sandbox exist for anybody. */
+static void on_stored(void *ctx, const struct err *err)
+{
+    struct op *commit = ctx;
+    struct domain *d = commit->domain;
+    struct event_draft *created = commit->draft;
+    struct sandbox *s = sandbox_find(d, str_of(commit->id));
+    bool is_awaited = s != NULL && s->state == SANDBOX_STARTING; /* else it ended meanwhile, and its
+                                                                    creator was told */
+
+    op_end(commit, NULL, NULL);
+    if (is_awaited && err == NULL)
+        run(s);
+    else if (s != NULL && err != NULL)
+        s->r.started_at_ms = 0; /* what did not begin has no end to tell of */
+    event_settle(d, created, err == NULL);
+    if (!is_awaited)
+        return;
+    if (err == NULL) {
+        answer_creators(s, s, NULL);
+        return;
+    }
+    event_emit(d, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
+    sandbox_start_failed(s, err);
+}
+
+static int save_start(struct sandbox *s, struct event_draft **out_created, struct err *err)
+{
+    struct event created = {.kind = EVENT_SANDBOX_CREATED,
+                            .subject = s->r.id,
+                            .team_id = s->r.team_id,
+                            .took_us = s->start_us};
+
+    if (sandbox_save(s, SANDBOX_RUNNING, err) != 0 ||
+        template_use_add(s->domain, s->r.template_id, s->r.started_at_ms, err) != 0 ||
+        (s->creation != NULL && creation_save(s->domain, s->creation, err) != 0))
+        return -1;
+    return event_prepare(s->domain, created, out_created, err);
 }
 
 static void on_started(void *ctx, struct str id, uint64_t took_us, const struct err *err)
 {
     struct domain *d = ctx;
     struct sandbox *s = sandbox_find(d, id);
+    struct event_draft *created;
     struct err why = {0};
+    struct op *commit;
 
     if (s == NULL || s->state != SANDBOX_STARTING)
         return; /* given up: the stop is on its way */
@@ -187,13 +212,16 @@ static void on_started(void *ctx, struct str id, uint64_t took_us, const struct 
     s->start_us = took_us;
     s->r.started_at_ms = clock_wall_ms();
     s->r.end_at_ms = sandbox_end_after(s->r.started_at_ms, s->r.timeout_s);
-    if (sandbox_save(s, SANDBOX_RUNNING, &why) != 0 ||
-        template_use_add(d, s->r.template_id, s->r.started_at_ms, &why) != 0 ||
-        (s->creation != NULL && creation_save(d, s->creation, &why) != 0)) {
+    if (save_start(s, &created, &why) != 0) {
+        s->r.started_at_ms = 0;
+        /* Over what may be queued already; a store too far behind for it has the same cause. */
+        ignore(sandbox_save(s, SANDBOX_STARTING, NULL));
         sandbox_start_failed(s, &why);
         return;
     }
-    store_commit(d->store, on_stored, op_new(d, id, NULL, NULL));
+    commit = op_new(d, id, NULL, NULL);
+    commit->draft = created;
+    store_commit(d->store, on_stored, commit);
 }
 
 static int start_guest(struct sandbox *s, const struct template *t, struct err *err)

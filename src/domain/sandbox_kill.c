@@ -29,23 +29,24 @@ static void answer(struct sandbox *s, const struct err *err)
     }
 }
 
-static void emit(struct sandbox *s, enum event_kind kind, const char *detail)
+static struct event event_of(const struct sandbox *s, enum event_kind kind, const char *detail)
 {
-    event_emit(s->domain, (struct event){.kind = kind,
-                                         .subject = s->r.id,
-                                         .team_id = s->r.team_id,
-                                         .reason = s->kill_reason,
-                                         .detail = detail});
+    return (struct event){.kind = kind,
+                          .subject = s->r.id,
+                          .team_id = s->r.team_id,
+                          .reason = s->kill_reason,
+                          .detail = detail};
 }
 
-static void finish(struct sandbox *s)
+static void finish(struct sandbox *s, struct event_draft *killed)
 {
     sandbox_move(s, SANDBOX_KILLED);
     quota_give_back(s);
-    if (s->r.started_at_ms > 0 || s->team == NULL) {
+    if (killed != NULL || s->team == NULL)
         s->domain->counters.killed[s->kill_reason]++;
-        emit(s, EVENT_SANDBOX_KILLED, NULL);
-    }
+    if (s->team == NULL) /* had no record to be removed with */
+        event_emit(s->domain, event_of(s, EVENT_SANDBOX_KILLED, NULL));
+    event_settle(s->domain, killed, true);
     answer(s, NULL);
     sandbox_free(s);
 }
@@ -56,7 +57,7 @@ static void again(struct sandbox *s, const struct err *why)
 
     s->kill_tries++;
     s->domain->counters.kills_failed++;
-    emit(s, EVENT_SANDBOX_KILL_FAILED, why->text);
+    event_emit(s->domain, event_of(s, EVENT_SANDBOX_KILL_FAILED, why->text));
     if (s->kill_tries == 1 && s->team != NULL) {
         /* It takes longer, so a restart must go on with it. If this fails too, the end of its time
          * or the next request will. */
@@ -65,7 +66,7 @@ static void again(struct sandbox *s, const struct err *why)
     }
     if (s->kill_tries == KILL_ALARM_AFTER) {
         s->domain->counters.kill_alarms++;
-        emit(s, EVENT_SANDBOX_KILL_ALARM, why->text);
+        event_emit(s->domain, event_of(s, EVENT_SANDBOX_KILL_ALARM, why->text));
     }
     if (s->kill_tries >= KILL_ALARM_AFTER ||
         loop_now_ms(s->domain->loop) - s->kill_since_ms >= KILL_WAIT_MS)
@@ -78,28 +79,40 @@ static void again(struct sandbox *s, const struct err *why)
 static void on_removed(void *ctx, const struct err *err)
 {
     struct op *commit = ctx;
-    struct sandbox *s = sandbox_find(commit->domain, str_of(commit->id));
+    struct domain *d = commit->domain;
+    struct event_draft *killed = commit->draft;
+    struct sandbox *s = sandbox_find(d, str_of(commit->id));
 
     op_end(commit, NULL, NULL);
-    if (s == NULL || s->state != SANDBOX_KILLING)
+    if (err == NULL && s != NULL) {
+        finish(s, killed);
         return;
-    if (err != NULL)
+    }
+    event_settle(d, killed, err == NULL);
+    if (s != NULL)
         again(s, err);
-    else
-        finish(s);
 }
 
 static void remove_record(struct sandbox *s)
 {
     struct domain *d = s->domain;
+    struct event_draft *killed = NULL;
     struct err err = {0};
+    struct op *commit;
 
-    if (s->team == NULL)
-        finish(s);
-    else if (store_remove(d->store, STORE_SANDBOX, s->r.id, &err) != 0)
+    if (s->team == NULL) {
+        finish(s, NULL);
+        return;
+    }
+    if (store_remove(d->store, STORE_SANDBOX, s->r.id, &err) != 0 ||
+        (s->r.started_at_ms > 0 &&
+         event_prepare(d, event_of(s, EVENT_SANDBOX_KILLED, NULL), &killed, &err) != 0)) {
         again(s, &err);
-    else
-        store_commit(d->store, on_removed, op_new(d, s->r.id, NULL, NULL));
+        return;
+    }
+    commit = op_new(d, s->r.id, NULL, NULL);
+    commit->draft = killed;
+    store_commit(d->store, on_removed, commit);
 }
 
 static void on_stopped(void *ctx, struct str id, uint64_t took_us, const struct err *err)

@@ -144,6 +144,8 @@ struct webhooks *webhooks_new(struct domain *d);
 void webhooks_free(struct webhooks *w);
 must_check int webhooks_load(struct domain *d, struct err *err);
 void webhook_add(struct domain *d, const struct event_row *row);
+/* The event did not happen after all; of one whose commit failed. */
+void webhook_unmake(struct domain *d, struct str event_id);
 void webhook_before_flush(struct domain *d);
 void webhook_on_durable(struct domain *d);
 

@@ -206,7 +206,7 @@ def isolation(s):
     check("e2b_" not in every.body.decode(), "no key in events")
 
 
-@test("events survive kill -9: what was seen is there, and no sandbox begins or ends without one")
+@test("CL-05: beginning and end are stored with their events: kill -9 at once parts none of them")
 def restart(_):
     with Stack() as s:
         kept = s.api.create()["sandboxID"]
@@ -215,15 +215,41 @@ def restart(_):
         ended = [s.api.create()["sandboxID"] for _ in range(20)]
         for box in ended:
             same(s.api.call("DELETE", "/sandboxes/" + box).status, 204)
-        s.api.restart()  # at once: the last events had no time to be stored
+        s.api.restart()  # at once: what is stored later than an answer is lost
         same(all_of(s.api, kept), before)
         for box in ended:
-            types = [e["type"].split(".")[-1] for e in all_of(s.api, box)]
-            check(types in (["created", "killed"], []), types)
+            got = all_of(s.api, box)
+            same([e["type"].split(".")[-1] for e in got], ["created", "killed"])
+            same((got[1]["reason"], got[1]["actor"][:4]), ("request", "key:"))
         late = s.api.create()["sandboxID"]
         s.api.restart()
         same([e["type"].split(".")[-1] for e in all_of(s.api, late)], ["created"])
         check(all_of(s.api, late)[0]["id"] > before[-1]["id"])
+
+
+@test("CL-11: an event of what the store refused is never told, nor is what it stands before")
+def refused(_):
+    with Stack() as s, Receiver() as receiver:
+        hook(s.api, receiver)
+        box = s.api.create()["sandboxID"]
+        wait_until(lambda: receiver.types_of(box) == ["created"], "told")
+        break_store(s, "break")
+        same(s.api.call("POST", "/v2/sandboxes", {"templateID": "base"}).status, 500)
+        check(s.api.call("DELETE", "/sandboxes/" + box).status >= 500)
+        types = [e["type"] for e in events(s.api, "?limit=1000")["events"]]
+        same((types.count("sandbox.lifecycle.created"), types.count("sandbox.lifecycle.killed")), (1, 0))
+        check("sandbox.create_failed" in types and "sandbox.kill_failed" in types, types)
+        break_store(s, "repair")
+        same([e["type"].split(".")[-1] for e in all_of(s.api, box)][0], "created")
+        wait_until(lambda: all_of(s.api, box)[-1]["type"] == "sandbox.lifecycle.killed", "its end", 60)
+        wait_until(lambda: receiver.types_of(box)[-1] == "killed", "told")
+        told = [e["type"] for e in receiver.taken if e["type"].startswith("sandbox.lifecycle")]
+        same(told, ["sandbox.lifecycle.created", "sandbox.lifecycle.killed"])
+        seen = [e["id"] for e in events(s.api, "?limit=1000")["events"]]
+        same(seen, sorted(seen), "a cursor misses nothing")
+        s.api.restart()
+        types = [e["type"] for e in events(s.api, "?limit=1000")["events"]]
+        same((types.count("sandbox.lifecycle.created"), types.count("sandbox.lifecycle.killed")), (1, 1))
 
 
 @test("events are bounded: the oldest go, also from the store")

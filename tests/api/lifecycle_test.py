@@ -568,6 +568,27 @@ def crash_once(s, book, number, seconds):
     s.api.start()
 
 
+def check_told(s, book):
+    """The event of each beginning and each end, exactly once, however close the kill was."""
+    told, place = {}, ""
+    while True:
+        r = s.api.call("GET", f"/events?limit=1000&type=sandbox.lifecycle.*&cursor={place}")
+        same(r.status, 200)
+        if not r.json["events"]:
+            break
+        place = r.json["cursor"]
+        for e in r.json["events"]:
+            word = e["type"].split(".")[-1]
+            if word != "updated":
+                told.setdefault(e["subject"], []).append(word)
+    for i in book.live:
+        same(told.get(i), ["created"], i)
+    for i in book.gone:
+        same(told.get(i), ["created", "killed"], i)
+    for i, words in told.items():
+        check(words in (["created"], ["created", "killed"]), i, words)
+
+
 def check_books(s, book, quota):
     listed = lambda: {i["sandboxID"] for i in s.api.list(path="/sandboxes")}
     wait_until(lambda: listed() == s.node.ids(), "records and guests to agree")
@@ -607,6 +628,7 @@ def crashes(_):
         for number in range(CRASH_ROUNDS):
             crash_once(s, book, number, random.uniform(0.02, 0.2))
             check_books(s, book, quota)
+            check_told(s, book)
             if number % 10 == 9:
                 same(free_slots(s, quota), quota - len(book.live), "slots")
         s.api.kill_all()
