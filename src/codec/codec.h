@@ -121,7 +121,8 @@ struct codec_time {
  * byte 17"; ERR_LIMIT when depth, items or the arena are exceeded.
  *
  * json_decode wants exactly one object with only white space around it. It rejects: a known member
- * or a map key given twice (in whichever spelling, null or not), two members of one oneof, null
+ * given twice (null or not), except in two spellings with the very same text (RX-05); a map key
+ * given twice; two members of one oneof, null
  * within a list or map, lone surrogates, invalid UTF-8, and numbers out of range. Unknown members
  * are skipped but have to be JSON.
  *

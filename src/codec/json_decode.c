@@ -408,18 +408,86 @@ static const struct codec_field *find_escaped(const struct codec_message *m, str
 
 /* The field a member's name stands for, NULL when it is none of ours. */
 static int take_name(struct json_in *in, const struct codec_message *m, size_t hint,
-                     const struct codec_field **out)
+                     struct json_text *name, const struct codec_field **out)
 {
-    struct json_text name;
-
-    if (json_text(in, &name) != 0)
+    if (json_text(in, name) != 0)
         return -1;
-    *out = name.has_escape ? find_escaped(m, name.raw) : field_by_name(m, name.raw, hint);
+    *out = name->has_escape ? find_escaped(m, name->raw) : field_by_name(m, name->raw, hint);
     return json_expect(in, ':');
 }
 
+enum spelling {
+    SPELLING_NAME,
+    SPELLING_JSON_NAME,
+    SPELLING_SNAKE,
+};
+
+static enum spelling spelling_of(const struct codec_field *f, struct json_text name)
+{
+    char buf[NAME_RAW_MAX];
+    struct str plain = name.raw;
+
+    if (name.has_escape) /* it was found, so it is no longer than the buffer */
+        plain = (struct str){buf, json_unescape(name.raw, buf)};
+    if (str_is(plain, f->name))
+        return SPELLING_NAME;
+    return f->json_name != NULL && str_is(plain, f->json_name) ? SPELLING_JSON_NAME
+                                                               : SPELLING_SNAKE;
+}
+
+struct member {
+    struct json_text name;
+    const struct codec_field *field;
+    struct str value;
+};
+
+static int read_member(struct json_in *in, const struct codec_message *m, struct member *out)
+{
+    const char *value;
+
+    json_peek(in);
+    if (take_name(in, m, 0, &out->name, &out->field) != 0)
+        return -1;
+    json_peek(in);
+    value = in->at;
+    if (json_skip(in) != 0)
+        return -1;
+    out->value = (struct str){value, (size_t)(in->at - value)};
+    return 0;
+}
+
+/* A member that was given before: fine in another spelling with the same text. `first` is where the
+ * members of the object begin, `again` where this one does. Each spelling may be there once, so a
+ * document cannot have many of these. */
+static int take_again(struct json_in *in, const struct codec_message *m, const char *first,
+                      const char *again)
+{
+    struct member now, before;
+    const char *end;
+    bool more;
+
+    in->at = again;
+    if (read_member(in, m, &now) != 0)
+        return -1;
+    end = in->at;
+    in->at = first;
+    while (in->at < again) {
+        if (read_member(in, m, &before) != 0 || json_more(in, '}', &more) != 0)
+            return -1;
+        json_peek(in); /* the next name, or `again` */
+        if (before.field != now.field)
+            continue;
+        if (spelling_of(now.field, before.name) == spelling_of(now.field, now.name))
+            return wrong(in, "duplicate member");
+        if (!str_eq(before.value, now.value))
+            return wrong(in, "both spellings are given, and differ");
+    }
+    in->at = end;
+    return 0;
+}
+
 struct seen {
-    uint64_t given[SEEN_WORDS]; /* a second time is an error, null or not */
+    uint64_t given[SEEN_WORDS]; /* null or not */
     uint64_t valued[SEEN_WORDS];
 };
 
@@ -432,18 +500,11 @@ static bool test_and_set(uint64_t *words, size_t index)
     return was;
 }
 
-static int decode_known(struct json_in *in, const struct codec_message *m, size_t index,
-                        struct seen *seen, void *out)
+static int decode_known(struct json_in *in, const struct codec_field *f, bool *out_has_value,
+                        void *out)
 {
-    const struct codec_field *f = &m->fields[index];
-
-    trail_name(&in->trail, f->name, TRAIL_NO_INDEX);
-    if (test_and_set(seen->given, index))
-        return wrong(in, "duplicate member");
-    if (json_peek(in) == 'n')
-        return json_word(in, "null");
-    test_and_set(seen->valued, index);
-    return decode_member(in, f, out);
+    *out_has_value = json_peek(in) != 'n';
+    return *out_has_value ? decode_member(in, f, out) : json_word(in, "null");
 }
 
 static int check_required(struct json_in *in, const struct codec_message *m, struct seen *seen)
@@ -459,10 +520,12 @@ static int check_required(struct json_in *in, const struct codec_message *m, str
 
 static int decode_object(struct json_in *in, const struct codec_message *m, void *out)
 {
+    const char *first, *member;
     const struct codec_field *f;
+    struct json_text name;
     struct seen seen = {0};
+    bool more, has_value;
     size_t hint = 0;
-    bool more;
 
     if (json_peek(in) != '{')
         return mismatch(in, "expected an object");
@@ -471,17 +534,26 @@ static int decode_object(struct json_in *in, const struct codec_message *m, void
     if (trail_enter(&in->trail, in->err) != 0)
         return -1;
     more = !is_empty(in, '}');
+    first = in->at;
     while (more) {
         json_peek(in);
-        if (take_name(in, m, hint, &f) != 0)
+        member = in->at;
+        if (take_name(in, m, hint, &name, &f) != 0)
             return -1;
         if (f == NULL) {
             if (json_skip(in) != 0)
                 return -1;
         } else {
             hint = (size_t)(f - m->fields) + 1;
-            if (decode_known(in, m, hint - 1, &seen, out) != 0)
+            trail_name(&in->trail, f->name, TRAIL_NO_INDEX);
+            if (test_and_set(seen.given, hint - 1)) {
+                if (take_again(in, m, first, member) != 0)
+                    return -1;
+            } else if (decode_known(in, f, &has_value, out) != 0) {
                 return -1;
+            } else if (has_value) {
+                test_and_set(seen.valued, hint - 1);
+            }
         }
         if (json_more(in, '}', &more) != 0)
             return -1;

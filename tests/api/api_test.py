@@ -179,7 +179,13 @@ def spellings(s):
     r = s.api.call("POST", "/v2/sandboxes",
                    raw=b'{"templateID":"base","allow_internet_access":true,'
                        b'"allowInternetAccess":false}')
-    same(r.status, 400)
+    same((r.status, r.json["message"]), (400, "Error when parsing request: allowInternetAccess: "
+                                              "both spellings are given, and differ"))
+    body = {"templateID": "base", "template_id": "base", "allow_internet_access": False,
+            "allowInternetAccess": False, "envVars": {"A": "b"}, "env_vars": {"A": "b"}}
+    r = s.api.call("POST", "/v2/sandboxes", body)
+    same(r.status, 201, "one value in two spellings is no contradiction")
+    same(s.api.detail(r.json["sandboxID"])["allowInternetAccess"], False)
 
 
 @test("a sandbox that is not secure has no access token, and v2 is always secure")
