@@ -175,6 +175,7 @@ int exchange_detach(struct exchange *x, struct buf *out_rest)
         *out_rest = s->stream.in;
         buf_init(&s->stream.in, HTTP_IN_MAX);
         fd = stream_detach(&s->stream);
+        s->is_detached = true;
     }
     session_close(s);
     return fd;

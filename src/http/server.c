@@ -152,6 +152,8 @@ void session_close(struct session *s)
     s->x = NULL;
     list_remove(&s->node);
     s->server->count--;
+    if (s->server->on_close != NULL && !s->is_detached)
+        s->server->on_close(s->server->close_ctx, s->tag);
     check_drained(s->server);
     session_leave(s);
 }
@@ -312,23 +314,39 @@ int http_server_new(struct loop *l, const struct http_limits *limits, request_fn
     return 0;
 }
 
+void http_server_on_close(struct http_server *server, close_fn *fn, void *ctx)
+{
+    server->on_close = fn;
+    server->close_ctx = ctx;
+}
+
+/* Not served, as far as the caller can tell: taken and closed at once. */
+static void turn_away(struct http_server *server, int fd, unsigned tag)
+{
+    own_close_fd(&fd);
+    if (server->on_close != NULL)
+        server->on_close(server->close_ctx, tag);
+}
+
 void http_server_adopt(struct http_server *server, int fd, unsigned tag)
 {
     struct session *s;
     struct err err;
 
     if (server->is_draining || server->count >= server->limits.connections_max) {
-        own_close_fd(&fd);
+        turn_away(server, fd, tag);
         return;
     }
     s = calloc(1, sizeof(*s));
     if (s == NULL) {
-        own_close_fd(&fd);
+        turn_away(server, fd, tag);
         return;
     }
     socket_no_delay(fd);
     if (stream_open(&s->stream, server->loop, fd, false, &events, s, &err) != 0) {
         free(s);
+        if (server->on_close != NULL)
+            server->on_close(server->close_ctx, tag);
         return;
     }
     s->server = server;

@@ -52,6 +52,9 @@ must_check int http_server_new(struct loop *l, const struct http_limits *limits,
  * the same until it is written to: the next bytes of the answer earn a reset, and without any the
  * keepalive probes of socket_listen_tcp() do, as they find peers that vanished without a word. */
 void http_server_adopt(struct http_server *s, int fd, unsigned tag);
+/* Called with its tag when a connection ends that was not given away by exchange_detach(). */
+typedef void close_fn(void *ctx, unsigned tag);
+void http_server_on_close(struct http_server *s, close_fn *fn, void *ctx);
 /* Close idle connections, let running exchanges end, then call on_done. */
 void http_server_drain(struct http_server *s, loop_fn *on_done, void *ctx);
 void http_server_free(struct http_server *s); /* closes everything; on_gone is called */

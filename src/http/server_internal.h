@@ -47,7 +47,8 @@ struct session {
     size_t seen;                     /* bytes of the in-box that hold no whole head */
     unsigned tag, depth;             /* depth: functions at work on it; callbacks may close it */
     uint8_t state, wait;
-    bool has_peer; /* it was looked up */
+    bool has_peer;    /* it was looked up */
+    bool is_detached; /* its socket has another owner */
     char peer[SOCKET_ADDRESS_MAX];
 };
 
@@ -61,6 +62,8 @@ struct http_server {
     struct buf scratch;    /* where heads are built */
     struct http_head head; /* where they are parsed */
     bool is_draining;
+    close_fn *on_close;
+    void *close_ctx;
     loop_fn *on_drained;
     void *drained_ctx;
     struct task drained;
