@@ -3,9 +3,16 @@
  * cached is stale. Called by api.c and, as a hook, by the domain. */
 #include "api/feed.h"
 
+#include <assert.h>
+
 #include "domain/sandbox.h"
+#include "domain/sandbox_wake.h"
+#include "domain/signer.h"
 #include "io/socket.h"
 #include "ipc/route_messages.h"
+
+static_assert((int)FEED_CLASSES == ROUTE_CLASS_COUNT && (int)FEED_STATUSES == ROUTE_STATUS_COUNT,
+              "what edge tells and what is kept of it");
 
 struct feed {
     struct loop *loop;
@@ -14,15 +21,49 @@ struct feed {
     bool is_listening;
     struct list peers;
     size_t peer_count;
+    uint64_t last_number;
+    struct list debts;
 };
 
 struct peer {
     struct list_node node;
     struct feed *feed;
+    uint64_t number;
     struct channel *channel;
-    struct route_counters counters; /* as this loop of an edge told them last */
-    struct task closer;             /* a peer that failed while we were sending to it */
+    struct feed_counters counters; /* as this loop of an edge told them last */
+    struct task closer;            /* a peer that failed while we were sending to it */
 };
+
+static void keep_list(uint64_t *cells, const struct codec_list *list, size_t count)
+{
+    const uint64_t *items = list->items;
+
+    for (size_t i = 0; i < count && i < list->count; i++)
+        cells[i] = items[i];
+}
+
+static void keep_counters(struct peer *p, const struct route_counters *m)
+{
+    struct feed_counters *c = &p->counters;
+    const uint64_t numbers[FEED_NUMBERS] = {
+        [FEED_CONTROL] = m->control,
+        [FEED_SANDBOX] = m->sandbox,
+        [FEED_REFUSED] = m->refused,
+        [FEED_CONNECTIONS] = m->connections,
+        [FEED_ROUTES] = m->routes,
+        [FEED_REFUSED_PEERS] = m->refused_peers,
+        [FEED_REFUSED_SANDBOXES] = m->refused_sandboxes,
+        [FEED_STALLED] = m->stalled,
+        [FEED_WOKEN] = m->woken,
+        [FEED_WAKE_FAILURES] = m->wake_failures,
+    };
+
+    memcpy(c->numbers, numbers, sizeof(numbers));
+    keep_list(c->cells + FEED_ANSWERS, &m->answers, FEED_RUNNING - FEED_ANSWERS);
+    keep_list(c->cells + FEED_RUNNING, &m->running, FEED_BYTES - FEED_RUNNING);
+    keep_list(c->cells + FEED_BYTES, &m->bytes, FEED_TOOK - FEED_BYTES);
+    keep_list(c->cells + FEED_TOOK, &m->took_us, FEED_CELLS - FEED_TOOK);
+}
 
 static void peer_free(struct peer *p)
 {
@@ -58,31 +99,108 @@ static struct route describe(const struct sandbox *s, uint64_t seq)
         .traffic_token = s->r.traffic_token,
         .mask_host = s->r.mask_host,
         .is_idle = s->r.idle_s > 0,
+        .may_resume = s->r.may_resume,
     };
 }
 
-/* What edges report moves ends only; it decides nothing else. */
-static void on_message(void *ctx, unsigned type, const void *message, int fd)
+/* An answer that is owed to a loop of edge, if that is still there. */
+struct debt {
+    struct list_node node;
+    struct feed *feed;
+    uint64_t peer, seq;
+};
+
+static struct debt *debt_new(struct peer *p, uint64_t seq)
 {
-    struct peer *p = ctx;
-    const struct route_lookup *ask = message;
-    const struct sandbox *s;
+    struct debt *d = mem_zero(sizeof(*d));
+
+    *d = (struct debt){.feed = p->feed, .peer = p->number, .seq = seq};
+    list_push(&p->feed->debts, &d->node);
+    return d;
+}
+
+static void pay(struct debt *d, unsigned type, struct str id, const struct err *err)
+{
+    struct route_answer answer = {.seq = d->seq, .id = id};
+    struct feed *f = d->feed;
+    struct list_node *at = list_first(&f->peers);
+
+    if (err != NULL) {
+        answer.kind = err->kind;
+        answer.text = str_of(err->text);
+    }
+    while (at != NULL && container_of(at, struct peer, node)->number != d->peer)
+        at = list_next(&f->peers, at);
+    if (at != NULL)
+        peer_send(container_of(at, struct peer, node), type, &answer);
+    list_remove(&d->node);
+    free(d);
+}
+
+static void on_woken(void *ctx, const struct err *err)
+{
+    pay(ctx, ROUTE_AWAKE, (struct str){0}, err);
+}
+
+static void on_signer(void *ctx, const struct sandbox *s, const struct err *err)
+{
+    pay(ctx, ROUTE_SIGNER, s == NULL ? (struct str){0} : s->r.id, err);
+}
+
+static void wake(struct peer *p, const struct route_wake *m)
+{
+    struct wake_right right = {m->port, m->access_token, m->is_verified};
+
+    sandbox_wake(p->feed->domain, m->id, &right, on_woken, debt_new(p, m->seq));
+}
+
+static void find_signer(struct peer *p, const struct route_signed *m)
+{
+    struct signed_url url = {m->id,        m->path,       m->operation,     m->user,
+                             m->signature, m->expiration, m->has_expiration};
+
+    signer_find(p->feed->domain, &url, on_signer, debt_new(p, m->seq));
+}
+
+static void look_up(struct peer *p, const struct route_lookup *ask)
+{
+    const struct sandbox *s = sandbox_any(p->feed->domain, ask->id);
     struct route route;
 
-    own_close_fd(&fd);
-    if (type == ROUTE_COUNTERS)
-        p->counters = *(const struct route_counters *)message;
-    if (type == ROUTE_ACTIVE && p->feed->domain != NULL)
-        sandbox_active(p->feed->domain, ask->id);
-    if (type != ROUTE_LOOKUP || p->feed->domain == NULL)
-        return;
-    s = sandbox_any(p->feed->domain, ask->id);
     if (route_of(s) == 0) {
         peer_send(p, ROUTE_MISSING, ask);
         return;
     }
     route = describe(s, ask->seq);
     peer_send(p, ROUTE_FOUND, &route);
+}
+
+/* What edges report moves ends only; what they ask is decided by the domain. */
+static void on_message(void *ctx, unsigned type, const void *message, int fd)
+{
+    struct peer *p = ctx;
+
+    own_close_fd(&fd);
+    if (type == ROUTE_COUNTERS)
+        keep_counters(p, message);
+    if (p->feed->domain == NULL)
+        return; /* it asks again when it waited too long */
+    switch ((enum route_message)type) {
+    case ROUTE_LOOKUP: look_up(p, message); break;
+    case ROUTE_ACTIVE:
+        sandbox_active(p->feed->domain, ((const struct route_lookup *)message)->id);
+        break;
+    case ROUTE_WAKE: wake(p, message); break;
+    case ROUTE_SIGNED: find_signer(p, message); break;
+    case ROUTE_COUNTERS:
+    case ROUTE_FOUND:
+    case ROUTE_MISSING:
+    case ROUTE_PUT:
+    case ROUTE_GONE:
+    case ROUTE_AWAKE:
+    case ROUTE_SIGNER:
+    case ROUTE_MESSAGE_COUNT: break; /* not for us */
+    }
 }
 
 static void on_gone(void *ctx, const struct err *why)
@@ -106,6 +224,7 @@ static void on_accept(void *ctx, int fd)
         free(p); /* the edge will try again */
         return;
     }
+    p->number = ++f->last_number;
     list_push(&f->peers, &p->node);
     f->peer_count++;
 }
@@ -137,6 +256,8 @@ void feed_free(struct feed *f)
         return;
     while ((at = list_first(&f->peers)) != NULL)
         peer_free(container_of(at, struct peer, node));
+    while ((at = list_pop(&f->debts)) != NULL)
+        free(container_of(at, struct debt, node));
     if (f->is_listening)
         listener_stop(&f->listener);
     free(f);
@@ -161,13 +282,12 @@ struct feed_counters feed_counters(const struct feed *f)
     struct list_node *at;
 
     for (at = list_first(&f->peers); at != NULL; at = list_next(&f->peers, at)) {
-        const struct route_counters *c = &container_of(at, struct peer, node)->counters;
+        const struct feed_counters *c = &container_of(at, struct peer, node)->counters;
 
-        sum.control += c->control;
-        sum.sandbox += c->sandbox;
-        sum.refused += c->refused;
-        sum.connections += c->connections;
-        sum.routes += c->routes;
+        for (size_t i = 0; i < FEED_NUMBERS; i++)
+            sum.numbers[i] += c->numbers[i];
+        for (size_t i = 0; i < FEED_CELLS; i++)
+            sum.cells[i] += c->cells[i];
     }
     return sum;
 }

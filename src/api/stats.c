@@ -64,15 +64,18 @@ static void labelled(struct buf *out, const char *name, const char *label, const
     buf_printf(out, "%s{%s=\"%s\"} %llu\n", name, label, value, (unsigned long long)number);
 }
 
+static const char *const status_classes[STATS_CLASSES] = {"gone", "1xx", "2xx",
+                                                          "3xx",  "4xx", "5xx"};
+
 static void put_requests(const struct api *a, struct buf *out)
 {
-    static const char *const classes[STATS_CLASSES] = {"gone", "1xx", "2xx", "3xx", "4xx", "5xx"};
     static const char name[] = "sandlot_api_request_duration_seconds";
     uint64_t sum = 0;
 
     head(out, "sandlot_api_requests_total", COUNTER, "Requests answered, by class of status.");
     for (size_t i = 0; i < STATS_CLASSES; i++)
-        labelled(out, "sandlot_api_requests_total", "status", classes[i], a->stats.answers[i]);
+        labelled(out, "sandlot_api_requests_total", "status", status_classes[i],
+                 a->stats.answers[i]);
     one(out, "sandlot_api_requests_running", GAUGE, a->call_count, "Requests not answered yet.");
     buf_printf(out,
                "# HELP %s Time from the head of a request to its answer.\n"
@@ -162,18 +165,59 @@ static void put_node(const struct domain *d, struct buf *out)
     one(out, "sandlot_node_disk_used_bytes", GAUGE, r->disk_used, "Of it in use.");
 }
 
+/* By enum traffic_class of edge. */
+static const char *const edge_classes[FEED_CLASSES] = {"control", "envd", "port", "tunnel",
+                                                       "refused"};
+
+static void put_edge_classes(const struct feed_counters *c, struct buf *out)
+{
+    static const char *const ways[] = {"in", "out"};
+    static const char answers[] = "sandlot_edge_answers_total",
+                      bytes[] = "sandlot_edge_bytes_total",
+                      running[] = "sandlot_edge_requests_running",
+                      seconds[] = "sandlot_edge_answer_seconds_total";
+
+    head(out, answers, COUNTER, "Answers of edge, by class of route and of status.");
+    for (size_t i = 0; i < FEED_CLASSES * FEED_STATUSES; i++)
+        buf_printf(out, "%s{class=\"%s\",status=\"%s\"} %llu\n", answers,
+                   edge_classes[i / FEED_STATUSES], status_classes[i % FEED_STATUSES],
+                   (unsigned long long)c->cells[FEED_ANSWERS + i]);
+    head(out, running, GAUGE, "Requests and tunnels that edge carries now.");
+    for (size_t i = 0; i < FEED_CLASSES; i++)
+        labelled(out, running, "class", edge_classes[i], c->cells[FEED_RUNNING + i]);
+    head(out, bytes, COUNTER, "Bytes of bodies from clients (in) and to them (out).");
+    for (size_t i = 0; i < FEED_CLASSES * 2; i++)
+        buf_printf(out, "%s{class=\"%s\",way=\"%s\"} %llu\n", bytes, edge_classes[i / 2],
+                   ways[i % 2], (unsigned long long)c->cells[FEED_BYTES + i]);
+    head(out, seconds, COUNTER, "Time from heads to ends of answers, together.");
+    for (size_t i = 0; i < FEED_CLASSES; i++)
+        buf_printf(out, "%s{class=\"%s\"} %.6f\n", seconds, edge_classes[i],
+                   (double)c->cells[FEED_TOOK + i] / 1e6);
+}
+
 static void put_edge(const struct api *a, struct buf *out)
 {
-    static const char name[] = "sandlot_edge_requests_total";
+    static const char name[] = "sandlot_edge_requests_total",
+                      limits[] = "sandlot_edge_refused_total";
     struct feed_counters c = feed_counters(a->feed);
+    const uint64_t *n = c.numbers;
 
     one(out, "sandlot_edge_loops", GAUGE, c.loops, "Loops of edge that are connected to api.");
     head(out, name, COUNTER, "Requests that came in, by where they belong.");
-    labelled(out, name, "to", "control", c.control);
-    labelled(out, name, "to", "sandbox", c.sandbox);
-    labelled(out, name, "to", "nowhere", c.refused);
-    one(out, "sandlot_edge_connections", GAUGE, c.connections, "Connections of clients.");
-    one(out, "sandlot_edge_routes", GAUGE, c.routes, "Routes that edge remembers.");
+    labelled(out, name, "to", "control", n[FEED_CONTROL]);
+    labelled(out, name, "to", "sandbox", n[FEED_SANDBOX]);
+    labelled(out, name, "to", "nowhere", n[FEED_REFUSED]);
+    one(out, "sandlot_edge_connections", GAUGE, n[FEED_CONNECTIONS], "Connections of clients.");
+    one(out, "sandlot_edge_routes", GAUGE, n[FEED_ROUTES], "Routes that edge remembers.");
+    head(out, limits, COUNTER, "Refused by a limit: connections of an address, of a sandbox.");
+    labelled(out, limits, "limit", "peer", n[FEED_REFUSED_PEERS]);
+    labelled(out, limits, "limit", "sandbox", n[FEED_REFUSED_SANDBOXES]);
+    one(out, "sandlot_edge_stalled_total", COUNTER, n[FEED_STALLED], "Uploads that were given up.");
+    one(out, "sandlot_edge_woken_total", COUNTER, n[FEED_WOKEN],
+        "Requests that waited until their sandbox ran.");
+    one(out, "sandlot_edge_wake_failures_total", COUNTER, n[FEED_WAKE_FAILURES],
+        "Those that waited in vain.");
+    put_edge_classes(&c, out);
 }
 
 void stats_text(const struct api *a, struct buf *out)

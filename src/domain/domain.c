@@ -9,6 +9,8 @@
 #include "domain/key_import.h"
 #include "domain/metrics.h"
 #include "domain/nodes.h"
+#include "domain/sandbox_wake.h"
+#include "domain/signer.h"
 #include "domain/template_use.h"
 #include "domain/webhook.h"
 
@@ -66,6 +68,7 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->webhooks = webhooks_new(d);
     d->metrics = metrics_new(d);
     d->nodes = nodes_new(d);
+    d->signers = signers_new(l);
     d->templates = templates_new(d, config->templates_dir);
     d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
     if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || nodes_load(d, err) != 0 ||
@@ -98,6 +101,7 @@ void domain_free(struct domain *d)
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
         ops_done(&s->waiters);
         ops_done(&s->creators);
+        wakers_done(s);
         sandbox_free(s);
     }
     map_done(&d->sandboxes);
@@ -111,6 +115,7 @@ void domain_free(struct domain *d)
     template_use_done(d);
     templates_free(d->templates);
     nodes_free(d->nodes);
+    signers_free(d->signers);
     metrics_free(d->metrics);
     webhooks_free(d->webhooks);
     event_log_free(d->events);

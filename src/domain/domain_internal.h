@@ -38,6 +38,7 @@ struct domain {
     struct webhooks *webhooks;
     struct metrics *metrics;
     struct nodes *nodes;
+    struct signers *signers;
     char actor[ACTOR_MAX + 1];   /* domain_act_as() */
     struct list ops;             /* waiting for a commit or for node */
     struct list key_ops;         /* key_change.c: waiting for a commit */

@@ -260,6 +260,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_STATS:
     case NODE_DIAL:
     case NODE_DIALED:
+    case NODE_RESUME:
     case NODE_MESSAGE_COUNT: break; /* not for us */
     }
 }
@@ -362,16 +363,29 @@ int node_client_start(struct node_client *c, const struct node_start *start, uin
     return 0;
 }
 
-int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms, node_done_fn *fn,
-                     struct err *err)
+/* Of those commands that are an id alone. */
+static int give(struct node_client *c, enum node_message type, struct str id, uint64_t timeout_ms,
+                node_done_fn *fn, struct err *err)
 {
     struct command *m = command_new(c, id, fn, err);
 
     if (m == NULL)
         return -1;
-    m->type = NODE_STOP;
+    m->type = type;
     timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
     if (c->is_ready)
         command_send(m);
     return 0;
+}
+
+int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms, node_done_fn *fn,
+                     struct err *err)
+{
+    return give(c, NODE_STOP, id, timeout_ms, fn, err);
+}
+
+int node_client_resume(struct node_client *c, struct str id, uint64_t timeout_ms, node_done_fn *fn,
+                       struct err *err)
+{
+    return give(c, NODE_RESUME, id, timeout_ms, fn, err);
 }

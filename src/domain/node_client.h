@@ -52,5 +52,7 @@ must_check int node_client_start(struct node_client *c, const struct node_start 
                                  uint64_t timeout_ms, node_done_fn *fn, struct err *err);
 must_check int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms,
                                 node_done_fn *fn, struct err *err);
+must_check int node_client_resume(struct node_client *c, struct str id, uint64_t timeout_ms,
+                                  node_done_fn *fn, struct err *err);
 
 #endif

@@ -34,6 +34,7 @@ static const struct codec_field sandbox_fields[] = {
     {28, "workdir", CODEC_STRING, 0, offsetof(struct sandbox_record, workdir)},
     {29, "idleS", CODEC_INT64, 0, offsetof(struct sandbox_record, idle_s)},
     {30, "isUnlimited", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_unlimited)},
+    {31, "mayResume", CODEC_BOOL, 0, offsetof(struct sandbox_record, may_resume)},
 };
 /* clang-format on */
 

@@ -26,6 +26,7 @@ struct sandbox_record {
     struct str user, workdir;
     int64_t idle_s;    /* seconds without activity until the end; 0: the end is absolute (RX-01) */
     bool is_unlimited; /* has had no timeout: the longest life does not hold (RX-03) */
+    bool may_resume;   /* autoResume: traffic resumes it when it is paused */
 };
 
 /* What a team may have; see quota.h. */

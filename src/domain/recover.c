@@ -10,6 +10,7 @@
 #include "domain/domain_internal.h"
 #include "domain/quota.h"
 #include "domain/sandbox_index.h"
+#include "domain/signer.h"
 
 static int add(struct domain *d, struct str record, struct err *err)
 {
@@ -23,6 +24,7 @@ static int add(struct domain *d, struct str record, struct err *err)
     quota_force(s);
     deadline_set(s);
     sandbox_index_set(s);
+    signer_set(s);
     return 0;
 }
 

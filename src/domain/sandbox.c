@@ -10,6 +10,8 @@
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/quota.h"
+#include "domain/sandbox_wake.h"
+#include "domain/signer.h"
 
 int sandbox_new(struct domain *d, struct str record, struct sandbox **out, struct err *err)
 {
@@ -62,6 +64,9 @@ void sandbox_free(struct sandbox *s)
 {
     heap_remove(&s->domain->deadlines, &s->deadline);
     timer_stop(&s->kill_timer);
+    wakers_tell(s);
+    task_cancel(&s->wake_task);
+    signer_remove(s);
     quota_give_back(s);
     creation_drop(s->domain, s->creation);
     egress_release(s->egress);

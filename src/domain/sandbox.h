@@ -37,6 +37,12 @@ struct sandbox {
     bool is_indexed;      /* in team->sandboxes */
     struct list waiters;  /* struct op: they wait for the kill */
     struct list creators; /* struct op: they wait for the start */
+    struct list wakers;   /* struct waker: requests that wait until it runs */
+    size_t waker_count;
+    bool has_resume_slot; /* its slot was taken by the resume that runs */
+    struct task wake_task;
+    struct list_node in_signers; /* while is_signer: its token may sign file URLs */
+    bool is_signer;
     /* While starting: what its Idempotency-Key will be remembered by. NULL: had none. */
     struct creation *creation;
     uint64_t start_us; /* how long node took */

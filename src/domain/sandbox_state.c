@@ -8,6 +8,8 @@
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/sandbox_index.h"
+#include "domain/sandbox_wake.h"
+#include "domain/signer.h"
 #include "ipc/route_messages.h"
 
 enum {
@@ -83,6 +85,8 @@ void sandbox_move(struct sandbox *s, enum sandbox_state to)
     s->r.state = (int32_t)to;
     deadline_set(s);
     sandbox_index_set(s);
+    signer_set(s);
+    wakers_tell(s);
     if (is->route != was->route)
         domain_route(s);
 }

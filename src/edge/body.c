@@ -25,13 +25,36 @@ static size_t on_request_body(void *ctx, struct exchange *x, struct str data, bo
         if (timer_running(&p->pause))
             upstream_await_api(p); /* its time begins when it has all */
         p->is_upload_stopped = !http_conn_write(p->conn, data);
+        p->bytes_in += data.len;
+        p->fed_ms = loop_now_ms(p->worker->loop);
     }
     if (is_last && !p->has_request_end) {
         p->has_request_end = true;
+        timer_stop(&p->stall);
         if (p->conn != NULL)
             http_conn_end(p->conn);
     }
     return data.len;
+}
+
+/* Who sends nothing for so long holds a connection into the sandbox for nothing. A stream that was
+ * answered may be silent: then both ends know of each other. */
+static void check_stall(void *ctx)
+{
+    struct proxy *p = ctx;
+    uint64_t now = loop_now_ms(p->worker->loop), limit_ms = p->worker->config->upload_stall_ms;
+
+    if (p->is_upload_stopped)
+        p->fed_ms = now; /* it is the server that is slow */
+    if (now - p->fed_ms < limit_ms) {
+        timer_start(p->worker->loop, &p->stall, p->fed_ms + limit_ms - now, check_stall, p);
+        return;
+    }
+    p->worker->traffic.stalled++;
+    if (p->target.kind == TARGET_CONTROL)
+        proxy_api_error(p, 408, "The request stopped before its end");
+    else
+        proxy_page(p, PAGE_STALLED);
 }
 
 static void on_upload_drain(void *ctx)
@@ -62,8 +85,10 @@ static size_t on_answer_body(void *ctx, struct str data, bool is_last)
         if (p->is_answer_stopped)
             return 0;
         p->is_answer_stopped = !exchange_write(x, data);
+        p->bytes_out += data.len;
     }
     if (is_last) {
+        proxy_note(p, NULL);
         exchange_on_gone(x, NULL, NULL);
         exchange_end(x);
         upstream_release(p);
@@ -87,7 +112,10 @@ static void start_tunnel(struct proxy *p, const struct reply *r)
     struct buf from_client, from_upstream;
     struct err err;
     int client, upstream;
+    unsigned tag = exchange_tag(x);
 
+    proxy_become(p, TRAFFIC_TUNNEL);
+    proxy_note(p, NULL);
     p->x = NULL;
     exchange_on_gone(x, NULL, NULL);
     exchange_start(x, r);
@@ -95,7 +123,9 @@ static void start_tunnel(struct proxy *p, const struct reply *r)
     buf_init(&from_upstream, 0);
     client = exchange_detach(x, &from_client);
     upstream = http_conn_detach(conn, &from_upstream);
-    if (client < 0 || upstream < 0) { /* one of them left just now */
+    if (client >= 0)
+        p->peer_slot = tag >> TAG_BITS; /* the server does not count it any more */
+    if (client < 0 || upstream < 0) {   /* one of them left just now */
         own_close_fd(&client);
         own_close_fd(&upstream);
         proxy_end(p);
@@ -125,7 +155,9 @@ static void on_head(void *ctx, const struct http_head *h)
     r.fields = fields.at;
     r.field_count = fields.count;
     p->has_head = true;
+    p->status = h->status;
     timer_stop(&p->pause);
+    timer_stop(&p->stall);
     if (h->status == 101) {
         start_tunnel(p, &r);
         return;
@@ -154,6 +186,9 @@ void body_begin(struct proxy *p)
     p->is_upload_stopped = false;
     if (p->has_request_end)
         return;
+    p->fed_ms = loop_now_ms(p->worker->loop);
+    if (p->worker->config->upload_stall_ms > 0)
+        timer_start(p->worker->loop, &p->stall, p->worker->config->upload_stall_ms, check_stall, p);
     if (p->wants_body) {
         exchange_resume(p->x);
         return;

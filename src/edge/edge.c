@@ -9,11 +9,13 @@
 #include "edge/proxy.h"
 
 enum {
-    COUNTERS_MS = 5 * 1000, /* between two reports to api */
+    COUNTERS_MS = 2 * 1000, /* between two reports to api */
+    TAG_MASK = (1 << TAG_BITS) - 1,
 };
 
 struct edge {
     struct edge_config config;
+    struct counts peers, sandboxes;
     struct loop *loop;
     struct worker *workers;
     size_t count;
@@ -26,7 +28,7 @@ static void count(struct worker *w, enum target_kind kind)
 {
     if (kind == TARGET_CONTROL)
         w->counters.control++;
-    else if (kind == TARGET_SANDBOX)
+    else if (kind == TARGET_SANDBOX || kind == TARGET_SIGNED)
         w->counters.sandbox++;
     else
         w->counters.refused++;
@@ -37,6 +39,7 @@ static void on_counting(void *ctx)
     struct worker *w = ctx;
 
     timer_start(w->loop, &w->counting, COUNTERS_MS, on_counting, w);
+    traffic_report(&w->traffic, &w->counters);
     w->counters.connections = http_server_connections(w->server);
     w->counters.routes = w->routes.by_id.count;
     ignore(
@@ -48,30 +51,50 @@ static void on_request(void *ctx, struct exchange *x)
     struct worker *w = ctx;
     const struct http_head *h = exchange_head(x);
     struct page_facts facts = {.path = h->path};
+    struct traffic_note note = {.class = TRAFFIC_REFUSED, .status = 400, .end = "edge"};
     struct target t;
 
-    target_of(h, w->domain, &t);
+    target_of(h, &w->rules[exchange_tag(x) & TAG_MASK], &t);
     count(w, t.kind);
-    switch (t.kind) {
-    case TARGET_BAD: exchange_reply(x, 400, "text/plain; charset=utf-8", str_of(t.why)); return;
-    case TARGET_SIGNED: answer_page(x, PAGE_SIGNED, &facts); return;
-    case TARGET_SANDBOX:
-        if (target_is_private(t.port, h->path)) {
-            answer_page(x, PAGE_PRIVATE, &facts);
-            return;
-        }
-        break;
-    case TARGET_CONTROL: break;
+    if (t.kind == TARGET_BAD) {
+        traffic_note(&w->traffic, x, &note);
+        exchange_reply(x, 400, "text/plain; charset=utf-8", str_of(t.why));
+    } else if (t.kind == TARGET_SANDBOX &&
+               target_is_private(t.port, str_from(h->path, t.prefix_len))) {
+        note.status = page_status(PAGE_PRIVATE, &facts);
+        traffic_note(&w->traffic, x, &note);
+        facts.path = str_from(h->path, t.prefix_len);
+        ignore((long)answer_page(x, PAGE_PRIVATE, &facts));
+    } else {
+        proxy_start(w, x, &t);
     }
-    proxy_start(w, x, &t);
 }
 
 static void on_accept(void *ctx, int fd)
 {
+    const struct door *door = ctx;
+    struct worker *w = door->worker;
+    char address[SOCKET_ADDRESS_MAX];
+    uint32_t slot = COUNT_NONE;
+
+    if (w->peers->max > 0) {
+        socket_peer_address(fd, address);
+        slot = counts_take(w->peers, str_of(address));
+    }
+    if (slot == COUNT_FULL) {
+        w->traffic.refused_peers++;
+        own_close_fd(&fd);
+        return;
+    }
+    socket_no_delay(fd);
+    http_server_adopt(w->server, fd, (unsigned)door->plane | slot << TAG_BITS);
+}
+
+static void on_close(void *ctx, unsigned tag)
+{
     struct worker *w = ctx;
 
-    socket_no_delay(fd);
-    http_server_adopt(w->server, fd, 0);
+    counts_give(w->peers, tag >> TAG_BITS);
 }
 
 static void on_route_gone(void *ctx, struct str id)
@@ -81,48 +104,72 @@ static void on_route_gone(void *ctx, struct str id)
     pool_drop(&w->pool, id);
 }
 
-static int listen_fd(const struct edge_config *c, size_t index, struct err *err)
+static int listen_fd(const int *fds, size_t count, size_t index, int *out_fd, struct err *err)
 {
+    *out_fd = index < count ? fds[index] : fcntl(fds[index % count], F_DUPFD_CLOEXEC, 3);
+    if (*out_fd < 0)
+        return err_sys(err, errno, "share the listening socket");
+    return 0;
+}
+
+static int open_door(struct worker *w, struct door *door, enum target_plane plane, int fd,
+                     struct err *err)
+{
+    *door = (struct door){.worker = w, .plane = plane};
+    if (listener_start(&door->listener, w->loop, fd, on_accept, door, err) != 0)
+        return -1;
+    door->is_open = true;
+    return 0;
+}
+
+static int open_doors(struct worker *w, size_t index, struct err *err)
+{
+    const struct edge_config *c = w->config;
+    enum target_plane plane = c->data_count > 0 ? TARGET_CONTROL_ONLY : TARGET_ANY;
     int fd;
 
-    if (index < c->listen_count)
-        return c->listen_fds[index];
-    fd = fcntl(c->listen_fds[index % c->listen_count], F_DUPFD_CLOEXEC, 3);
-    if (fd < 0)
-        return err_sys(err, errno, "share the listening socket");
-    return fd;
+    if (listen_fd(c->listen_fds, c->listen_count, index, &fd, err) != 0 ||
+        open_door(w, &w->doors[0], plane, fd, err) != 0)
+        return -1;
+    if (c->data_count == 0)
+        return 0;
+    if (listen_fd(c->data_fds, c->data_count, index, &fd, err) != 0)
+        return -1;
+    return open_door(w, &w->doors[1], TARGET_DATA_ONLY, fd, err);
 }
 
 static int worker_open(struct worker *w, struct edge *e, size_t index, struct err *err)
 {
     const struct edge_config *c = &e->config;
-    int fd;
 
     w->edge = e;
     w->config = c;
-    w->domain = str_of(c->domain);
+    w->peers = &e->peers;
+    w->sandboxes = &e->sandboxes;
+    for (size_t i = 0; i < COUNT_OF(w->rules); i++)
+        w->rules[i] = (struct target_rule){str_of(c->domain), c->has_paths, (enum target_plane)i};
     if (index == 0)
         w->loop = e->loop;
     else if (loop_new(&w->loop, err) != 0)
         return -1;
     if (http_server_new(w->loop, &c->limits, on_request, w, &w->server, err) != 0)
         return -1;
+    http_server_on_close(w->server, on_close, w);
+    traffic_init(&w->traffic, w->loop, c->has_access_log);
     pool_init(&w->pool, w->loop);
     routes_start(&w->routes, w->loop, c->routes_socket, on_route_gone, w);
     dialer_start(&w->dialer, w->loop, c->dial_socket);
-    fd = listen_fd(c, index, err);
-    if (fd < 0 || listener_start(&w->listener, w->loop, fd, on_accept, w, err) != 0)
-        return -1;
-    w->is_listening = true;
     timer_start(w->loop, &w->counting, 0, on_counting, w);
-    return 0;
+    return open_doors(w, index, err);
 }
 
 static void stop_listening(struct worker *w)
 {
-    if (w->is_listening)
-        listener_stop(&w->listener);
-    w->is_listening = false;
+    for (size_t i = 0; i < COUNT_OF(w->doors); i++) {
+        if (w->doors[i].is_open)
+            listener_stop(&w->doors[i].listener);
+        w->doors[i].is_open = false;
+    }
 }
 
 static void worker_close(struct worker *w)
@@ -135,6 +182,7 @@ static void worker_close(struct worker *w)
         routes_stop(&w->routes);
         dialer_stop(&w->dialer);
         pool_done(&w->pool);
+        traffic_done(&w->traffic);
     }
     if (w->loop != NULL && w->loop != w->edge->loop)
         loop_free(w->loop);
@@ -181,13 +229,15 @@ int edge_new(struct loop *l, const struct edge_config *config, struct edge **out
     struct edge *e;
     unsigned loops = edge_loops(config->loops);
 
-    if (config->listen_count == 0 || config->listen_count > loops)
-        return err_set(err, ERR_INVALID, "%zu listening sockets for %u loops", config->listen_count,
-                       loops);
+    if (config->listen_count == 0 || config->listen_count > loops || config->data_count > loops)
+        return err_set(err, ERR_INVALID, "%zu and %zu listening sockets for %u loops",
+                       config->listen_count, config->data_count, loops);
     e = mem_zero(sizeof *e);
     e->config = *config;
     e->loop = l;
     e->count = loops;
+    counts_init(&e->peers, config->peer_max);
+    counts_init(&e->sandboxes, config->sandbox_max);
     e->workers = mem_array(loops, sizeof *e->workers);
     if (open_all(e, err) != 0) {
         edge_free(e);
@@ -212,7 +262,7 @@ static void on_drained(void *ctx)
 {
     struct worker *w = ctx;
 
-    loop_post(w->edge->loop, &w->report, on_report, w);
+    loop_post(w->edge->loop, &w->reply, on_report, w);
 }
 
 static void drain_worker(void *ctx)
@@ -256,6 +306,8 @@ void edge_free(struct edge *e)
     }
     for (size_t i = 0; i < e->count; i++)
         worker_close(&e->workers[i]);
+    counts_done(&e->peers);
+    counts_done(&e->sandboxes);
     free(stops);
     free(e->workers);
     free(e);

@@ -14,12 +14,21 @@ enum { EDGE_LOOPS_MAX = 8 };
 struct edge_config {
     const int *listen_fds; /* bound with SO_REUSEPORT, one per loop if possible; taken */
     size_t listen_count;
-    unsigned loops; /* 0: one per core, at most EDGE_LOOPS_MAX */
+    const int *data_fds; /* the same for the data plane alone; then the first are for control */
+    size_t data_count;   /* 0: one listener for both */
+    unsigned loops;      /* 0: one per core, at most EDGE_LOOPS_MAX */
     const char *api_socket, *routes_socket, *dial_socket; /* paths, borrowed */
     const char *domain;                                   /* "" = none */
     unsigned gone_status;      /* of a sandbox that is gone: 410, or 0 for E2B's 502 (RX-07) */
     struct http_limits limits; /* of each loop */
     uint32_t api_answer_ms;    /* 0: the default, PROXY_API_ANSWER_MS */
+    uint32_t transition_ms;   /* a request waits for a sandbox that moves; 0: 409 at once (RX-08) */
+    uint32_t resume_ms;       /* and for one that it resumes; 0: never */
+    uint32_t upload_stall_ms; /* an upload without a byte is given up; 0: never */
+    uint32_t peer_max;        /* connections of one address; 0: no limit */
+    uint32_t sandbox_max;     /* requests and tunnels of one sandbox; 0: no limit */
+    bool has_paths;           /* path routing, see target.h */
+    bool has_access_log;
 };
 
 struct edge;

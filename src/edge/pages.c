@@ -2,12 +2,16 @@
 /* Error bodies of the data plane; see pages.h. The JSON texts are part of what clients know. */
 #include "edge/pages.h"
 
+#include <stdio.h>
+
 #include "codec/codec.h"
 
 enum page_fields {
     SHOW_ID = 1,
     SHOW_PORT = 2,
     SHOW_PATH = 4,
+    SHOW_LIMIT = 8,
+    SHOW_MESSAGE = 16, /* facts.message is in place of ours where there is one */
 };
 
 struct page {
@@ -25,12 +29,13 @@ static const struct page pages[PAGE_COUNT] = {
     [PAGE_NOT_FOUND] = {502, 0, SHOW_ID,
         "The sandbox was not found",
         "Sandbox Not Found",
-        "It may have reached its timeout, been killed, or never existed. Create a new sandbox, or "
-        "check the address.", true},
+        "It may have reached its timeout, been killed, or never existed. Check the address, or "
+        "create a new sandbox and use the address that getHost() gives for it.", true},
     [PAGE_PAUSED] = {502, 0, SHOW_ID,
         "The sandbox was not found",
         "Sandbox Not Found",
-        "It is paused. Resume it to use it again."},
+        "It is paused, and requests do not resume it. Connect to it with an SDK or the command "
+        "line to resume it, then reload."},
     [PAGE_PORT_CLOSED] = {502, 0, SHOW_ID | SHOW_PORT,
         "The sandbox is running but port is not open",
         "Closed Port",
@@ -39,13 +44,14 @@ static const struct page pages[PAGE_COUNT] = {
         "Sandbox is secured with traffic access token. Token header 'e2b-traffic-access-token' is "
         "missing",
         "Missing Traffic Access Token",
-        "This sandbox is private. Send its token in the header e2b-traffic-access-token."},
+        "This sandbox is private. Send its token in the header e2b-traffic-access-token; the "
+        "answer to its creation has it as trafficAccessToken."},
     [PAGE_TOKEN_WRONG] = {403, 0, SHOW_ID,
         "Sandbox is secured with traffic access token. Provided token in header "
         "'e2b-traffic-access-token' is invalid",
         "Invalid Traffic Access Token",
         "This sandbox is private, and the token in the header e2b-traffic-access-token is not the "
-        "one it was created with."},
+        "one it was created with. Use trafficAccessToken from the answer to its creation."},
     [PAGE_TRANSITION] = {409, 1, SHOW_ID,
         "The sandbox is still transitioning. Try again in a moment.",
         "Sandbox In Transition",
@@ -59,12 +65,39 @@ static const struct page pages[PAGE_COUNT] = {
         "The server is restarting. Try again in a moment.",
         "Back In A Moment",
         "A part of the server is restarting; sandboxes keep running. Reload in a moment."},
-    [PAGE_SIGNED] = {501, 0, 0,
-        "Signed file URLs that do not name their sandbox are not supported yet. Use a sandbox "
-        "domain, or send the headers E2b-Sandbox-Id and E2b-Sandbox-Port",
-        "Not Supported Yet",
-        "This signed link does not say which sandbox it belongs to. Use a sandbox domain, or send "
-        "the headers E2b-Sandbox-Id and E2b-Sandbox-Port."},
+    [PAGE_SIGNATURE] = {401, 0, 0,
+        "The signature of this URL is invalid, or its sandbox has ended",
+        "Invalid Link",
+        "The signature of this link is wrong, or its sandbox has ended. Make a new link with "
+        "downloadUrl() or uploadUrl() of a running sandbox."},
+    [PAGE_EXPIRED] = {401, 0, 0,
+        "signature is already expired",
+        "Expired Link",
+        "The time of this link has passed. Make a new one with downloadUrl() or uploadUrl()."},
+    [PAGE_RESUME_DENIED] = {403, 0, SHOW_ID,
+        "This sandbox can't be resumed with the credentials provided. Check your access token and "
+        "try again.",
+        "Sandbox Is Paused",
+        "It is paused, and this request has no right to resume it. Send the sandbox's access token "
+        "in the header X-Access-Token."},
+    [PAGE_RESUME_FAILED] = {502, 0, SHOW_ID | SHOW_MESSAGE,
+        "The sandbox is paused and could not be resumed",
+        "Sandbox Not Resumed",
+        "It is paused, and resuming it failed. Connect to it with an SDK to see why."},
+    [PAGE_TEAM_LIMIT] = {429, 5, SHOW_ID | SHOW_MESSAGE,
+        "The team has reached its limit of running sandboxes",
+        "Too Many Sandboxes",
+        "This sandbox is paused, and its team runs as many others as it may. Kill or pause one of "
+        "them, then reload."},
+    [PAGE_FULL] = {429, 1, SHOW_ID | SHOW_LIMIT,
+        "The sandbox has too many concurrent incoming connections",
+        "Too Many Connections",
+        "As many connections to this sandbox are open as it may have. Close some, or reload in a "
+        "moment."},
+    [PAGE_STALLED] = {408, 0, SHOW_ID,
+        "The request stopped before its end",
+        "Request Timeout",
+        "The upload stopped before its end. Check the connection and try again."},
 };
 /* clang-format on */
 
@@ -147,6 +180,20 @@ bool page_wants_html(const struct http_head *h)
     return has_any(http_field(h, "User-Agent"), browsers, COUNT_OF(browsers));
 }
 
+static void add_message(const struct page *p, const struct page_facts *f, struct buf *out)
+{
+    char text[128];
+
+    if ((p->fields & SHOW_LIMIT) != 0) {
+        ignore(snprintf(text, sizeof text, "%s (limit: %u)", p->message, f->limit));
+        json_quote(out, str_of(text));
+    } else if ((p->fields & SHOW_MESSAGE) != 0 && f->message.len > 0) {
+        json_quote(out, f->message);
+    } else {
+        json_quote(out, str_of(p->message));
+    }
+}
+
 void page_json(enum page_kind kind, const struct page_facts *f, struct buf *out)
 {
     const struct page *p = &pages[kind];
@@ -158,14 +205,17 @@ void page_json(enum page_kind kind, const struct page_facts *f, struct buf *out)
         buf_add_byte(out, ',');
     }
     buf_add_text(out, "\"message\":");
-    json_quote(out, str_of(p->message));
+    add_message(p, f, out);
     if ((p->fields & SHOW_PORT) != 0)
         buf_printf(out, ",\"port\":%u", f->port);
     if ((p->fields & SHOW_PATH) != 0) {
         buf_add_text(out, ",\"path\":");
         json_quote(out, f->path);
     }
-    buf_printf(out, ",\"code\":%u}", page_status(kind, f));
+    buf_printf(out, ",\"code\":%u", page_status(kind, f));
+    if ((p->fields & SHOW_LIMIT) != 0)
+        buf_printf(out, ",\"connectionLimit\":%u", f->limit);
+    buf_add_byte(out, '}');
 }
 
 static void add_escaped(struct buf *out, struct str text)
@@ -209,6 +259,10 @@ void page_html(enum page_kind kind, const struct page_facts *f, struct buf *out)
             buf_printf(out, "<dt>Port</dt><dd>%u</dd>", f->port);
         if ((p->fields & SHOW_PATH) != 0)
             add_row(out, "Path", f->path);
+        if ((p->fields & SHOW_LIMIT) != 0)
+            buf_printf(out, "<dt>Limit</dt><dd>%u</dd>", f->limit);
+        if ((p->fields & SHOW_MESSAGE) != 0 && f->message.len > 0)
+            add_row(out, "Message", f->message);
         buf_add_text(out, "</dl>");
     }
     buf_add_text(out, "</main></body></html>");

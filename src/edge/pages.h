@@ -15,7 +15,13 @@ enum page_kind {
     PAGE_TRANSITION,    /* 409 */
     PAGE_PRIVATE,       /* 404: a route of envd that is not for clients */
     PAGE_BUSY,          /* 503: a part of the server is restarting */
-    PAGE_SIGNED,        /* 501: signed URL that does not name its sandbox */
+    PAGE_SIGNATURE,     /* 401: a signed URL that no sandbox's token made */
+    PAGE_EXPIRED,       /* 401: a signed URL whose time has passed */
+    PAGE_RESUME_DENIED, /* 403: paused, and the request has no right to resume it */
+    PAGE_RESUME_FAILED, /* 502: paused, and it could not be resumed; facts.message says why */
+    PAGE_TEAM_LIMIT,    /* 429: paused, and the team may run no more; facts.message is api's */
+    PAGE_FULL,          /* 429: facts.limit connections are open to it */
+    PAGE_STALLED,       /* 408: the client stopped in the middle of its request */
     PAGE_COUNT,
 };
 
@@ -24,6 +30,8 @@ struct page_facts {
     uint16_t port;
     struct str path;
     unsigned gone_status; /* 410 where clients expect that (RX-07); 0: 502 */
+    unsigned limit;
+    struct str message; /* of the pages that say so */
 };
 
 enum { PAGE_MAX = 8 << 10 };

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "edge/forward.h"
 
 static struct proxy *proxy_new(struct worker *w)
@@ -20,6 +21,7 @@ static struct proxy *proxy_new(struct worker *w)
     }
     p->worker = w;
     p->started_ms = loop_now_ms(w->loop);
+    p->began_us = clock_mono_us();
     list_push(&w->active, &p->node);
     return p;
 }
@@ -29,8 +31,13 @@ void proxy_end(struct proxy *p)
     struct worker *w = p->worker;
 
     routes_forget(&p->route_wait);
+    ask_forget(&p->ask);
     dial_forget(&p->dial);
     timer_stop(&p->pause);
+    timer_stop(&p->stall);
+    counts_give(w->sandboxes, p->sandbox_slot);
+    counts_give(w->peers, p->peer_slot);
+    w->traffic.running[p->class]--;
     if (timer_running(&p->active)) {
         timer_stop(&p->active);
         routes_active(&w->routes, p->target.id); /* idle time starts now */
@@ -46,14 +53,41 @@ void proxy_end(struct proxy *p)
     w->spare_count++;
 }
 
-void answer_page(struct exchange *x, enum page_kind kind, const struct page_facts *f)
+void proxy_become(struct proxy *p, enum traffic_class class)
+{
+    p->worker->traffic.running[p->class]--;
+    p->class = class;
+    p->worker->traffic.running[p->class]++;
+}
+
+void proxy_note(struct proxy *p, const char *end)
+{
+    struct traffic_note n = {
+        .class = p->class,
+        .status = p->status,
+        .bytes_in = p->bytes_in,
+        .bytes_out = p->bytes_out,
+        .took_us = clock_mono_us() - p->began_us,
+        .sandbox_id = {p->target.id, p->target.id_len},
+        .port = p->target.port,
+        .end = end,
+    };
+
+    traffic_note(&p->worker->traffic, p->x, &n);
+}
+
+size_t answer_page(struct exchange *x, enum page_kind kind, const struct page_facts *f)
 {
     bool is_html = page_wants_html(exchange_head(x));
-    struct http_field fields[4] = {
-        {STR("Content-Type"),  str_of(is_html ? page_html_type : page_json_type)},
-        {STR("Cache-Control"), STR("no-store")                                  },
+    /* Scripts of any origin may read why: envd allows the same, and nothing here is secret. */
+    struct http_field fields[6] = {
+        {STR("Content-Type"),                  str_of(is_html ? page_html_type : page_json_type)},
+        {STR("Cache-Control"),                 STR("no-store")                                  },
+        {STR("Access-Control-Allow-Origin"),   STR("*")                                         },
+        {STR("Access-Control-Expose-Headers"), STR("Retry-After")                               },
     };
-    struct reply r = {.status = page_status(kind, f), .fields = fields, .field_count = 2};
+    struct reply r = {.status = page_status(kind, f), .fields = fields, .field_count = 4};
+    size_t size;
     struct buf body;
     char seconds[12];
 
@@ -75,7 +109,9 @@ void answer_page(struct exchange *x, enum page_kind kind, const struct page_fact
     exchange_start(x, &r);
     ignore(exchange_write(x, buf_str(&body)));
     exchange_end(x);
+    size = body.len;
     buf_done(&body);
+    return size;
 }
 
 void proxy_page(struct proxy *p, enum page_kind kind)
@@ -86,10 +122,14 @@ void proxy_page(struct proxy *p, enum page_kind kind)
         .port = p->target.port,
         .path = exchange_head(x)->path,
         .gone_status = p->worker->config->gone_status,
+        .limit = p->worker->config->sandbox_max,
+        .message = p->message,
     };
 
     exchange_on_gone(x, NULL, NULL);
-    answer_page(x, kind, &f);
+    p->status = page_status(kind, &f);
+    proxy_note(p, "edge");
+    ignore((long)answer_page(x, kind, &f)); /* pages are in no count of bytes */
     proxy_end(p);
 }
 
@@ -106,6 +146,8 @@ void proxy_api_error(struct proxy *p, unsigned status, const char *message)
 
     exchange_on_gone(x, NULL, NULL);
     r.length = (int64_t)str_of(text).len;
+    p->status = status;
+    proxy_note(p, "edge");
     exchange_start(x, &r);
     ignore(exchange_write(x, str_of(text)));
     exchange_end(x);
@@ -118,6 +160,7 @@ static void on_gone(void *ctx, struct exchange *x)
     struct proxy *p = ctx;
 
     ignore(x == p->x);
+    proxy_note(p, "client");
     p->x = NULL;
     proxy_end(p);
 }
@@ -151,14 +194,18 @@ static void report_active(void *ctx)
 
 static void with_route(struct proxy *p, const struct route_entry *route)
 {
+    struct worker *w = p->worker;
+
     if (!check_token(p, route))
         return;
-    if (route->state == ROUTE_TRANSITION) {
-        proxy_page(p, PAGE_TRANSITION);
+    if (route->state != ROUTE_RUNNING) {
+        wake_sandbox(p, route);
         return;
     }
-    if (route->state != ROUTE_RUNNING) {
-        proxy_page(p, PAGE_PAUSED);
+    p->sandbox_slot = counts_take(w->sandboxes, route->id);
+    if (p->sandbox_slot == COUNT_FULL) {
+        w->traffic.refused_sandboxes++;
+        proxy_page(p, PAGE_FULL);
         return;
     }
     if (route->is_idle)
@@ -178,23 +225,31 @@ static void on_route(void *ctx, enum route_outcome outcome, const struct route_e
         proxy_page(p, outcome == ROUTE_IS_MISSING ? PAGE_NOT_FOUND : PAGE_BUSY);
 }
 
-void proxy_start(struct worker *w, struct exchange *x, const struct target *t)
+void proxy_route(struct proxy *p)
 {
-    struct proxy *p = proxy_new(w);
-    const struct route_entry *route;
+    const struct route_entry *route = routes_get(&p->worker->routes, p->target.id);
 
-    p->x = x;
-    p->target = *t;
-    exchange_on_gone(x, on_gone, p);
-    if (t->kind == TARGET_CONTROL) {
-        upstream_connect(p);
-        return;
-    }
-    route = routes_get(&w->routes, p->target.id);
     if (route != NULL)
         with_route(p, route);
     else
-        routes_ask(&w->routes, &p->route_wait, p->target.id, on_route, p);
+        routes_ask(&p->worker->routes, &p->route_wait, p->target.id, on_route, p);
+}
+
+void proxy_start(struct worker *w, struct exchange *x, const struct target *t)
+{
+    struct proxy *p = proxy_new(w);
+
+    p->x = x;
+    p->target = *t;
+    p->class = traffic_class_of(t);
+    w->traffic.running[p->class]++;
+    exchange_on_gone(x, on_gone, p);
+    if (t->kind == TARGET_CONTROL)
+        upstream_connect(p);
+    else if (t->kind == TARGET_SIGNED)
+        wake_find_signer(p);
+    else
+        proxy_route(p);
 }
 
 void proxy_cut_all(struct worker *w)

@@ -16,6 +16,8 @@ enum {
     PROXY_API_ANSWER_MS = 120000, /* without a head behind the last byte of the request: 504 */
     PROXY_ACTIVE_MS = 1000,       /* between two reports about one long request */
     PROXY_SPARE_MAX = 256,
+    WAKE_MAX = 3, /* times that one request waits for its sandbox (semantics.md 3.6) */
+    WAKE_SIGNER_MS = 5000,
 };
 
 /* From target to end; the names are what is being waited for. */
@@ -28,11 +30,21 @@ struct proxy {
     struct target target;
     struct str mask_host; /* in the exchange's arena */
     struct route_wait route_wait;
+    struct ask ask;
     struct dial dial;
+    struct timer stall; /* the next look at an upload */
+    struct str message; /* for the page that is about to be answered */
+    uint64_t began_us, bytes_in, bytes_out;
+    uint64_t fed_ms;       /* when the client last gave a byte of its upload */
+    uint32_t sandbox_slot; /* in counts */
+    uint32_t peer_slot;    /* of a tunnel; before, the server has it in its tag */
+    unsigned status, wakes;
+    enum traffic_class class;
     struct timer active; /* idle mode: until the next report that it still runs */
     struct timer pause;  /* before the next dial; then until api's answer */
     uint64_t started_ms;
     unsigned dials;
+    bool is_verified;       /* a signature said that it may use envd */
     bool is_pooled;         /* conn has served before: its peer may have closed it meanwhile */
     bool has_retried;       /* on a fresh connection after such a one failed */
     bool has_head;          /* of the answer */
@@ -47,10 +59,18 @@ void proxy_start(struct worker *w, struct exchange *x, const struct target *t);
 /* The server ends: cut everything. */
 void proxy_cut_all(struct worker *w);
 
-/* For upstream.c and body.c. */
-void proxy_page(struct proxy *p, enum page_kind kind); /* answers and ends */
+/* For wake.c, upstream.c and body.c. */
+void proxy_route(struct proxy *p); /* look up the route of its target, go on with that */
+/* What became of it, once: while its exchange is valid. `end` as in traffic.h. */
+void proxy_note(struct proxy *p, const char *end);
+void proxy_become(struct proxy *p, enum traffic_class class); /* for counts */
+void proxy_page(struct proxy *p, enum page_kind kind);        /* answers and ends */
 void proxy_api_error(struct proxy *p, unsigned status, const char *message);
 void proxy_end(struct proxy *p); /* releases all it holds */
+
+/* wake.c: go on with proxy_route() when the signer is known, when the sandbox runs. */
+void wake_find_signer(struct proxy *p);
+void wake_sandbox(struct proxy *p, const struct route_entry *route);
 
 /* upstream.c: get a connection and send the request on it. */
 void upstream_connect(struct proxy *p);
@@ -62,7 +82,7 @@ void upstream_release(struct proxy *p);               /* the call is over: pool 
 extern const struct call_events body_events;
 void body_begin(struct proxy *p); /* after the call went out: let the client's half flow */
 
-/* Answer from edge itself, without a proxy. */
-void answer_page(struct exchange *x, enum page_kind kind, const struct page_facts *f);
+/* Answer from edge itself, without a proxy. Returns the bytes of the body. */
+size_t answer_page(struct exchange *x, enum page_kind kind, const struct page_facts *f);
 
 #endif

@@ -33,6 +33,7 @@ static struct route_entry *entry_put(struct routes *r, const struct route *in)
     at = e->text;
     e->state = in->state;
     e->is_idle = in->is_idle;
+    e->may_resume = in->may_resume;
     e->generation = r->generation;
     e->id = keep(&at, in->id);
     e->traffic_token = keep(&at, in->traffic_token);
@@ -112,6 +113,8 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
         put(r, message);
     else if (type == ROUTE_MISSING || type == ROUTE_GONE)
         gone(r, message);
+    else if (type == ROUTE_AWAKE || type == ROUTE_SIGNER)
+        asks_answer(&r->asks, message);
 }
 
 static void send_lookup(struct routes *r, const char *id)
@@ -129,6 +132,7 @@ static void on_up(void *ctx)
     r->generation++;
     for (struct list_node *n = list_first(&r->waiting); n != NULL; n = list_next(&r->waiting, n))
         send_lookup(r, container_of(n, struct route_wait, node)->id);
+    asks_again(&r->asks);
 }
 
 void routes_start(struct routes *r, struct loop *l, const char *path,
@@ -137,6 +141,7 @@ void routes_start(struct routes *r, struct loop *l, const char *path,
     struct link_spec spec = {path, &route_protocol, on_message, on_up, r};
 
     *r = (struct routes){.loop = l, .on_gone = on_gone, .ctx = ctx};
+    asks_init(&r->asks, l, &r->link);
     link_start(&r->link, l, &spec);
 }
 
@@ -148,6 +153,7 @@ void routes_stop(struct routes *r)
     while ((n = list_first(&r->by_use)) != NULL)
         entry_free(r, container_of(n, struct route_entry, node));
     map_done(&r->by_id);
+    asks_done(&r->asks);
 }
 
 const struct route_entry *routes_get(struct routes *r, const char *id)

@@ -6,6 +6,7 @@
 #define EDGE_ROUTES_H
 
 #include "base/map.h"
+#include "edge/asks.h"
 #include "edge/link.h"
 #include "edge/target.h"
 #include "ipc/route_messages.h"
@@ -24,6 +25,7 @@ struct route_entry {
     uint64_t generation;                     /* of the link that told us */
     uint64_t active_ms;                      /* last report of activity; 0: none */
     bool is_idle;                            /* activity is to be reported */
+    bool may_resume;                         /* by a request, while paused */
     struct str id, traffic_token, mask_host; /* in `text` */
     char text[];
 };
@@ -48,6 +50,7 @@ struct route_wait {
 
 struct routes {
     struct link link;
+    struct asks asks; /* over the same channel */
     struct loop *loop;
     struct map by_id;   /* struct route_entry */
     struct list by_use; /* oldest first */
@@ -69,7 +72,7 @@ void routes_ask(struct routes *r, struct route_wait *w, const char *id, route_fn
 void routes_forget(struct route_wait *w); /* stop waiting; harmless when not */
 /* A request runs in it: tell api if it wants to know and was not told just now. */
 void routes_active(struct routes *r, const char *id);
-/* node says that it does not have this sandbox. */
+/* node or api say that there is no such sandbox. */
 void routes_drop(struct routes *r, const char *id);
 
 #endif

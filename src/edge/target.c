@@ -120,31 +120,74 @@ static void route_by_headers(struct str id, struct str port, struct target *out)
         set_bad(out, "Invalid sandbox port");
 }
 
-void target_of(const struct http_head *h, struct str domain, struct target *out)
+/* "/sandbox/<id>/<port>" and what follows. False: the path does not begin like that. */
+static bool route_by_path(const struct http_head *h, struct target *out)
+{
+    static const char start[] = "/sandbox/";
+    struct str rest = h->path;
+    struct str id, port;
+
+    if (!str_has_prefix(rest, start))
+        return false;
+    rest = str_from(rest, sizeof start - 1);
+    id = str_cut(rest, '/', &rest);
+    port = str_cut(rest, '/', &rest);
+    out->kind = TARGET_SANDBOX;
+    if (!set_id(out, id, false))
+        set_bad(out, "Invalid sandbox ID");
+    else if (!set_port(out, port))
+        set_bad(out, "Invalid sandbox port");
+    else
+        out->prefix_len = (uint32_t)(port.at + port.len - h->path.at);
+    return true;
+}
+
+static void route_by_head(const struct http_head *h, const struct target_rule *rule,
+                          struct target *out)
 {
     struct str host = h->host;
     struct str rest;
     struct str id, port;
     bool is_data_only, may_use_headers;
 
-    *out = (struct target){.kind = TARGET_CONTROL};
     if (host.len > 0 && host.at[host.len - 1] == '.')
         host.len--;
     if (is_host_routed(str_cut(host, '.', &rest))) {
         route_by_host(host, out);
         return;
     }
-    is_data_only = is_sandbox_host(host, domain);
-    may_use_headers =
-        domain.len == 0 || is_data_only || str_ieq(host, STR("localhost")) || is_ip_literal(host);
+    is_data_only = is_sandbox_host(host, rule->domain);
+    may_use_headers = rule->domain.len == 0 || is_data_only || str_ieq(host, STR("localhost")) ||
+                      is_ip_literal(host);
     id = http_field(h, "E2b-Sandbox-Id");
     port = http_field(h, "E2b-Sandbox-Port");
     if (may_use_headers && (id.at != NULL || port.at != NULL))
         route_by_headers(id, port, out);
     else if (is_signed_file(h))
         out->kind = TARGET_SIGNED;
+    else if (rule->has_paths && may_use_headers && route_by_path(h, out))
+        return;
     else if (is_data_only)
         route_by_headers(id, port, out);
+}
+
+void target_of(const struct http_head *h, const struct target_rule *rule, struct target *out)
+{
+    *out = (struct target){.kind = TARGET_CONTROL};
+    if (rule->plane == TARGET_CONTROL_ONLY)
+        return;
+    route_by_head(h, rule, out);
+    if (rule->plane == TARGET_DATA_ONLY && out->kind == TARGET_CONTROL)
+        set_bad(out, "Invalid host");
+}
+
+struct str target_behind(const struct target *t, struct arena *a, struct str target)
+{
+    struct str behind = str_from(target, t->prefix_len);
+
+    if (t->prefix_len == 0 || (behind.len > 0 && behind.at[0] == '/'))
+        return behind;
+    return str_of(arena_printf(a, "/%.*s", STR_ARG(behind)));
 }
 
 /* The next byte of a path, percent-decoded; -1 at its end or at a broken escape. */

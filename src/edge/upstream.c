@@ -35,7 +35,7 @@ static void send_request(struct proxy *p, struct http_conn *conn)
     struct forward_fields fields;
     struct call_request r = {
         .method = h->method,
-        .target = h->target,
+        .target = target_behind(&p->target, exchange_arena(p->x), h->target),
         .is_upgrade = h->is_upgrade,
         .upgrade = h->is_upgrade ? http_field(h, "Upgrade") : (struct str){0},
     };
@@ -163,6 +163,7 @@ void upstream_failed(struct proxy *p, bool is_fresh)
     if (p->has_head) {
         struct exchange *x = p->x;
 
+        proxy_note(p, "server");
         exchange_on_gone(x, NULL, NULL);
         exchange_abort(x);
         proxy_end(p);

@@ -113,7 +113,7 @@ static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
     [NODE_DONE] = &done_message,          [NODE_ITEM] = &item_message,
     [NODE_USAGE] = &usage_message,        [NODE_EXITED] = &exited_message,
     [NODE_DIAL] = &dial_message,          [NODE_DIALED] = &done_message,
-    [NODE_REPORT] = &node_report_message,
+    [NODE_REPORT] = &node_report_message, [NODE_RESUME] = &stop_message,
 };
 
 const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};

@@ -21,6 +21,7 @@ enum node_message {
     NODE_DIAL,      /* struct node_dial */
     NODE_DIALED,    /* struct node_done; fd attached when kind is 0 */
     NODE_REPORT,    /* struct node_report, unasked: after each list and every few seconds */
+    NODE_RESUME,    /* struct node_stop: let one that is paused run again */
     NODE_MESSAGE_COUNT,
 };
 

@@ -150,29 +150,41 @@ static int read_token(const struct config *c, struct layout *l, struct err *err)
     return 0;
 }
 
-/* With SO_REUSEPORT two servers could share a port unnoticed, so it is taken alone once. */
-static int listen_tcp(const struct config *c, struct layout *l, struct err *err)
+/* One listener for each loop. With SO_REUSEPORT two servers could share a port unnoticed, so it is
+ * taken alone once. */
+static int listen_tcp(const char *text, size_t count, int *fds, size_t *out_count, struct err *err)
 {
-    size_t count = edge_loops((unsigned)c->edge_loops);
     char address[128];
-    const char *colon = strrchr(c->listen, ':');
+    const char *colon = strrchr(text, ':');
     int alone;
+    uint16_t port;
 
-    if (socket_listen_tcp(c->listen, false, &alone, err) != 0)
+    if (socket_listen_tcp(text, false, &alone, err) != 0)
         return err->sys == EADDRINUSE ? err_wrap(err, "is another server running?")
                                       : err_wrap(err, "listen");
-    l->port = socket_port(alone);
+    port = socket_port(alone);
     close(alone);
-    if (colon == NULL ||
-        (size_t)snprintf(address, sizeof address, "%.*s:%u", (int)(colon - c->listen), c->listen,
-                         l->port) >= sizeof address)
-        return err_set(err, ERR_INVALID, "bad address '%s'", c->listen);
-    while (l->listen_count < count) {
-        if (socket_listen_tcp(address, true, &l->listen_fds[l->listen_count], err) != 0)
+    if (colon == NULL || (size_t)snprintf(address, sizeof address, "%.*s:%u", (int)(colon - text),
+                                          text, port) >= sizeof address)
+        return err_set(err, ERR_INVALID, "bad address '%s'", text);
+    while (*out_count < count) {
+        if (socket_listen_tcp(address, true, &fds[*out_count], err) != 0)
             return -1;
-        l->listen_count++;
+        (*out_count)++;
     }
     return 0;
+}
+
+static int listen_clients(const struct config *c, struct layout *l, struct err *err)
+{
+    size_t count = edge_loops((unsigned)c->edge_loops);
+
+    if (listen_tcp(c->listen, count, l->listen_fds, &l->listen_count, err) != 0)
+        return -1;
+    l->port = socket_port(l->listen_fds[0]);
+    if (c->edge_data_listen[0] == '\0')
+        return 0;
+    return listen_tcp(c->edge_data_listen, count, l->data_fds, &l->data_count, err);
 }
 
 /* Nobody but the user who connects gets in, at no moment. */
@@ -198,7 +210,7 @@ static int listen_unix(const struct config *c, const char *name, int type, const
 
 static int listen_all(const struct config *c, struct layout *l, struct err *err)
 {
-    if (listen_tcp(c, l, err) != 0 ||
+    if (listen_clients(c, l, err) != 0 ||
         listen_unix(c, cli_api_socket, SOCK_STREAM, &l->edge, &l->api_fd, err) != 0 ||
         listen_unix(c, "routes.sock", SOCK_SEQPACKET, &l->edge, &l->routes_fd, err) != 0 ||
         listen_unix(c, "node.sock", SOCK_SEQPACKET, &l->api, &l->node_fd, err) != 0)
@@ -234,4 +246,6 @@ void layout_close(struct layout *l)
     }
     while (l->listen_count > 0)
         own_close_fd(&l->listen_fds[--l->listen_count]);
+    while (l->data_count > 0)
+        own_close_fd(&l->data_fds[--l->data_count]);
 }

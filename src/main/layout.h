@@ -24,6 +24,8 @@ struct layout {
     char admin_token[TOKEN_HEX_LEN + 1];
     int listen_fds[EDGE_LOOPS_MAX]; /* one per loop of edge */
     size_t listen_count;
+    int data_fds[EDGE_LOOPS_MAX]; /* the same for the data plane alone */
+    size_t data_count;            /* 0 where one listener serves both */
     uint16_t port;
     int api_fd, routes_fd, node_fd, dial_fd;
 };

@@ -78,7 +78,7 @@ static const struct command commands[] = {
     {"help",            "[COMMAND]", "all commands, or one", command_help, 0, 2, {{0}}},
     {"completion",      "bash",      "completion for a shell", command_completion, 1, 1, {{0}}},
     {"manual",          "1|5",       NULL, command_manual, 1, 1, {{0}}}, /* for the build */
-    {"role-edge",       "COUNT",     NULL, role_edge, 1, 1, {{0}}},
+    {"role-edge",       "COUNT [COUNT]", NULL, role_edge, 1, 2, {{0}}},
     {"role-api",        "",          NULL, role_api,  0, 0, {{0}}},
     {"role-node",       "",          NULL, role_node, 0, 0, {{0}}},
 };

@@ -29,7 +29,7 @@ enum {
 
 /* SIGTERM ends a role; node leaves sandboxes running then. SIGUSR2 makes node stop them first. */
 
-int role_edge(const struct invocation *v); /* the argument: how many listeners */
+int role_edge(const struct invocation *v); /* how many listeners; how many for data */
 int role_api(const struct invocation *v);
 int role_node(const struct invocation *v);
 

@@ -34,7 +34,7 @@ int role_edge(const struct invocation *v)
     const struct program *program = v->ctx;
     const struct config *c = &program->config;
     char api[PATH_MAX], routes[PATH_MAX], dial[PATH_MAX];
-    int fds[EDGE_LOOPS_MAX];
+    int fds[2 * EDGE_LOOPS_MAX];
     struct edge_config config = {
         .listen_fds = fds,
         .loops = (unsigned)c->edge_loops,
@@ -43,19 +43,33 @@ int role_edge(const struct invocation *v)
         .dial_socket = dial,
         .domain = c->domain,
         .gone_status = strcmp(c->gone_status, "410") == 0 ? 410 : 0,
+        .limits = {.head_ms = (uint32_t)c->edge_head_s * 1000,
+                   .idle_ms = (uint32_t)c->edge_idle_s * 1000,
+                   .head_max = (uint32_t)c->head_max},
+        .transition_ms = (uint32_t)c->edge_transition_s * 1000,
+        .resume_ms = (uint32_t)c->edge_resume_s * 1000,
+        .upload_stall_ms = (uint32_t)c->edge_upload_stall_s * 1000,
+        .peer_max = (uint32_t)c->edge_peer_max,
+        .sandbox_max = (uint32_t)c->edge_sandbox_max,
+        .has_paths = c->edge_has_paths,
+        .has_access_log = c->edge_has_access_log,
     };
     struct edge_role r = {0};
-    uint64_t count;
+    uint64_t count, data_count = 0;
     struct err err;
 
     if (role_begin(v, "edge", on_stop, &r, &r.loop) != 0)
         return EXIT_FAILURE;
     if (!str_to_u64(str_of(v->words[0]), &count) || count == 0 || count > EDGE_LOOPS_MAX)
         return command_fail(v, "internal: %s listeners", v->words[0]);
+    if (v->words[1] != NULL &&
+        (!str_to_u64(str_of(v->words[1]), &data_count) || data_count > EDGE_LOOPS_MAX))
+        return command_fail(v, "internal: %s listeners for data", v->words[1]);
     config.listen_count = count;
-    for (size_t i = 0; i < count; i++)
+    config.data_fds = fds + count;
+    config.data_count = data_count;
+    for (size_t i = 0; i < count + data_count; i++)
         fds[i] = ROLE_FD_FIRST + (int)i;
-    config.limits.head_max = (uint32_t)c->head_max;
     config.limits.connections_max =
         (uint32_t)(c->edge_connections_max / edge_loops(config.loops)) + 1;
     config_path(api, sizeof api, c->run_dir, cli_api_socket);

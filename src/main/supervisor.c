@@ -24,9 +24,9 @@ enum role_index {
 struct role {
     struct supervisor *owner;
     const char *name, *command;
-    char count[4]; /* edge's argument */
+    char count[4], data_count[4]; /* edge's arguments */
     struct user user;
-    int fds[EDGE_LOOPS_MAX];
+    int fds[2 * EDGE_LOOPS_MAX];
     size_t fd_count;
     bool gets_token;
     struct child child;
@@ -177,11 +177,11 @@ static int token_pipe(const struct supervisor *s, int *out_fd, struct err *err)
 static int spawn(struct role *r, int ready_fd, struct err *err)
 {
     struct supervisor *s = r->owner;
-    struct child_fd fds[EDGE_LOOPS_MAX + 2] = {
+    struct child_fd fds[2 * EDGE_LOOPS_MAX + 2] = {
         {ready_fd, ROLE_FD_READY}
     };
     char program[] = "sandlot", command[16];
-    char *argv[] = {program, command, r->count[0] == '\0' ? NULL : r->count, NULL};
+    char *argv[] = {program, command, r->count[0] == '\0' ? NULL : r->count, r->data_count, NULL};
     auto_fd int token_fd = -1;
     struct child_spec spec = {
         .path = "/proc/self/exe",
@@ -295,9 +295,11 @@ static void fill_roles(struct supervisor *s)
         .name = "node", .command = "role-node", .fds = {l->node_fd, l->dial_fd},
                 .fd_count = 2
     };
-    memcpy(edge->fds, l->listen_fds, sizeof edge->fds);
-    edge->fd_count = l->listen_count;
+    memcpy(edge->fds, l->listen_fds, l->listen_count * sizeof *edge->fds);
+    memcpy(edge->fds + l->listen_count, l->data_fds, l->data_count * sizeof *edge->fds);
+    edge->fd_count = l->listen_count + l->data_count;
     ignore(snprintf(edge->count, sizeof edge->count, "%zu", l->listen_count));
+    ignore(snprintf(edge->data_count, sizeof edge->data_count, "%zu", l->data_count));
     for (size_t i = 0; i < ROLES; i++) {
         s->roles[i].owner = s;
         s->roles[i].ready_fd = -1;

@@ -129,6 +129,27 @@ static void do_stop(struct peer *p, const void *message)
     ignore(send_done(p, &done, &err));
 }
 
+static void on_resumed(void *ctx, const char *id, const struct err *err)
+{
+    ignore(id[0]);
+    ignore((long)pay(ctx, 0, err)); /* it runs, told or not; the next list has it */
+}
+
+static void do_resume(struct peer *p, const void *message)
+{
+    const struct node_stop *m = message;
+    struct node_done done = {.seq = m->seq};
+    char id[64];
+    struct err err;
+
+    if (str_to_c(m->id, id, sizeof id)) {
+        runtime_resume(p->owner->runtime, id, on_resumed, debt_new(p, m->seq));
+        return;
+    }
+    err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
+    ignore(send_done(p, &done, &err));
+}
+
 struct listing {
     struct peer *peer; /* NULL once it was closed */
     uint64_t seq;
@@ -183,10 +204,8 @@ static void do_stats(struct peer *p, const void *message)
 void command_message(void *ctx, unsigned type, const void *message, int fd)
 {
     static void (*const commands[NODE_MESSAGE_COUNT])(struct peer * p, const void *message) = {
-        [NODE_START] = do_start,
-        [NODE_STOP] = do_stop,
-        [NODE_LIST] = do_list,
-        [NODE_STATS] = do_stats,
+        [NODE_START] = do_start, [NODE_STOP] = do_stop,     [NODE_LIST] = do_list,
+        [NODE_STATS] = do_stats, [NODE_RESUME] = do_resume,
     };
 
     own_close_fd(&fd); /* no command carries one */

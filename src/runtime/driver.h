@@ -16,6 +16,8 @@ struct runtime_driver {
     void (*close)(void *self);
     void (*start)(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx);
     void (*stop)(void *self, const char *id, runtime_stopped_fn *fn, void *ctx);
+    /* NULL: this driver cannot pause, so there is nothing to resume. */
+    void (*resume)(void *self, const char *id, runtime_stopped_fn *fn, void *ctx);
     int (*connect)(void *self, const char *id, uint16_t port, int *out_fd, struct err *err);
     int (*stats)(void *self, const char *id, struct sandbox_stats *out, struct err *err);
     void (*each)(void *self, runtime_each_fn *fn, void *ctx);

@@ -102,6 +102,17 @@ static void fake_stop(void *self, const char *id, runtime_stopped_fn *fn, void *
     answers_stopped(&f->answers, id, s == NULL ? &err : NULL, fn, ctx);
 }
 
+static void fake_resume(void *self, const char *id, runtime_stopped_fn *fn, void *ctx)
+{
+    struct fake *f = self;
+    struct err err = {0};
+    bool is_there = map_get(&f->sandboxes, str_of(id)) != NULL;
+
+    if (!is_there)
+        ignore(err_set(&err, ERR_NOT_FOUND, "resume %s: no such sandbox", id));
+    answers_stopped(&f->answers, id, is_there ? NULL : &err, fn, ctx);
+}
+
 static int fake_connect(void *self, const char *id, uint16_t port, int *out_fd, struct err *err)
 {
     struct fake *f = self;
@@ -201,6 +212,7 @@ const struct runtime_driver runtime_fake_driver = {
     .close = fake_close,
     .start = fake_start,
     .stop = fake_stop,
+    .resume = fake_resume,
     .connect = fake_connect,
     .stats = fake_stats,
     .each = fake_each,

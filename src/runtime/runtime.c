@@ -113,6 +113,22 @@ void runtime_stop(struct runtime *r, const char *id, runtime_stopped_fn *fn, voi
     r->driver->stop(r->self, id, fn, ctx);
 }
 
+void runtime_resume(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx)
+{
+    struct err err = {0};
+
+    if (is_id(id) && r->driver->resume != NULL) {
+        r->driver->resume(r->self, id, fn, ctx);
+        return;
+    }
+    if (!is_id(id))
+        ignore(err_set(&err, ERR_NOT_FOUND, "resume: no such sandbox"));
+    else
+        ignore(err_set(&err, ERR_UNSUPPORTED, "the runtime driver '%s' cannot resume sandboxes",
+                       r->driver->name));
+    answers_stopped(&r->answers, id, &err, fn, ctx);
+}
+
 int runtime_connect(struct runtime *r, const char *id, uint16_t port, int *out_fd, struct err *err)
 {
     if (!is_id(id))

@@ -98,6 +98,8 @@ void runtime_start(struct runtime *r, const struct sandbox_spec *spec, runtime_s
                    void *ctx);
 /* Unknown id: fn gets ERR_NOT_FOUND. While starting: waits for the start, then stops. */
 void runtime_stop(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx);
+/* Lets one that is paused run again; one that runs goes on. ERR_UNSUPPORTED: the driver cannot. */
+void runtime_resume(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx);
 /* A non-blocking TCP socket made inside the sandbox's network namespace, connected (or connecting)
  * to 127.0.0.1:port, else to [::1]:port when the first refuses. ERR_NOT_FOUND: no such sandbox;
  * ERR_UNAVAILABLE: nobody listens. */

@@ -4,16 +4,22 @@
 
     edge_test.py SANDLOT [name part]
 """
+import base64
+import hashlib
+import json
 import os
+import re
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 from sandlot_kit import (EDGE_UID, Reader, Server, Upstream, check, free_port, main, reply, same, test, wait_until)
 
@@ -153,10 +159,49 @@ def _(s):
     same(s.call("GET", "/health", to(box, 49983)).status, 502)
 
 
-@test("signed URL that names no sandbox: 501, said clearly")
+def signed(token, path="a b.txt", operation="read", user="user", expiration=None):
+    """wire.md 3.12, written again."""
+    text = ":".join([path, operation, user, token, *([] if expiration is None else [str(expiration)])])
+    signature = "v1_" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+    query = {"path": path, "username": user, "signature": signature}
+    if expiration is not None:
+        query["signature_expiration"] = expiration
+    return "/files?" + urllib.parse.urlencode(query)
+
+
+@test("wire 1.4 a signed URL finds its sandbox by the signature alone")
 def _(s):
-    a = s.call("GET", "/files?path=a&signature=v1_x")
-    same((a.status, a.json["code"], a.field("Content-Type")), (501, 501, "application/json; charset=utf-8"))
+    made = [s.create(secure=True) for _ in range(5)]
+    later = int(time.time()) + 60
+    for one in made[1:4]:
+        box, token = one["sandboxID"], one["envdAccessToken"]
+        # nothing listens on envd's port of the fake runtime: the refusal says which sandbox was meant
+        for method, url in (("GET", signed(token)), ("HEAD", signed(token)), ("GET", signed(token, expiration=later)),
+                            ("GET", signed(token, "", user="")), ("POST", signed(token, "/x+y%", "write")),
+                            ("GET", signed(token, "/ä/日本", "read", "root"))):
+            a = s.call(method, url)
+            same(a.status, 502, method, url)
+            if method != "HEAD":
+                same(a.json, {"sandboxId": box, "message": "The sandbox is running but port is not open", "port": 49983,
+                              "code": 502})
+        preflight = s.call("OPTIONS", signed(token, operation="write"), ["Access-Control-Request-Method: POST"])
+        same((preflight.status, preflight.json["sandboxId"]), (502, box))
+        same(s.call("GET", signed(token), host=f"49983-{box}.localhost").json["sandboxId"], box)
+    token = made[0]["envdAccessToken"]
+    wrong = [signed("0" * 64), signed(token, operation="write"), signed(token).replace("user", "root"), signed(token) + "x",
+             "/files?path=a&signature=v1_x", "/files?path=a&signature=", "/files?signature=%zz", "/files?path=%&signature=v1_x",
+             signed(token, expiration=later).replace(str(later), str(later + 1)),
+             signed(token, expiration=later).replace(str(later), "soon")]
+    for url in wrong:
+        a = s.call("GET", url)
+        same((a.status, a.json["code"], a.json["message"]),
+             (401, 401, "The signature of this URL is invalid, or its sandbox has ended"), url)
+    a = s.call("GET", signed(token, expiration=int(time.time()) - 5))
+    same((a.status, a.json["message"]), (401, "signature is already expired"))
+    same(s.api("DELETE", f"/sandboxes/{made[0]['sandboxID']}").status, 204)
+    same(s.call("GET", signed(token)).status, 401)
+    page = s.call("GET", signed(token), [BROWSER])
+    check(page.status == 401 and b"Invalid Link" in page.body)
 
 
 @test("fields: hop-by-hop and forwarding ones stop here, the others travel")
@@ -670,8 +715,11 @@ def _(shared):
 class Alone:
     """role-edge with our own listeners and this object as routes.sock."""
 
-    def __init__(self, routes):
-        self.routes, self.lookups = routes, []
+    def __init__(self, routes, **settings):
+        self.routes, self.lookups, self.wakes, self.signed = routes, [], [], []
+        self.on_wake = lambda m: {3: 0}  # what a ROUTE_WAKE is answered; None: nothing yet
+        self.on_signed = lambda m: {3: 4}
+        self.ports, self.dials = {}, []  # port in a sandbox: port of this machine
         self.dir = tempfile.mkdtemp(prefix="sandlot-edge-")
         os.chmod(self.dir, 0o755)
         self.socks = [self.listen_unix("routes.sock", socket.SOCK_SEQPACKET),
@@ -686,7 +734,9 @@ class Alone:
         def place():
             os.dup2(tcp.fileno(), 5)
             os.dup2(gives, 3)
-        env = dict(os.environ, SANDLOT_RUN_DIR=self.dir, SANDLOT_EDGE_LOOPS="1")
+        settings = {"EDGE_TRANSITION_S": 0, **settings}
+        env = dict(os.environ, SANDLOT_RUN_DIR=self.dir, SANDLOT_EDGE_LOOPS="1",
+                   **{f"SANDLOT_{k}": str(v) for k, v in settings.items()})
         self.process = subprocess.Popen([BINARY, "role-edge", "1"], preexec_fn=place, pass_fds=(3, 5), env=env)
         os.close(gives)
         tcp.close()
@@ -695,6 +745,20 @@ class Alone:
         self.socks[0].settimeout(10)
         self.peer, _ = self.socks[0].accept()
         threading.Thread(target=self.answer, daemon=True).start()
+        threading.Thread(target=self.dial, daemon=True).start()
+
+    def dial(self):
+        """node: a socket to one of our own servers."""
+        peer, _ = self.socks[1].accept()
+        while data := peer.recv(1 << 16):
+            m = decode(data[1:])
+            self.dials.append(m[2].decode())
+            sock = socket.socket()
+            sock.setblocking(False)
+            refused = sock.connect_ex(("127.0.0.1", self.ports.get(m[3], 1))) not in (0, 115) or m[3] not in self.ports
+            head = bytes([10]) + encode({1: m[1], 2: 11 if refused else 0})
+            socket.send_fds(peer, [head], [] if refused else [sock.fileno()])
+            sock.close()
 
     def listen_unix(self, name, kind):
         sock = socket.socket(socket.AF_UNIX, kind)
@@ -707,6 +771,14 @@ class Alone:
             if data[0] == 7:  # its counters, every few seconds
                 continue
             fields = decode(data[1:])
+            if data[0] == 8:
+                self.wakes.append(fields)
+                self.reply(9, fields, self.on_wake(fields))
+                continue
+            if data[0] == 10:
+                self.signed.append(fields)
+                self.reply(11, fields, self.on_signed(fields))
+                continue
             name = fields[2].decode()
             self.lookups.append(name)
             if name in self.routes:
@@ -714,12 +786,16 @@ class Alone:
             elif name != "isilent":
                 self.send(3, {1: fields[1], 2: name})
 
+    def reply(self, kind, ask, fields):
+        if fields is not None:
+            self.send(kind, {1: ask[1], **fields})
+
     def send(self, kind, fields):
         self.peer.send(bytes([kind]) + encode(fields))
 
-    def call(self, box, fields=(), port=8000):
+    def call(self, box, fields=(), port=8000, path="/"):
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as sock:
-            lines = ["GET / HTTP/1.1", "Host: localhost", "Connection: close", *to(box, port), *fields]
+            lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *to(box, port), *fields]
             sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
             return Reader(sock).answer()
 
@@ -783,6 +859,205 @@ def _(s):
         same((a.status, a.field("Retry-After")), (409, "1"))
         a = e.call("ipaused")
         same((a.status, a.json["message"], a.field("Retry-After")), (502, "The sandbox was not found", None))
+
+
+WRONG, GONE, BUSY, LIMIT, CANNOT = 3, 4, 6, 7, 9  # enum err_kind: denied, not found, conflict, limit, unsupported
+
+
+@test("RX-08 3.6 200 concurrent requests to a paused sandbox: held, tokens first, one route push, then all are served")
+def _(_s):
+    with Alone({"ipaused": {3: 3, 4: "secret", 7: 1}}) as e, Upstream(echo_head) as up:
+        e.ports[8000] = up.port
+        e.on_wake = lambda m: None
+        results = []
+        token = ["E2b-Traffic-Access-Token: secret"]
+
+        def ask():
+            results.append(e.call("ipaused", token))
+        same((e.call("ipaused").status, e.wakes), (403, []))  # strangers wake nobody
+        same((e.call("ipaused", ["E2b-Traffic-Access-Token: guess"]).status, e.wakes), (403, []))
+        threads = [threading.Thread(target=ask) for _ in range(200)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(e.wakes) == 200, "all questions")
+        time.sleep(0.2)
+        same((results, e.dials), ([], []))
+        e.send(4, {2: "ipaused", 3: 1, 4: "secret", 7: 1})
+        for m in e.wakes:
+            e.send(9, {1: m[1]})
+        for thread in threads:
+            thread.join(20)
+        same([a.status for a in results], [200] * 200)
+        same(len(e.wakes), 200)
+        same(e.call("ipaused", token).status, 200)
+        same(len(e.wakes), 200)
+
+
+@test("3.2 3.6 exact answers when a paused sandbox is not resumed")
+def _(_s):
+    with Alone({"ipaused": {3: 3, 7: 1}}, EDGE_RESUME_S=1) as e:
+        for kind, text, status, message, retry in (
+                (WRONG, "", 403, "This sandbox can't be resumed with the credentials provided. Check your access token and try "
+                                 "again.", None),
+                (GONE, "", 502, "The sandbox was not found", None), (BUSY, "", 502, "The sandbox was not found", None),
+                (LIMIT, "you have 20", 429, "you have 20", "5"),
+                (CANNOT, "the runtime driver 'linux' cannot resume sandboxes", 502,
+                 "the runtime driver 'linux' cannot resume sandboxes", None),
+                (12, "", 502, "The sandbox is paused and could not be resumed", None)):
+            e.on_wake = lambda m: {3: kind, 4: text}
+            a = e.call("ipaused")
+            same((a.status, a.json, a.field("Retry-After")),
+                 (status, {"sandboxId": "ipaused", "message": message, "code": status}, retry))
+        e.on_wake = lambda m: None
+        began = time.monotonic()
+        a = e.call("ipaused")
+        same((a.status, a.json["message"], a.field("Retry-After")),
+             (409, "The sandbox is still transitioning. Try again in a moment.", "1"))
+        check(0.9 < time.monotonic() - began < 3)
+        e.on_wake = lambda m: {3: 0}  # says it runs, and the route says it does not: no endless loop
+        before = len(e.wakes)
+        same((e.call("ipaused").status, len(e.wakes) - before), (409, 3))
+
+
+@test("RX-08 a request waits for a sandbox in transition, then it is served, or 409")
+def _(_s):
+    with Alone({"imoving": {3: 2}}, EDGE_TRANSITION_S=1) as e, Upstream(echo_head) as up:
+        e.ports[8000] = up.port
+
+        def later(m):
+            def run():
+                time.sleep(0.3)
+                e.send(4, {2: "imoving", 3: 1})
+                e.send(9, {1: m[1]})
+            threading.Thread(target=run).start()
+        e.on_wake = later
+        began = time.monotonic()
+        same(e.call("imoving").status, 200)
+        check(0.25 < time.monotonic() - began < 1)
+        e.send(4, {2: "imoving", 3: 2})
+        e.on_wake = lambda m: None
+        wait_until(lambda: e.call("imoving").status == 409, "the new state")
+        e.on_wake = lambda m: {3: BUSY}  # it was pausing, and is paused now
+        same(e.call("imoving").status, 502)
+
+
+@test("3.5 envd's port of a paused sandbox: token or signature go to api, a signature is looked at first")
+def _(_s):
+    with Alone({"ipaused": {3: 3, 7: 1}}) as e, Upstream(echo_head) as up:
+        e.ports[49983] = up.port
+
+        def awake(m):
+            e.send(4, {2: "ipaused", 3: 1, 7: 1})
+            return {3: 0}
+        e.on_wake = awake
+        same(e.call("ipaused", ["X-Access-Token: t"], 49983).status, 200)
+        same({k: v for k, v in e.wakes[0].items() if k != 1}, {2: b"ipaused", 3: 49983, 4: b"t"})
+        e.send(4, {2: "ipaused", 3: 3, 7: 1})
+        e.on_signed = lambda m: {2: "ipaused"}
+        url = signed("secret", expiration=99999999999)
+        wait_until(lambda: e.call("ipaused", [], 49983, url).status == 200 and len(e.wakes) == 2, "the pause")
+        same(e.wakes[1].get(5), 1)
+        m = e.signed[0]
+        same((m[2], m[3], m[4], m[5], m[7], m[8]), (b"ipaused", b"a b.txt", b"read", b"user", b"99999999999", 1))
+        e.send(4, {2: "ipaused", 3: 3, 7: 1})
+        e.on_signed = lambda m: {3: GONE}
+        wait_until(lambda: e.call("ipaused", [], 49983, url).status == 401, "the refusal")
+        same(len(e.wakes), 2)
+
+
+@test("who waits for a sandbox leaves; api comes back meanwhile: asked again")
+def _(_s):
+    with Alone({"ipaused": {3: 3, 7: 1}}) as e, Upstream(echo_head) as up:
+        e.ports[8000] = up.port
+        e.on_wake = lambda m: None
+        with socket.create_connection(("127.0.0.1", e.port)) as sock:
+            sock.sendall("\r\n".join(["GET / HTTP/1.1", "Host: localhost", *to("ipaused", 8000)]).encode() + b"\r\n\r\n")
+            wait_until(lambda: len(e.wakes) == 1, "the question")
+        e.send(9, {1: e.wakes[0][1]})  # to nobody
+        results = []
+        waiting = threading.Thread(target=lambda: results.append(e.call("ipaused")))
+        waiting.start()
+        wait_until(lambda: len(e.wakes) == 2, "the next question")
+        e.peer.shutdown(socket.SHUT_RDWR)
+        e.peer.close()
+        e.peer, _ = e.socks[0].accept()
+
+        def awake(m):
+            e.send(4, {2: "ipaused", 3: 1})
+            return {3: 0}
+        e.on_wake = awake
+        threading.Thread(target=e.answer, daemon=True).start()
+        waiting.join(10)
+        same([a.status for a in results], [200])
+
+
+@test("3.4 limits: requests of a sandbox, connections of an address, an upload that stops, a slow head")
+def _(_s):
+    with Alone({"ibusy": {3: 1}, "iother": {3: 1}}, EDGE_SANDBOX_CONNECTIONS_MAX=2, EDGE_PEER_CONNECTIONS_MAX=6,
+               EDGE_UPLOAD_STALL_S=1, EDGE_HEAD_S=1) as e:
+        hold = threading.Event()
+
+        def serve(sock, reader):
+            if "upgrade" in reader.head()[0]:
+                sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+                sock.recv(1)
+            else:
+                hold.wait(10)
+                sock.sendall(reply())
+
+        def send(path, *fields):
+            sock = socket.create_connection(("127.0.0.1", e.port))
+            sock.settimeout(10)
+            sock.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *to("ibusy", 8000), *fields]).encode() + b"\r\n\r\n")
+            return sock
+        with Upstream(serve) as up:
+            e.ports[8000] = up.port
+            first, tunnel = send("/"), send("/upgrade", "Connection: upgrade", "Upgrade: x")
+            same(Reader(tunnel).head()[0], "HTTP/1.1 101 Switching Protocols")
+            wait_until(lambda: up.connections == 2, "both")
+            a = e.call("ibusy")
+            same((a.status, a.json, a.field("Retry-After")), (429, {
+                "sandboxId": "ibusy", "message": "The sandbox has too many concurrent incoming connections (limit: 2)",
+                "code": 429, "connectionLimit": 2}, "1"))
+            same(e.call("iother", port=81).status, 502)  # nobody listens; the limit is of each sandbox
+
+            idle = [socket.create_connection(("127.0.0.1", e.port)) for _ in range(4)]
+            wait_until(lambda: refused(e.port), "the limit of the address")
+            tunnel.close()  # a tunnel counts until its end
+            wait_until(lambda: not refused(e.port), "room again")
+            for sock in idle:
+                sock.close()
+            wait_until(lambda: not refused(e.port), "room again")
+            hold.set()
+            same(Reader(first).answer().status, 200)
+            first.close()
+            wait_until(lambda: e.call("ibusy").status == 200, "room in the sandbox")
+
+            began = time.monotonic()
+            with socket.create_connection(("127.0.0.1", e.port)) as sock:
+                hold.clear()
+                sock.sendall("\r\n".join(["POST / HTTP/1.1", "Host: localhost", *to("ibusy", 8000), "Content-Length: 10"]).encode()
+                             + b"\r\n\r\nabc")
+                a = Reader(sock).answer()
+                same((a.status, a.json["message"]), (408, "The request stopped before its end"))
+                check(0.9 < time.monotonic() - began < 3)
+            hold.set()
+            with socket.create_connection(("127.0.0.1", e.port)) as sock:
+                began = time.monotonic()
+                sock.sendall(b"GET / HTTP/1.1\r\nHo")
+                same(Reader(sock).answer().status, 408)
+                check(0.9 < time.monotonic() - began < 3)
+
+
+def refused(port):
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.settimeout(0.3)
+        try:
+            return sock.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
 
 
 @test("routes are asked for once, replaced by what is pushed, forgotten when gone")

@@ -16,7 +16,7 @@ from sandlot_kit import Server, check, free_port, main, same, test, wait_until
 
 BINARY = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
-SAMPLE = re.compile(r'^([a-z_][a-z0-9_]*)(\{[a-z]+="(?:[^"\\]|\\.)*"\})? (-?[0-9.e+-]+)$')
+SAMPLE = re.compile(r'^([a-z_][a-z0-9_]*)(\{[a-z]+="(?:[^"\\]|\\.)*"(?:,[a-z]+="(?:[^"\\]|\\.)*")*\})? (-?[0-9.e+-]+)$')
 
 
 def admin(s):

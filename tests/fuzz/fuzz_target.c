@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const struct target *t)
+static void check(const struct target *t, const struct http_head *h)
 {
     if (t->kind == TARGET_BAD) {
         assert(t->why != NULL);
@@ -16,6 +16,8 @@ static void check(const struct target *t)
     if (t->kind != TARGET_SANDBOX)
         return;
     assert(t->id_len > 0 && t->id_len <= TARGET_ID_MAX && t->id[t->id_len] == '\0' && t->port > 0);
+    assert(t->prefix_len <= h->path.len);
+    assert(t->prefix_len == 0 || t->prefix_len == h->path.len || h->path.at[t->prefix_len] == '/');
     for (size_t i = 0; i < t->id_len; i++)
         assert((t->id[i] >= 'a' && t->id[i] <= 'z') || (t->id[i] >= '0' && t->id[i] <= '9'));
 }
@@ -23,6 +25,13 @@ static void check(const struct target *t)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct http_head h;
+    static const struct target_rule rules[] = {
+        {STR(""),        false, TARGET_ANY         },
+        {STR(""),        true,  TARGET_ANY         },
+        {STR("box.lan"), false, TARGET_ANY         },
+        {STR("box.lan"), true,  TARGET_DATA_ONLY   },
+        {STR("box.lan"), true,  TARGET_CONTROL_ONLY},
+    };
     struct str rest = {(const char *)data, size};
     struct target t;
     char path[512];
@@ -35,13 +44,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     h.path = str_cut(rest, '\n', &rest);
     h.query = rest;
     h.field_count = 2;
-    target_of(&h, STR(""), &t);
-    check(&t);
-    target_of(&h, STR("box.lan"), &t);
-    check(&t);
-    h.field_count = 0;
-    target_of(&h, STR("box.lan"), &t);
-    check(&t);
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        h.field_count = i % 2 == 0 ? 2 : 0;
+        target_of(&h, &rules[i], &t);
+        check(&t, &h);
+    }
 
     ignore(target_is_private(ENVD_PORT, h.path));
     /* anything above the root changes nothing */

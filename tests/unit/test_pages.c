@@ -129,7 +129,13 @@ static void writes_pages_for_people(void)
         [PAGE_TRANSITION] = "Reload",
         [PAGE_PRIVATE] = "reserved",
         [PAGE_BUSY] = "restarting",
-        [PAGE_SIGNED] = "E2b-Sandbox-Id",
+        [PAGE_SIGNATURE] = "downloadUrl()",
+        [PAGE_EXPIRED] = "Expired",
+        [PAGE_RESUME_DENIED] = "X-Access-Token",
+        [PAGE_RESUME_FAILED] = "resuming it failed",
+        [PAGE_TEAM_LIMIT] = "team",
+        [PAGE_FULL] = "Too Many Connections",
+        [PAGE_STALLED] = "stopped before its end",
     };
     const struct page_facts hostile = {
         {"i\"<script>&'", 12},

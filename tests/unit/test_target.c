@@ -141,7 +141,7 @@ static void routes_every_form(void)
             buf_printf(&text, "E2B-Sandbox-Port: %s\r\n", r->port);
         buf_add_text(&text, "\r\n");
         CHECK(http_parse_request(buf_str(&text), &h, &why) == (int)text.len);
-        target_of(&h, str_of(r->domain), &t);
+        target_of(&h, &(struct target_rule){.domain = str_of(r->domain)}, &t);
         say(&t, got, sizeof got);
         if (strcmp(got, r->expect) != 0)
             test_note("row %zu: '%s'", i, got);
