@@ -973,6 +973,8 @@ def _(_s):
         with socket.create_connection(("127.0.0.1", e.port)) as sock:
             sock.sendall("\r\n".join(["GET / HTTP/1.1", "Host: localhost", *to("ipaused", 8000)]).encode() + b"\r\n\r\n")
             wait_until(lambda: len(e.wakes) == 1, "the question")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset: an end alone says less
+        time.sleep(0.2)  # until edge has seen it leave
         e.send(9, {1: e.wakes[0][1]})  # to nobody
         results = []
         waiting = threading.Thread(target=lambda: results.append(e.call("ipaused")))
