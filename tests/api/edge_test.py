@@ -726,7 +726,7 @@ class Alone:
                       self.listen_unix("dial.sock", socket.SOCK_SEQPACKET), self.listen_unix("api.sock", socket.SOCK_STREAM)]
         tcp = socket.socket()
         tcp.bind(("127.0.0.1", 0))
-        tcp.listen(16)
+        tcp.listen(512)
         tcp.setblocking(False)
         self.port = tcp.getsockname()[1]
         ready, gives = os.pipe()
@@ -879,7 +879,7 @@ def _(_s):
         threads = [threading.Thread(target=ask) for _ in range(200)]
         for thread in threads:
             thread.start()
-        wait_until(lambda: len(e.wakes) == 200, "all questions")
+        wait_until(lambda: len(e.wakes) == 200, "all questions", 30)
         time.sleep(0.2)
         same((results, e.dials), ([], []))
         e.send(4, {2: "ipaused", 3: 1, 4: "secret", 7: 1})

@@ -144,7 +144,7 @@ class Upstream:
         self.listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((address, port))
-        self.listener.listen(64)
+        self.listener.listen(512)
         self.port = self.listener.getsockname()[1]
         self.socks = []
         threading.Thread(target=self.run, daemon=True).start()
