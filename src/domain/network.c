@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 
+#include "base/host_name.h"
+
 static bool is_cidr(struct str text)
 {
     char address[INET6_ADDRSTRLEN];
@@ -36,40 +38,6 @@ int network_check_deny(const struct codec_list *deny_out, struct err *err)
     return 0;
 }
 
-static bool is_label(struct str label)
-{
-    if (label.len == 0 || label.len > DOMAIN_LABEL_MAX || label.at[0] == '-' ||
-        label.at[label.len - 1] == '-')
-        return false;
-    for (size_t i = 0; i < label.len; i++) {
-        char c = label.at[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_'))
-            return false;
-    }
-    return true;
-}
-
-/* A name of the DNS, with "*" alone or as its first label. Numbers alone are broken addresses. */
-static bool is_domain(struct str text)
-{
-    struct str last = {0};
-
-    if (str_is(text, "*"))
-        return true;
-    if (str_has_prefix(text, "*."))
-        text = str_from(text, 2);
-    if (text.len == 0 || text.len > DOMAIN_NAME_MAX || text.at[text.len - 1] == '.')
-        return false;
-    while (text.len > 0) {
-        last = str_cut(text, '.', &text);
-        if (!is_label(last))
-            return false;
-    }
-    return last.at[0] < '0' || last.at[0] > '9';
-}
-
 static bool denies_all(const struct codec_list *deny_out)
 {
     const struct str *entries = deny_out->items;
@@ -91,7 +59,7 @@ int network_check_allow(const struct codec_list *allow_out, const struct codec_l
     for (size_t i = 0; i < allow_out->count; i++) {
         if (is_cidr(entries[i]))
             continue;
-        if (!is_domain(entries[i]))
+        if (!host_pattern_is_good(entries[i]))
             return err_set(err, ERR_INVALID, "invalid allowed address %.*s",
                            STR_ARG(str_upto(entries[i], 64)));
         has_domain = true;

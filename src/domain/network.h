@@ -8,8 +8,6 @@
 
 enum {
     NETWORK_RULES_MAX = 1024, /* entries of denyOut, and of allowOut */
-    DOMAIN_NAME_MAX = 253,
-    DOMAIN_LABEL_MAX = 63,
     MASK_HOST_MAX = 255,
 };
 
