@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { NOTE_SIZE = 4096 };
+
 enum outcome {
     PASSED,
     FAILED = 1,
@@ -27,13 +29,15 @@ void test_check(bool holds, const char *claim, const char *file, int line)
 
 void test_note(const char *format, ...)
 {
+    char text[NOTE_SIZE];
     va_list args;
 
-    printf("# ");
     va_start(args, format);
-    vprintf(format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    printf("\n");
+    for (char *c = strchr(text, '\n'); c != NULL; c = strchr(c, '\n'))
+        *c = ' '; /* TAP is one line each */
+    printf("# %s\n", text);
     fflush(stdout);
 }
 
