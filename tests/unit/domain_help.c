@@ -49,8 +49,13 @@ static const struct domain_hooks hooks = {on_event, on_route};
 
 void domain_help_open(struct domain_help *h)
 {
+    domain_help_open_at(h, "/nonexistent/node.sock");
+}
+
+void domain_help_open_at(struct domain_help *h, const char *node_socket)
+{
     static struct store_engine engine;
-    struct domain_config config = {.node_socket = "/nonexistent/node.sock"};
+    struct domain_config config = {.node_socket = node_socket};
     struct err err = {0};
 
     *h = (struct domain_help){0};

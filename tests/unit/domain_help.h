@@ -16,6 +16,7 @@ struct domain_help {
 
 /* An empty domain. Fails the test when it cannot. */
 void domain_help_open(struct domain_help *h);
+void domain_help_open_at(struct domain_help *h, const char *node_socket); /* with a node there */
 void domain_help_close(struct domain_help *h);
 /* A running sandbox "s<number>", started at started_ms and ending at end_ms, as if it had been
  * loaded. */

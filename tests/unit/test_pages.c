@@ -96,6 +96,48 @@ static void writes_exact_json(void)
     }
 }
 
+/* semantics.md 3.2: the pages that say a text or a number of their own. */
+static void says_what_it_was_told(void)
+{
+    static const struct {
+        enum page_kind kind;
+        unsigned status, retry_s;
+        const char *message, *body;
+    } rows[] = {
+        {PAGE_FULL,          429, 1, "",
+         "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox has too many concurrent incoming "
+         "connections "
+         "(limit: 7)\",\"code\":429,\"connectionLimit\":7}"                                                     },
+        {PAGE_RESUME_DENIED, 403, 0, "not used",
+         "{\"sandboxId\":\"iabc\",\"message\":\"This sandbox can't be resumed with the credentials "
+         "provided. Check your access token and try again.\",\"code\":403}"                                     },
+        {PAGE_TEAM_LIMIT,    429, 5, "20 \"run\"",
+         "{\"sandboxId\":\"iabc\",\"message\":\"20 \\\"run\\\"\",\"code\":429}"                                 },
+        {PAGE_RESUME_FAILED, 502, 0, "no driver",
+         "{\"sandboxId\":\"iabc\",\"message\":\"no driver\",\"code\":502}"                                      },
+        {PAGE_RESUME_FAILED, 502, 0, "",
+         "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox is paused and could not be resumed\","
+         "\"code\":502}"                                                                                        },
+        {PAGE_EXPIRED,       401, 0, "",           "{\"message\":\"signature is already expired\",\"code\":401}"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct page_facts f = facts;
+        struct buf out;
+
+        f.message = str_of(rows[i].message);
+        f.limit = 7;
+        buf_init(&out, PAGE_MAX);
+        page_json(rows[i].kind, &f, &out);
+        if (!str_is(buf_str(&out), rows[i].body))
+            test_note("row %zu: %.*s", i, STR_ARG(buf_str(&out)));
+        CHECK(str_is(buf_str(&out), rows[i].body));
+        CHECK(page_status(rows[i].kind, &f) == rows[i].status);
+        CHECK(page_retry_s(rows[i].kind) == rows[i].retry_s);
+        buf_done(&out);
+    }
+}
+
 static void what_is_gone_may_be_410(void)
 {
     struct page_facts f = facts;
@@ -166,6 +208,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {
         {"decides between JSON and HTML", decides_between_json_and_html},
         {"writes exact JSON",             writes_exact_json            },
+        {"says what it was told",         says_what_it_was_told        },
         {"RX-07 what is gone may be 410", what_is_gone_may_be_410      },
         {"writes pages for people",       writes_pages_for_people      },
     };

@@ -14,6 +14,13 @@ struct row {
     const char *expect; /* "control", "signed", "sandbox <id> <port>", or the 400 text */
 };
 
+/* Path routing and listeners of one plane. */
+struct rule_row {
+    struct target_rule rule;
+    const char *host, *target, *expect;
+    const char *behind; /* what the server in the sandbox sees; NULL: nobody asks */
+};
+
 #define LONG_ID "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123"
 
 /* clang-format off */
@@ -151,6 +158,65 @@ static void routes_every_form(void)
     }
 }
 
+/* clang-format off */
+static const struct rule_row rule_rows[] = {
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc/8000/a/b?c=d", "sandbox iabc 8000", "/a/b?c=d"},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc/8000/", "sandbox iabc 8000", "/"},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc/8000", "sandbox iabc 8000", "/"},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc/8000?x=1", "sandbox iabc 8000", "/?x=1"},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc-6532622b/8000//x", "sandbox iabc 8000", "//x"},
+    {{STR(""), true, TARGET_ANY}, "127.0.0.1", "/sandbox/iabc/49983/init", "sandbox iabc 49983", "/init"},
+    {{STR("box.lan"), true, TARGET_ANY}, "sandbox.box.lan", "/sandbox/iabc/80/", "sandbox iabc 80", "/"},
+    {{STR("box.lan"), true, TARGET_ANY}, "api.box.lan", "/sandbox/iabc/80/", "control", NULL},
+    {{STR(""), true, TARGET_ANY}, "9000-iother.localhost", "/sandbox/iabc/80/", "sandbox iother 9000", "/sandbox/iabc/80/"},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/IABC/8000/", "Invalid sandbox ID", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox//8000/", "Invalid sandbox ID", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/", "Invalid sandbox ID", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/i%61bc/8000/", "Invalid sandbox ID", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc", "Invalid sandbox port", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc/0/", "Invalid sandbox port", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandbox/iabc/http/", "Invalid sandbox port", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/sandboxes", "control", NULL},
+    {{STR(""), true, TARGET_ANY}, "localhost", "/Sandbox/iabc/8000/", "control", NULL},
+    {{STR(""), false, TARGET_ANY}, "localhost", "/sandbox/iabc/8000/", "control", NULL},
+    {{STR(""), true, TARGET_CONTROL_ONLY}, "8000-iabc.localhost", "/", "control", NULL},
+    {{STR(""), true, TARGET_CONTROL_ONLY}, "localhost", "/sandbox/iabc/8000/", "control", NULL},
+    {{STR(""), true, TARGET_CONTROL_ONLY}, "localhost", "/files?signature=x", "control", NULL},
+    {{STR(""), true, TARGET_DATA_ONLY}, "8000-iabc.localhost", "/", "sandbox iabc 8000", "/"},
+    {{STR(""), true, TARGET_DATA_ONLY}, "localhost", "/sandbox/iabc/8000/", "sandbox iabc 8000", "/"},
+    {{STR(""), true, TARGET_DATA_ONLY}, "localhost", "/files?signature=x", "signed", NULL},
+    {{STR(""), true, TARGET_DATA_ONLY}, "localhost", "/sandboxes", "Invalid host", NULL},
+    {{STR("box.lan"), false, TARGET_DATA_ONLY}, "sandbox.box.lan", "/x", "Missing header: E2b-Sandbox-Id", NULL},
+};
+/* clang-format on */
+
+static void follows_its_rule(void)
+{
+    static struct http_head h;
+
+    for (size_t i = 0; i < COUNT_OF(rule_rows); i++) {
+        const struct rule_row *r = &rule_rows[i];
+        struct target t;
+        struct arena a;
+        struct buf text;
+        const char *why;
+        char got[128];
+
+        arena_init(&a, 4096);
+        buf_init(&text, 4096);
+        buf_printf(&text, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", r->target, r->host);
+        CHECK(http_parse_request(buf_str(&text), &h, &why) == (int)text.len);
+        target_of(&h, &r->rule, &t);
+        say(&t, got, sizeof got);
+        if (strcmp(got, r->expect) != 0)
+            test_note("row %zu: '%s'", i, got);
+        CHECK(strcmp(got, r->expect) == 0);
+        CHECK(r->behind == NULL || str_is(target_behind(&t, &a, h.target), r->behind));
+        buf_done(&text);
+        arena_done(&a);
+    }
+}
+
 static void knows_private_paths_in_any_spelling(void)
 {
     static const char *const private[] = {
@@ -211,6 +277,7 @@ int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"routes every form",                   routes_every_form                  },
+        {"follows its rule",                    follows_its_rule                   },
         {"knows private paths in any spelling", knows_private_paths_in_any_spelling},
     };
 
