@@ -116,6 +116,7 @@ static int check_key(struct call *c, struct str text)
         return check_team(c) == 0 ? check_scope(c) : -1;
     }
     charge_guess(c);
+    key_refuse(c->api->domain, text);
     if (fault == KEY_MALFORMED)
         return refuse(c, 401, "authorization header is malformed");
     call_error(c, 401, NULL, "Invalid API key, please visit %s for more information.\n%s", key_docs,

@@ -29,6 +29,7 @@ static const struct {
     [EVENT_TEAM_CHANGED] = {"team.changed",          EVENT_NOTE   },
     [EVENT_KEY_ROTATED] = {"key.rotated",           EVENT_NOTE   },
     [EVENT_KEY_CHANGED] = {"key.changed",           EVENT_NOTE   },
+    [EVENT_KEY_REFUSED] = {"key.refused",           EVENT_WARNING},
     [EVENT_KEY_ORPHANED] = {"key.orphaned",          EVENT_WARNING},
     [EVENT_KEYS_LOADED] = {"keys.loaded",           EVENT_NOTE   },
     [EVENT_KEYS_BAD] = {"keys.bad",              EVENT_WARNING},

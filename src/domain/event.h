@@ -27,6 +27,7 @@ enum event_kind {
     EVENT_TEAM_CHANGED,
     EVENT_KEY_ROTATED,  /* the new one */
     EVENT_KEY_CHANGED,  /* its name */
+    EVENT_KEY_REFUSED,  /* somebody tries one that is no longer valid */
     EVENT_KEY_ORPHANED, /* a record of a team that does not exist */
     EVENT_KEYS_LOADED,  /* from the keys file */
     EVENT_KEYS_BAD,     /* something in it, or in the environment, is to be seen to */

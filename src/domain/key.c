@@ -119,6 +119,24 @@ struct key *key_check(const struct domain *d, struct str text, enum key_fault *o
     return NULL;
 }
 
+void key_refuse(struct domain *d, struct str text)
+{
+    char hash[KEY_HASH_LEN + 1];
+    int64_t now = clock_wall_ms();
+    struct key *k;
+
+    key_hash(text, hash);
+    k = key_by_hash(d, (struct str){hash, KEY_HASH_LEN});
+    if (k == NULL || key_status(k) == KEY_VALID ||
+        (k->refused_at_ms != 0 && now - k->refused_at_ms < KEY_REFUSED_MS))
+        return;
+    k->refused_at_ms = now;
+    event_emit(d, (struct event){.kind = EVENT_KEY_REFUSED,
+                                 .subject = k->r.id,
+                                 .team_id = k->r.team_id,
+                                 .detail = key_status_name(key_status(k))});
+}
+
 static struct key *decode(struct domain *d, struct str record, struct err *err)
 {
     struct key *k = mem_zero(sizeof(*k));

@@ -20,7 +20,8 @@ enum {
     KEYS_ENDED_KEPT = 1000,         /* revoked or expired ones of a team that are remembered */
     KEY_HASH_LEN = 64,              /* SHA-256 in hex */
     KEY_LIFE_MAX_S = 10 * 31536000, /* longest life that may be asked for, and grace period */
-    KEY_USE_MS = 60 * 1000,         /* how late the time of the last use is written */
+    KEY_REFUSED_MS = 10 * 60 * 1000,
+    KEY_USE_MS = 60 * 1000, /* how late the time of the last use is written */
 };
 
 enum key_scope {
@@ -55,6 +56,7 @@ struct key {
     bool is_changing;         /* a new name waits for its commit */
     uint64_t import_round;    /* key_import.c */
     struct bucket rate;       /* api/gate.c */
+    int64_t refused_at_ms;    /* of the last event that told so; 0: none */
 };
 
 enum key_fault {
@@ -67,6 +69,9 @@ enum key_fault {
 /* The key of this text, or NULL and why. Any text whose hash is known is a key, whatever it looks
  * like. */
 struct key *key_check(const struct domain *d, struct str text, enum key_fault *out_fault);
+/* Tells of a try with a key that was revoked, has expired or is an orphan, once in
+ * KEY_REFUSED_MS for each. Texts that never were keys have no team to be told. */
+void key_refuse(struct domain *d, struct str text);
 /* Remember that it was used now; written within KEY_USE_MS together with others. */
 void key_use(struct domain *d, struct key *k);
 enum key_status key_status(const struct key *k);

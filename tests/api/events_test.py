@@ -252,6 +252,20 @@ def refused(_):
         same((types.count("sandbox.lifecycle.created"), types.count("sandbox.lifecycle.killed")), (1, 1))
 
 
+@test("AC-32: a try with a revoked key is an event of its team, once for many tries; no text of it is kept")
+def refused_keys(s):
+    made = s.api.call("POST", "/admin/teams/default/api-keys", {"name": "lost"}, key=None, headers=ADMIN).json
+    same(s.api.call("GET", "/v2/sandboxes", key=made["key"]).status, 200)
+    same(s.api.call("DELETE", "/admin/teams/default/api-keys/" + made["id"], key=None, headers=ADMIN).status, 204)
+    for _ in range(20):
+        same(s.api.call("GET", "/v2/sandboxes", key=made["key"]).status, 401)
+    same(s.api.call("GET", "/v2/sandboxes", key="e2b_" + "0" * 40).status, 401)
+    got = events(s.api, "?limit=1000&type=key.*")
+    told = [e for e in got["events"] if e["type"] == "key.refused"]
+    same([(e["subject"], e["actor"], e["detail"]) for e in told], [(made["id"], "system", "revoked")])
+    check(made["key"] not in json.dumps(got))
+
+
 @test("events are bounded: the oldest go, also from the store")
 def bounded(_):
     with Stack(options=["events_max=20"]) as s:

@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ def admin(s):
 
 
 def parse(text):
-    """The text format, strictly: what Prometheus would refuse fails here."""
+    """The text format, strictly: what Prometheus would refuse fails here. Its own tool is asked where it is there."""
     check(text.endswith("\n"))
     values, kinds, helped = {}, {}, set()
     for line in text.splitlines():
@@ -47,6 +48,9 @@ def parse(text):
             check(kind != "counter" or name.endswith("_total"), "a counter without _total:", name)
             check((name, found[2]) not in values, "twice:", line)
             values[name, found[2]] = float(found[3])
+    if shutil.which("promtool"):
+        said = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        same((said.returncode, said.stdout + said.stderr), (0, ""), "promtool")
     for name in kinds:
         if kinds[name] != "histogram":
             continue

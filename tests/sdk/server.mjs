@@ -25,8 +25,8 @@ function prepareData(dir) {
   symlinkSync(path.join(shared, 'rootfs'), path.join(dir, 'rootfs'))
 }
 
-// `prepare` may add templates before the server looks.
-export async function startServer(flags = [], prepare = () => {}) {
+// `prepare` may add templates before the server looks. `output` is where all roles write: a descriptor.
+export async function startServer(flags = [], prepare = () => {}, output = 'inherit', env = {}) {
   if (!existsSync(path.join(shared, 'templates/base.json'))) throw new Error(`no base template below ${shared}`)
   const dir = mkdtempSync(path.join(os.tmpdir(), 'sandlot-sdk-'))
   chmodSync(dir, 0o711) // the unprivileged roles pass through it
@@ -35,7 +35,8 @@ export async function startServer(flags = [], prepare = () => {}) {
   const port = await freePort()
   const places = [`--data_dir=${dir}/data`, `--run_dir=${dir}/run`, `--listen=127.0.0.1:${port}`]
   const child = spawn(binary, ['serve', ...places, '--on_exit=kill', '--log.level=warn', ...flags], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', output, output],
+    env: { ...process.env, ...env },
   })
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)))
   const url = `http://127.0.0.1:${port}`
