@@ -11,13 +11,33 @@ enum {
     TUNNEL_IDLE_MS = 0 /* WebSockets may be silent for ever; the sandbox's end ends them */
 };
 
+enum { TRAILERS_OUT_MAX = 16 << 10 };
+
+/* Nothing of them for the control plane, which knows none. */
+static struct str trailers_of(const struct proxy *p, struct str lines, struct buf *out)
+{
+    buf_init(out, TRAILERS_OUT_MAX);
+    if (p->target.kind == TARGET_SANDBOX)
+        forward_trailers(lines, out);
+    return buf_ok(out) ? buf_str(out) : (struct str){NULL, 0};
+}
+
 /* Client -> upstream. */
+
+static void on_request_moved(void *ctx, size_t len)
+{
+    struct proxy *p = ctx;
+
+    p->is_upload_stopped = len == 0;
+    p->bytes_in += len;
+    p->fed_ms = loop_now_ms(p->worker->loop);
+}
 
 static size_t on_request_body(void *ctx, struct exchange *x, struct str data, bool is_last)
 {
     struct proxy *p = ctx;
+    struct buf trailers = {0};
 
-    ignore(x == p->x);
     if (data.len > 0) {
         if (p->conn == NULL || p->is_upload_stopped)
             return 0;
@@ -27,12 +47,15 @@ static size_t on_request_body(void *ctx, struct exchange *x, struct str data, bo
         p->is_upload_stopped = !http_conn_write(p->conn, data);
         p->bytes_in += data.len;
         p->fed_ms = loop_now_ms(p->worker->loop);
+        if (p->target.kind == TARGET_SANDBOX) /* with api the time to answer starts at each piece */
+            exchange_splice(x, p->conn, on_request_moved, p);
     }
     if (is_last && !p->has_request_end) {
         p->has_request_end = true;
         timer_stop(&p->stall);
         if (p->conn != NULL)
-            http_conn_end(p->conn);
+            http_conn_end_with(p->conn, trailers_of(p, exchange_trailers(x), &trailers));
+        buf_done(&trailers);
     }
     return data.len;
 }
@@ -76,10 +99,18 @@ static void on_answer_drain(void *ctx, struct exchange *x)
     http_conn_resume(p->conn);
 }
 
+static void on_answer_moved(void *ctx, size_t len)
+{
+    struct proxy *p = ctx;
+
+    p->bytes_out += len;
+}
+
 static size_t on_answer_body(void *ctx, struct str data, bool is_last)
 {
     struct proxy *p = ctx;
     struct exchange *x = p->x;
+    struct buf trailers;
 
     if (data.len > 0) {
         if (p->is_answer_stopped)
@@ -90,7 +121,8 @@ static size_t on_answer_body(void *ctx, struct str data, bool is_last)
     if (is_last) {
         proxy_note(p, NULL);
         exchange_on_gone(x, NULL, NULL);
-        exchange_end(x);
+        exchange_end_with(x, trailers_of(p, http_conn_trailers(p->conn), &trailers));
+        buf_done(&trailers);
         upstream_release(p);
         proxy_end(p);
     }
@@ -166,6 +198,7 @@ static void on_head(void *ctx, const struct http_head *h)
         r.length = (int64_t)h->body_length; /* also of an answer to HEAD */
     exchange_on_drain(p->x, on_answer_drain, p);
     exchange_start(p->x, &r);
+    http_conn_splice(p->conn, p->x, on_answer_moved, p);
 }
 
 static void on_fail(void *ctx, const struct err *err, bool is_fresh)

@@ -83,6 +83,38 @@ void forward_answer(const struct http_head *h, struct forward_fields *out)
         put(out, STR("Upgrade"), http_field(h, "Upgrade"));
 }
 
+static bool may_be_trailer(struct str name)
+{
+    static const char *const never[] = {
+        "Authorization", "Cookie",        "Set-Cookie",   "Trailer",
+        "Connection",    "Keep-Alive",    "TE",           "Upgrade",
+        "Range",         "Cache-Control", "Max-Forwards", "Location",
+    };
+    static const char *const prefixes[] = {"Content-",   "If-",  "Proxy-",   "X-Forwarded-",
+                                           "X-Sandlot-", "E2b-", "X-Access-"};
+
+    for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
+        struct str prefix = str_of(prefixes[i]);
+
+        if (name.len >= prefix.len && str_ieq(str_upto(name, prefix.len), prefix))
+            return false;
+    }
+    return !is_dropped(name, never, COUNT_OF(never)) &&
+           !is_dropped(name, never_in_requests, COUNT_OF(never_in_requests));
+}
+
+void forward_trailers(struct str lines, struct buf *out)
+{
+    while (lines.len > 0) {
+        struct str rest, line = str_cut(lines, '\n', &rest);
+
+        line.len++; /* the parser let no line without its end pass */
+        if (may_be_trailer(str_cut(line, ':', &(struct str){0})))
+            buf_add_str(out, line);
+        lines = rest;
+    }
+}
+
 struct str forward_mask(struct arena *a, struct str mask, uint16_t port)
 {
     static const struct str hole = STR("${PORT}");

@@ -24,6 +24,10 @@ void forward_request(const struct http_head *h, const struct forward_rule *rule,
                      struct forward_fields *out);
 void forward_answer(const struct http_head *h, struct forward_fields *out);
 
+/* Appends those trailer lines that may travel: none that frames, routes, authorises or describes
+ * the body (RFC 9110 6.5.1), as a server may merge them into its head. */
+void forward_trailers(struct str lines, struct buf *out);
+
 /* "${PORT}" in a mask expanded, in the arena. */
 struct str forward_mask(struct arena *a, struct str mask, uint16_t port);
 

@@ -132,10 +132,15 @@ void exchange_on_drain(struct exchange *x, exchange_fn *fn, void *ctx)
 
 void exchange_end(struct exchange *x)
 {
+    exchange_end_with(x, (struct str){NULL, 0});
+}
+
+void exchange_end_with(struct exchange *x, struct str trailers)
+{
     if (x->is_over)
         return;
     assert(x->is_started && !x->is_answered);
-    if (sink_end(&x->sink, &x->session->out) != 0)
+    if (sink_end(&x->sink, &x->session->out, trailers) != 0)
         exchange_abort(x);
     else
         answered(x);

@@ -6,8 +6,15 @@
 
 void body_init(struct body *b, const struct http_head *h)
 {
+    body_done(b);
     *b = (struct body){.framing = h->framing, .left = h->body_length};
+    b->chunks.trailers = &b->trailers;
     b->is_done = h->framing == HTTP_NO_BODY || (h->framing == HTTP_LENGTH && h->body_length == 0);
+}
+
+void body_done(struct body *b)
+{
+    buf_done(&b->trailers);
 }
 
 /* Framing bytes are skipped until there is a run of payload or the input ends. */
@@ -170,14 +177,14 @@ bool sink_write(struct sink *k, struct outbox *o, struct str data)
     return outbox_put(o, parts, COUNT_OF(parts));
 }
 
-int sink_end(struct sink *k, struct outbox *o)
+int sink_end(struct sink *k, struct outbox *o, struct str trailers)
 {
-    struct str end = STR("0\r\n\r\n");
+    const struct str end[] = {STR("0\r\n"), trailers, STR("\r\n")};
 
     if (k->framing == HTTP_LENGTH && k->left > 0)
         return -1;
     if (k->framing == HTTP_CHUNKED)
-        ignore(outbox_put(o, &end, 1)); /* nothing more follows */
+        ignore(outbox_put(o, end, COUNT_OF(end))); /* nothing more follows */
     k->framing = HTTP_NO_BODY;
     return 0;
 }

@@ -17,10 +17,13 @@ struct body {
     enum http_framing framing;
     uint64_t left; /* of HTTP_LENGTH */
     struct http_chunks chunks;
+    struct buf trailers; /* of HTTP_CHUNKED: the lines behind the last chunk, checked */
     bool is_done;
 };
 
+/* `b` is zeroed or was used; it must stay where it is. */
 void body_init(struct body *b, const struct http_head *h);
+void body_done(struct body *b);
 /* As http_chunks_next(), for any framing: -1 malformed, else how many bytes of `in` are used up,
  * with *data at their end. HTTP_UNTIL_CLOSE is never done by itself. */
 ssize_t body_next(struct body *b, struct str in, struct str *data);
@@ -55,8 +58,31 @@ struct sink {
 
 /* Frame and put. Bytes beyond the announced length, or of a message without body, are dropped. */
 bool sink_write(struct sink *k, struct outbox *o, struct str data);
-/* -1: fewer bytes were written than announced. */
-int sink_end(struct sink *k, struct outbox *o);
+/* `trailers` are whole lines, sent where the framing has a place for them. -1: fewer bytes were
+ * written than announced. */
+int sink_end(struct sink *k, struct outbox *o, struct str trailers);
+
+/* A long body of known length that goes from socket to socket through a pipe: see bypass.c. */
+struct bypass {
+    struct stream *to; /* NULL: not asked for, or over */
+    struct outbox *out;
+    struct sink *sink;
+    struct loop_pipe pipe; /* none until it has begun */
+    size_t held;           /* bytes in it */
+    moved_fn *on_moved;
+    void *ctx;
+};
+
+enum bypass_state {
+    BYPASS_OFF,     /* bytes go their usual way: too few, or the end was reached (is_done) */
+    BYPASS_WAITS,   /* for the source; its eof is the caller's to judge */
+    BYPASS_BLOCKED, /* the source is paused until the sink's on_drain */
+};
+
+/* Instead of looking at the in-box, which must be consumed as far as it is in use. */
+enum bypass_state bypass_run(struct bypass *k, struct stream *from, struct body *b);
+/* Back to the usual way; what the pipe held is lost. Does not look at `to`. */
+void bypass_end(struct bypass *k, struct stream *from);
 
 /* Fields that describe the connection or the framing: never taken from callers. */
 bool http_is_ours(struct str name);

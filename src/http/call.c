@@ -77,10 +77,15 @@ bool http_conn_write(struct http_conn *c, struct str data)
 
 void http_conn_end(struct http_conn *c)
 {
+    http_conn_end_with(c, (struct str){NULL, 0});
+}
+
+void http_conn_end_with(struct http_conn *c, struct str trailers)
+{
     if (c->state >= CONN_SPENT || c->is_request_ended)
         return;
     c->is_request_ended = true;
-    if (sink_end(&c->sink, &c->out) != 0)
+    if (sink_end(&c->sink, &c->out, trailers) != 0)
         c->is_short = true;
     conn_wake(c);
     if (c->state == CONN_TAIL) {

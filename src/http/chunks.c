@@ -86,6 +86,16 @@ static int on_byte(struct http_chunks *c, char byte)
     return -1;
 }
 
+/* The lines as they are, without the empty one that ends them. */
+static void keep_trailer(struct http_chunks *c, int next, char byte)
+{
+    if (c->trailers == NULL || c->state < CHUNK_TRAILER || next == CHUNK_END_LF)
+        return;
+    if (c->trailers->max == 0)
+        buf_init(c->trailers, 2 * TRAILERS_MAX); /* on_trailer() counts no line feeds */
+    buf_add_byte(c->trailers, byte);
+}
+
 ssize_t http_chunks_next(struct http_chunks *c, struct str in, struct str *data)
 {
     size_t used = 0;
@@ -104,6 +114,7 @@ ssize_t http_chunks_next(struct http_chunks *c, struct str in, struct str *data)
         state = on_byte(c, in.at[used]);
         if (state < 0)
             return -1;
+        keep_trailer(c, state, in.at[used]);
         c->state = (uint8_t)state;
         used++;
     }

@@ -16,13 +16,16 @@ void conn_enter(struct http_conn *c)
 
 void conn_leave(struct http_conn *c)
 {
-    if (--c->depth == 0 && c->state == CONN_FREED)
-        free(c);
+    if (--c->depth > 0 || c->state != CONN_FREED)
+        return;
+    body_done(&c->body);
+    free(c);
 }
 
 static void close_now(struct http_conn *c, enum conn_state state)
 {
     task_cancel(&c->wake);
+    bypass_end(&c->bypass, &c->stream);
     stream_close(&c->stream);
     outbox_done(&c->out);
     c->state = (uint8_t)state;
@@ -137,6 +140,19 @@ static bool step_head(struct http_conn *c)
     return false;
 }
 
+/* False: the bytes go past us, now or when a side moves; or the call has failed. */
+static bool may_copy(struct http_conn *c)
+{
+    enum bypass_state state = bypass_run(&c->bypass, &c->stream, &c->body);
+
+    if (state == BYPASS_OFF)
+        return true;
+    c->is_paused = state == BYPASS_BLOCKED;
+    if (!c->is_paused && c->stream.eof)
+        return fail_with(c, ERR_UNAVAILABLE, "connection closed within the answer");
+    return false;
+}
+
 static bool step_body(struct http_conn *c)
 {
     struct str data;
@@ -144,6 +160,8 @@ static bool step_body(struct http_conn *c)
     size_t taken;
 
     if (c->is_paused)
+        return false;
+    if (c->bypass.to != NULL && !may_copy(c))
         return false;
     if (c->body.is_done)
         return end_answer(c);
@@ -289,6 +307,11 @@ void http_conn_resume(struct http_conn *c)
     c->is_paused = false;
     c->is_resumed = true;
     conn_wake(c);
+}
+
+struct str http_conn_trailers(const struct http_conn *c)
+{
+    return buf_ok(&c->body.trailers) ? buf_str(&c->body.trailers) : (struct str){NULL, 0};
 }
 
 bool http_conn_is_idle(const struct http_conn *c)

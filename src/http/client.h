@@ -51,7 +51,20 @@ bool http_conn_write(struct http_conn *c, struct str data); /* false: wait for o
 /* Request body complete. Harmless without a body. With fewer bytes than announced the connection
  * is spent. */
 void http_conn_end(struct http_conn *c);
+/* The same with trailers (whole lines): sent behind a chunked body, else left out. */
+void http_conn_end_with(struct http_conn *c, struct str trailers);
 void http_conn_resume(struct http_conn *c);
+/* In the is_last call of on_body: the trailer lines of the answer, CRLF included, well-formed;
+ * their names are not checked: they may be any. */
+struct str http_conn_trailers(const struct http_conn *c);
+
+struct exchange;
+
+/* From on_head, after exchange_start(): the rest of this answer, if it is long and both lengths are
+ * known, goes to x without passing through on_body, which gets what comes before and is_last. The
+ * exchange must outlive the call: free the connection when x is gone. While the client is slow
+ * x's on_drain calls http_conn_resume(), as always. */
+void http_conn_splice(struct http_conn *c, struct exchange *x, moved_fn *on_moved, void *ctx);
 /* Both halves ended and the peer keeps the connection. An idle connection that the peer closes
  * calls on_idle_close (if set), after which it must be freed. */
 bool http_conn_is_idle(const struct http_conn *c);

@@ -32,8 +32,9 @@ struct http_conn {
     void *idle_ctx;
     struct sink sink; /* of the request */
     struct body body; /* of the answer */
-    size_t seen;      /* bytes of the in-box that hold no whole head */
-    size_t head_len;  /* head in the in-box that on_head is looking at */
+    struct bypass bypass;
+    size_t seen;     /* bytes of the in-box that hold no whole head */
+    size_t head_len; /* head in the in-box that on_head is looking at */
     unsigned depth, interims;
     uint8_t state;
     bool is_head_call, is_upgrade_call, is_request_ended, keep_alive;

@@ -51,6 +51,8 @@ void exchange_free(struct exchange *x)
 {
     if (x == NULL)
         return;
+    bypass_end(&x->bypass, &x->session->stream);
+    body_done(&x->body);
     arena_done(&x->arena);
     buf_done(&x->collect.body);
     free(x);
@@ -128,6 +130,7 @@ static bool settle(struct session *s)
     struct exchange *x = s->x;
     uint64_t drain_max = s->server->limits.drain_max;
 
+    bypass_end(&x->bypass, &s->stream);
     if (x->body.is_done)
         return end_exchange(s);
     if ((x->head.expects_continue && !x->is_continued) ||
@@ -169,6 +172,16 @@ static bool refuse_body(struct session *s)
     return true;
 }
 
+/* False: the bytes go past us, now or when a side moves. */
+static bool may_copy(struct exchange *x)
+{
+    enum bypass_state state = bypass_run(&x->bypass, &x->session->stream, &x->body);
+
+    if (state == BYPASS_BLOCKED)
+        x->is_paused = true;
+    return state == BYPASS_OFF;
+}
+
 /* One run of body bytes to its consumer. True: there may be more to do. */
 static bool deliver(struct session *s)
 {
@@ -177,6 +190,8 @@ static bool deliver(struct session *s)
     ssize_t used;
     size_t taken;
 
+    if (x->bypass.to != NULL && !may_copy(x))
+        return false;
     if (x->body.is_done) {
         x->is_body_told = true;
         ignore((long)x->on_body(x->body_ctx, x, (struct str){NULL, 0}, true)); /* nothing to take */
@@ -341,6 +356,11 @@ void exchange_collect(struct exchange *x, size_t max, exchange_fn *fn, exchange_
 struct str exchange_body(const struct exchange *x)
 {
     return buf_str(&x->collect.body);
+}
+
+struct str exchange_trailers(const struct exchange *x)
+{
+    return buf_ok(&x->body.trailers) ? buf_str(&x->body.trailers) : (struct str){NULL, 0};
 }
 
 void exchange_on_gone(struct exchange *x, exchange_fn *fn, void *ctx)

@@ -75,9 +75,11 @@ bool http_has_token(const struct http_head *h, const char *name, const char *tok
 bool http_is_hop_field(const struct http_head *h, struct str name);
 
 /* Chunked decoding, one step. Strict: hex size of at most 15 digits, CRLF everywhere, extensions
- * skipped up to 1 KiB, trailers up to 8 KiB and ignored. */
+ * skipped up to 1 KiB, trailers up to 8 KiB. */
 struct http_chunks {
-    uint64_t left; /* bytes of the current chunk still to come */
+    struct buf *trailers; /* gets their lines, CRLF included; NULL: they are ignored. Empty and
+                           * failed without memory */
+    uint64_t left;        /* bytes of the current chunk still to come */
     uint32_t skipped;
     uint8_t state;
     bool is_done; /* last chunk and trailers were read */
@@ -87,6 +89,10 @@ struct http_chunks {
  * of `in` are used up by it, framing included; call again while it returns >0 and not is_done.
  * 0: more bytes needed. -1: malformed. */
 ssize_t http_chunks_next(struct http_chunks *c, struct str in, struct str *data);
+
+/* Of a body that is spliced: so many bytes went; 0: the sink is full. Neither side may be touched.
+ */
+typedef void moved_fn(void *ctx, size_t len);
 
 /* Serialise. Names and values are checked for CR, LF and NUL: a bad one sets out->failed. */
 void http_put_request_line(struct buf *out, struct str method, struct str target);

@@ -68,6 +68,14 @@ unsigned exchange_tag(const struct exchange *x);
 struct str exchange_peer(const struct exchange *x);
 void exchange_on_body(struct exchange *x, body_fn *fn, void *ctx);
 void exchange_resume(struct exchange *x);
+/* In the is_last call of body_fn: as http_conn_trailers(). */
+struct str exchange_trailers(const struct exchange *x);
+
+struct http_conn;
+
+/* From body_fn, or behind it: as http_conn_splice(), for the request's body. The call on `c` must
+ * outlive it, or the answer be ended with it; its on_drain calls exchange_resume(). */
+void exchange_splice(struct exchange *x, struct http_conn *c, moved_fn *on_moved, void *ctx);
 /* Gather the whole body (at most max bytes), then call `fn` with exchange_body() set. A larger body
  * is answered 413 by `too_large` if given, else with the plain default, and fn is not called.
  * Like body_fn, both are called from the loop, never from inside this call. */
@@ -106,6 +114,8 @@ ssize_t exchange_send_file(struct exchange *x, int fd, size_t len);
 void exchange_on_drain(struct exchange *x, exchange_fn *fn, void *ctx);
 /* Fewer bytes than announced: as exchange_abort(). */
 void exchange_end(struct exchange *x);
+/* The same with trailers (whole lines): sent behind a chunked body, else left out. */
+void exchange_end_with(struct exchange *x, struct str trailers);
 bool exchange_is_started(const struct exchange *x);
 /* Cut the connection without ending the answer: the peer sees a truncated body. */
 void exchange_abort(struct exchange *x);

@@ -82,6 +82,7 @@ struct exchange {
     struct arena arena;
     /* request side */
     struct body body;
+    struct bypass bypass;
     body_fn *on_body;
     void *body_ctx;
     struct collect collect;

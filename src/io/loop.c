@@ -4,11 +4,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -16,6 +18,7 @@ enum {
     LOOP_BATCH = 128,      /* events fetched by one epoll_wait */
     LOOP_SIGNALS = 65,     /* signal numbers are 1 … 64 */
     LOOP_SIGNAL_BATCH = 8, /* signals fetched by one read */
+    LOOP_PIPES_MAX = 8,    /* kept; a busy loop has about as many bulk transfers in one turn */
 };
 
 struct signal_row {
@@ -37,7 +40,9 @@ struct loop {
     struct watch signal_watch;
     sigset_t signal_set;
     const struct watch *current; /* whose event is being delivered, NULL once it was stopped */
-    int event_at, event_count;   /* the part of the batch not delivered yet */
+    struct loop_pipe pipes[LOOP_PIPES_MAX];
+    size_t pipe_count;
+    int event_at, event_count; /* the part of the batch not delivered yet */
     struct epoll_event events[LOOP_BATCH];
     struct signal_row signals[LOOP_SIGNALS];
 };
@@ -81,6 +86,8 @@ void loop_free(struct loop *l)
 {
     if (l == NULL)
         return;
+    while (l->pipe_count > 0)
+        loop_give_pipe(l, &l->pipes[--l->pipe_count], false);
     own_close_fd(&l->signal_fd);
     own_close_fd(&l->letter_fd);
     own_close_fd(&l->epoll_fd);
@@ -96,6 +103,33 @@ void loop_stop(struct loop *l)
 uint64_t loop_now_ms(const struct loop *l)
 {
     return l->now_ms;
+}
+
+int loop_take_pipe(struct loop *l, struct loop_pipe *out, struct err *err)
+{
+    int ends[2];
+
+    if (l->pipe_count > 0) {
+        *out = l->pipes[--l->pipe_count];
+        return 0;
+    }
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return err_sys(err, errno, "open a pipe to splice through");
+    *out = (struct loop_pipe){ends[0], ends[1]};
+    return 0;
+}
+
+void loop_give_pipe(struct loop *l, struct loop_pipe *p, bool is_empty)
+{
+    if (p->to == 0)
+        return;
+    if (is_empty && l->pipe_count < LOOP_PIPES_MAX) {
+        l->pipes[l->pipe_count++] = *p;
+    } else {
+        own_close_fd(&p->from);
+        own_close_fd(&p->to);
+    }
+    *p = (struct loop_pipe){0, 0};
 }
 
 /* Turn phases */

@@ -53,6 +53,15 @@ void loop_stop(struct loop *l);
 /* Monotonic milliseconds, read once per turn. */
 uint64_t loop_now_ms(const struct loop *l);
 
+/* An empty pipe to splice through, both ends CLOEXEC and non-blocking. The loop keeps a few that
+ * were given back; one that is not empty is closed by its owner instead. */
+struct loop_pipe {
+    int from, to; /* to read from, to write to; 0 and 0: none */
+};
+
+must_check int loop_take_pipe(struct loop *l, struct loop_pipe *out, struct err *err);
+void loop_give_pipe(struct loop *l, struct loop_pipe *p, bool is_empty); /* leaves 0 and 0 */
+
 /* Only bits of the mask, EPOLLHUP and EPOLLERR are delivered. The last two come whether asked for
  * or not, again each turn: stop a watch that has no answer to them. */
 must_check int watch_start(struct loop *l, struct watch *w, int fd, uint32_t events, watch_fn *fn,

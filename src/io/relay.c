@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tunnel behind an Upgrade: two descriptors, two ways. A way reads only when it holds nothing,
- * so that it never keeps more than one read and an idle tunnel keeps no memory at all. */
+ * so that it never keeps more than one read and an idle tunnel keeps no memory at all. While bytes
+ * come in bulk they go through a pipe of the loop instead of our memory. */
 #include "io/relay.h"
 
 #include <errno.h>
@@ -18,9 +19,12 @@ enum {
 /* Bytes on their way from side i to side 1 - i. */
 struct way {
     struct buf held;
-    bool is_bulk;  /* the last read filled its room */
-    bool has_eof;  /* nothing more will be read */
-    bool is_ended; /* and the other side has been told */
+    struct loop_pipe pipe; /* only while bulk is on its way */
+    size_t piped;          /* bytes in it; then nothing is held */
+    bool is_bulk;          /* the last read filled its room */
+    bool is_copied;        /* one of its ends cannot be spliced */
+    bool has_eof;          /* nothing more will be read */
+    bool is_ended;         /* and the other side has been told */
 };
 
 struct side {
@@ -52,6 +56,7 @@ static void close_all(struct relay *r)
         own_close_fd(&r->sides[i].fd);
         r->sides[i].fd = -1;
         buf_done(&r->ways[i].held);
+        loop_give_pipe(r->loop, &r->ways[i].pipe, false);
     }
 }
 
@@ -64,9 +69,11 @@ static void finish(struct relay *r)
     free(r);
 }
 
-static void kill_way(struct way *w)
+static void kill_way(struct relay *r, struct way *w)
 {
     buf_done(&w->held);
+    loop_give_pipe(r->loop, &w->pipe, w->piped == 0);
+    w->piped = 0;
     w->has_eof = w->is_ended = true;
 }
 
@@ -96,12 +103,80 @@ static bool read_way(struct relay *r, int from)
     return false;
 }
 
+/* Out of the pipe again: the sink takes only what is written. */
+static void unpipe(struct relay *r, struct way *w)
+{
+    char *room = buf_room(&w->held, w->piped);
+    ssize_t n = room == NULL ? -1 : read(w->pipe.from, room, w->piped);
+
+    w->is_copied = true;
+    if (n == (ssize_t)w->piped)
+        buf_fill(&w->held, w->piped);
+    else
+        r->is_broken = true;
+    w->piped = 0;
+}
+
+/* As write_way() for what is in the pipe. */
+static bool push_way(struct relay *r, int from)
+{
+    struct way *w = &r->ways[from];
+
+    while (w->piped > 0) {
+        ssize_t n = splice(w->pipe.from, NULL, r->sides[1 - from].fd, NULL, w->piped,
+                           SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+        if (n < 0 && errno == EINVAL) {
+            unpipe(r, w);
+        } else if (n <= 0) {
+            if (n == 0 || (errno != EAGAIN && errno != EINTR))
+                kill_way(r, w);
+            return false;
+        } else {
+            r->active_ms = loop_now_ms(r->loop);
+            w->piped -= (size_t)n;
+        }
+    }
+    return !r->is_broken;
+}
+
+/* True: something was moved into the pipe. */
+static bool pull_way(struct relay *r, int from)
+{
+    struct way *w = &r->ways[from];
+    struct err err;
+    ssize_t n;
+
+    if (w->pipe.to == 0 && loop_take_pipe(r->loop, &w->pipe, &err) != 0) {
+        w->is_copied = true; /* out of descriptors: copying needs none */
+        return read_way(r, from);
+    }
+    n = splice(r->sides[from].fd, NULL, w->pipe.to, NULL, RELAY_READ,
+               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0) {
+        w->piped = (size_t)n;
+        w->is_bulk = n >= RELAY_READ_FIRST;
+        return true;
+    }
+    if (n < 0 && errno == EINVAL) {
+        w->is_copied = true;
+        return read_way(r, from);
+    }
+    if (n == 0 || errno == EIO)
+        w->has_eof = true;
+    else if (errno != EAGAIN && errno != EINTR)
+        r->is_broken = true;
+    return false;
+}
+
 /* True: nothing is held any more. */
 static bool write_way(struct relay *r, int from)
 {
     struct way *w = &r->ways[from];
     int fd = r->sides[1 - from].fd;
 
+    if (!push_way(r, from))
+        return false;
     while (w->held.len > 0) {
         ssize_t n = send(fd, w->held.at, w->held.len, MSG_NOSIGNAL);
 
@@ -109,7 +184,7 @@ static bool write_way(struct relay *r, int from)
             n = write(fd, w->held.at, w->held.len);
         if (n < 0) {
             if (errno != EAGAIN && errno != EINTR)
-                kill_way(w); /* what comes the other way may still be delivered */
+                kill_way(r, w); /* what comes the other way may still be delivered */
             return false;
         }
         r->active_ms = loop_now_ms(r->loop);
@@ -125,25 +200,33 @@ static void pump(struct relay *r, int from)
 
     if (!write_way(r, from))
         return;
-    for (int i = 0; i < RELAY_ROUNDS && !w->has_eof && read_way(r, from); i++) {
-        bool was_short = w->held.len < RELAY_READ_FIRST; /* nothing is left to be read */
+    for (int i = 0; i < RELAY_ROUNDS && !w->has_eof; i++) {
+        bool has_come = w->is_bulk && !w->is_copied ? pull_way(r, from) : read_way(r, from);
+        bool was_short = w->held.len + w->piped < RELAY_READ_FIRST; /* nothing is left to be read */
 
-        if (!write_way(r, from) || was_short)
+        if (!has_come || !write_way(r, from) || was_short)
             break;
     }
+    if (w->piped == 0)
+        loop_give_pipe(r->loop, &w->pipe, true);
     if (w->has_eof && !w->is_ended && write_way(r, from)) {
         w->is_ended = true;
         ignore(shutdown(r->sides[1 - from].fd, SHUT_WR)); /* not a socket, or gone: it knows */
     }
 }
 
+static bool is_full(const struct way *w)
+{
+    return w->held.len > 0 || w->piped > 0;
+}
+
 static uint32_t wanted(const struct relay *r, int i)
 {
     uint32_t events = 0;
 
-    if (!r->ways[i].has_eof && r->ways[i].held.len == 0)
+    if (!r->ways[i].has_eof && !is_full(&r->ways[i]))
         events |= EPOLLIN;
-    if (r->ways[1 - i].held.len > 0)
+    if (is_full(&r->ways[1 - i]))
         events |= EPOLLOUT;
     return events;
 }
@@ -169,13 +252,13 @@ static void on_side(void *ctx, uint32_t events)
     int i = s == &r->sides[1];
     bool is_hung = (events & (EPOLLHUP | EPOLLERR)) != 0;
 
-    if ((events & EPOLLIN) != 0 || (is_hung && r->ways[i].held.len == 0))
+    if ((events & EPOLLIN) != 0 || (is_hung && !is_full(&r->ways[i])))
         pump(r, i);
     if ((events & EPOLLOUT) != 0)
         pump(r, 1 - i);
     /* Hung up and read to its end: nobody is left to write to. */
     if ((events & EPOLLHUP) != 0 && r->ways[i].has_eof)
-        kill_way(&r->ways[1 - i]);
+        kill_way(r, &r->ways[1 - i]);
     if (r->is_broken || (r->ways[0].is_ended && r->ways[1].is_ended) ||
         arm(r, i, is_hung, NULL) != 0 || arm(r, 1 - i, false, NULL) != 0)
         finish(r);

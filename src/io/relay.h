@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies bytes both ways between two descriptors until both directions have ended, with bounded
- * memory and half-close kept: the tunnel behind an Upgrade. */
+ * memory and half-close kept: the tunnel behind an Upgrade. Bulk is spliced, not copied. SIGPIPE
+ * must be ignored. */
 #ifndef IO_RELAY_H
 #define IO_RELAY_H
 

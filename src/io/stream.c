@@ -27,6 +27,7 @@ enum {
     STREAM_TELL_FAIL = 512,
     STREAM_WRITE_ONLY = 1024,  /* the writing end of a pipe */
     STREAM_AWAITS_ROOM = 2048, /* stream_send_file() found none */
+    STREAM_PULLED = 4096,      /* bytes are taken by stream_pull(), not into `in` */
 
     STREAM_READ_FIRST = 4 << 10, /* room for the first read: most messages are small */
     STREAM_READS = 4,            /* reads in one event, then the others have their turn */
@@ -158,6 +159,10 @@ static void fill(struct stream *s)
 {
     int sys = 0;
 
+    if ((s->flags & STREAM_PULLED) != 0) {
+        s->flags |= STREAM_TELL_DATA;
+        return;
+    }
     for (int i = 0; i < STREAM_READS && may_read(s); i++) {
         if (!read_once(s, &sys))
             break;
@@ -427,7 +432,8 @@ static bool is_of_file(int sys)
     return sys == EINVAL || sys == EIO || sys == ENOMEM || sys == EOVERFLOW || sys == ENODATA;
 }
 
-ssize_t stream_send_file(struct stream *s, int fd, size_t len)
+/* The socket takes from `fd`, by sendfile(2) or splice(2), unless something waits before it. */
+static ssize_t send_from(struct stream *s, int fd, size_t len, bool is_pipe)
 {
     ssize_t n = -1;
 
@@ -435,10 +441,11 @@ ssize_t stream_send_file(struct stream *s, int fd, size_t len)
         return 0;
     errno = EAGAIN;
     if (s->out.len == 0 && !s->connecting)
-        n = sendfile(s->fd, fd, NULL, len);
+        n = is_pipe ? splice(fd, NULL, s->fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+                    : sendfile(s->fd, fd, NULL, len);
     if (n == 0)
         errno = 0;
-    if (n > 0 || n == 0 || is_of_file(errno))
+    if (n > 0 || n == 0 || (!is_pipe && is_of_file(errno)))
         return n > 0 ? n : -1;
     if (!is_later(errno)) {
         fail(s, errno);
@@ -447,6 +454,42 @@ ssize_t stream_send_file(struct stream *s, int fd, size_t len)
     s->flags |= STREAM_ABOVE_HIGH | STREAM_AWAITS_ROOM;
     s->flags &= (uint16_t)~STREAM_TELL_DRAIN; /* full again before it was told */
     arm(s);
+    return 0;
+}
+
+ssize_t stream_send_file(struct stream *s, int fd, size_t len)
+{
+    return send_from(s, fd, len, false);
+}
+
+size_t stream_push(struct stream *s, int pipe_fd, size_t len)
+{
+    ssize_t n = send_from(s, pipe_fd, len, true);
+
+    return n > 0 ? (size_t)n : 0;
+}
+
+void stream_set_pulled(struct stream *s, bool is_pulled)
+{
+    s->flags &= (uint16_t)~STREAM_PULLED;
+    if (is_pulled)
+        s->flags |= STREAM_PULLED;
+    arm(s);
+}
+
+size_t stream_pull(struct stream *s, int pipe_fd, size_t len)
+{
+    ssize_t n;
+
+    if (is_dead(s) || s->eof || s->in.len > 0)
+        return 0;
+    n = splice(s->fd, NULL, pipe_fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0)
+        return (size_t)n;
+    if (n == 0)
+        s->eof = true;
+    else if (!is_later(errno))
+        fail(s, errno);
     return 0;
 }
 

@@ -64,6 +64,17 @@ bool stream_writev(struct stream *s, const struct str *parts, size_t count);
  * none now, on_drain comes (or on_fail). -1 with errno: the file cannot be read; EINVAL: not in
  * this way; 0: it has ended. SIGPIPE must be ignored. */
 ssize_t stream_send_file(struct stream *s, int fd, size_t len);
+/* Past our memory: a long run of bytes goes from one socket to another through a pipe, by
+ * splice(2).
+ *
+ * While is_pulled, what comes is left in the socket: on_data says that there is some (or the end),
+ * and stream_pull() moves at most `len` bytes of it into an empty pipe; `in` must be empty. 0: none
+ * now (on_data comes), or the end: look at eof. stream_push() moves bytes of a pipe that holds
+ * `len` of them into the socket, behind what was written; 0: no room now, on_drain comes. Failures
+ * are told by on_fail. SIGPIPE must be ignored. */
+void stream_set_pulled(struct stream *s, bool is_pulled);
+size_t stream_pull(struct stream *s, int pipe_fd, size_t len);
+size_t stream_push(struct stream *s, int pipe_fd, size_t len);
 size_t stream_unsent(const struct stream *s);
 /* Half-close: after what is in `out` the peer sees the end. A pipe is closed for that; a terminal
  * has no such thing (write its end-of-file character). Later writes return false. */

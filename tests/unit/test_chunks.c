@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http/chunks: whole, in pieces of every size, given back, malformed, limits. */
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "http/body_internal.h"
 #include "http/head.h"
@@ -68,7 +70,7 @@ static void shows_again_what_was_not_taken(void)
 {
     struct http_head h = {.framing = HTTP_CHUNKED};
     struct str in = {good, sizeof(good) - 1};
-    struct body b;
+    struct body b = {0};
     struct buf out;
     size_t at = 0;
 
@@ -85,13 +87,48 @@ static void shows_again_what_was_not_taken(void)
         at += (size_t)used - (data.len - taken);
     }
     CHECK(b.is_done && at == in.len && str_is(buf_str(&out), payload));
+    CHECK(str_is(buf_str(&b.trailers), "X: y\r\n"));
+    body_done(&b);
     buf_done(&out);
+}
+
+static void keeps_trailers(void)
+{
+    static const char *const lines[] = {"", "A: 1\r\n", "A:\r\nB: \t2 \r\na: 3\r\n"};
+
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        struct http_head h = {.framing = HTTP_CHUNKED};
+        struct body b = {0};
+        char text[200];
+        size_t len = (size_t)snprintf(text, sizeof text, "1\r\na\r\n0\r\n%s\r\nGET", lines[i]);
+
+        for (size_t step = 1; step <= len; step++) {
+            size_t at = 0, seen = 0;
+
+            body_init(&b, &h); /* releases what the last body left */
+            while (!b.is_done && seen < len) {
+                struct str data;
+
+                seen = seen + step < len ? seen + step : len;
+                while (!b.is_done && at < seen) {
+                    ssize_t n = body_next(&b, (struct str){text + at, seen - at}, &data);
+
+                    CHECK(n >= 0);
+                    if (n <= 0)
+                        break;
+                    at += (size_t)n;
+                }
+            }
+            CHECK(b.is_done && at == len - 3 && str_is(buf_str(&b.trailers), lines[i]));
+        }
+        body_done(&b);
+    }
 }
 
 static void counts_a_length(void)
 {
     struct http_head h = {.framing = HTTP_LENGTH, .body_length = 5};
-    struct body b;
+    struct body b = {0};
     struct str data;
 
     body_init(&b, &h);
@@ -180,6 +217,7 @@ int main(int argc, char **argv)
         {"decodes in pieces of any size",  decodes_in_pieces_of_any_size },
         {"wants more until the end",       wants_more_until_the_end      },
         {"shows again what was not taken", shows_again_what_was_not_taken},
+        {"keeps trailers",                 keeps_trailers                },
         {"counts a length",                counts_a_length               },
         {"refuses",                        refuses                       },
         {"has limits",                     has_limits                    },

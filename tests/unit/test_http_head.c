@@ -72,10 +72,9 @@ static bool take_body(struct body *b, struct str in, struct outcome *o)
     return true;
 }
 
-static void feed(struct str raw, size_t step, struct outcome *o)
+static void feed_all(struct str raw, size_t step, struct body *body, struct outcome *o)
 {
     static struct http_head head;
-    struct body body = {.is_done = true};
     const char *why = NULL;
     size_t seen = step;
 
@@ -85,22 +84,30 @@ static void feed(struct str raw, size_t step, struct outcome *o)
         struct str in = str_upto(raw, seen);
         int n;
 
-        if (!body.is_done && !take_body(&body, in, o) && o->status != 0)
+        if (!body->is_done && !take_body(body, in, o) && o->status != 0)
             return;
-        o->is_whole = body.is_done && o->used == in.len;
-        n = body.is_done ? http_parse_request(str_from(in, o->used), &head, &why) : 0;
+        o->is_whole = body->is_done && o->used == in.len;
+        n = body->is_done ? http_parse_request(str_from(in, o->used), &head, &why) : 0;
         if (n < 0) {
             CHECK(why != NULL && strchr(why, '"') == NULL);
             o->status = -n;
         } else if (n > 0) {
             o->used += (size_t)n;
-            body_init(&body, &head);
+            body_init(body, &head);
         } else if (seen >= raw.len) {
             return;
         } else {
             seen += step;
         }
     }
+}
+
+static void feed(struct str raw, size_t step, struct outcome *o)
+{
+    struct body body = {.is_done = true};
+
+    feed_all(raw, step, &body, o);
+    body_done(&body);
 }
 
 static void check_row(const struct row *r, size_t step)

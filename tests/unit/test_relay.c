@@ -19,6 +19,8 @@ struct far {
     struct loop *loop;
     struct stream stream;
     size_t got, left;
+    size_t sent;     /* bytes produced: their pattern tells order and loss */
+    bool is_pattern; /* what comes is such a pattern */
     bool eats, answers_end;
 };
 
@@ -30,6 +32,11 @@ struct bench {
     int ends;
 };
 
+static char pattern_at(size_t at)
+{
+    return (char)(at * 131 + (at >> 9));
+}
+
 static void produce(struct far *f)
 {
     static char block[20000];
@@ -38,7 +45,8 @@ static void produce(struct far *f)
     while (f->left > 0 && may_go_on) {
         size_t len = f->left < sizeof(block) ? f->left : sizeof(block);
 
-        memset(block, (int)(f->left % 251), sizeof(block));
+        for (size_t i = 0; i < len; i++)
+            block[i] = pattern_at(f->sent++);
         may_go_on = stream_write(&f->stream, (struct str){block, len});
         f->left -= len;
     }
@@ -52,6 +60,8 @@ static void on_data(void *ctx)
 
     if (!f->eats)
         return;
+    for (size_t i = 0; f->is_pattern && i < f->stream.in.len; i++)
+        CHECK(f->stream.in.at[i] == pattern_at(f->got + i));
     f->got += f->stream.in.len;
     stream_consume(&f->stream, f->stream.in.len);
     if (f->stream.eof && f->answers_end)
@@ -114,6 +124,7 @@ static void carries_both_ways_to_the_end(void)
 
     set_up(&b, (struct str){0}, (struct str){0}, 0);
     for (int i = 0; i < 2; i++) {
+        b.far[i].is_pattern = true;
         b.far[i].left = BULK + (size_t)i;
         produce(&b.far[i]);
     }
@@ -146,6 +157,7 @@ static void half_close_is_kept(void)
     stream_end(&b.far[0].stream);
     help_spin(b.loop, 20);
     CHECK(b.ends == 0 && b.far[1].got == 7 && b.far[1].stream.eof && !b.far[0].stream.eof);
+    b.far[0].is_pattern = true;
     b.far[1].left = BULK;
     produce(&b.far[1]);
     help_run(b.loop);
@@ -161,6 +173,7 @@ static void stalled_reader_stalls_the_writer(void)
 
     set_up(&b, (struct str){0}, (struct str){0}, 0);
     b.far[1].eats = false;
+    b.far[1].is_pattern = true;
     b.far[0].left = BULK;
     produce(&b.far[0]);
     help_spin(b.loop, 50);
