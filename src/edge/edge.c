@@ -2,6 +2,7 @@
 /* Loops of the edge role and what each does with a request; see edge.h. */
 #include "edge/edge.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 enum {
     COUNTERS_MS = 2 * 1000, /* between two reports to api */
     TAG_MASK = (1 << TAG_BITS) - 1,
+    IPV6_NETWORK = 8, /* bytes of an address that name the network */
 };
 
 struct edge {
@@ -70,17 +72,25 @@ static void on_request(void *ctx, struct exchange *x)
     }
 }
 
+/* An IPv6 peer is its /64, as that is what one customer has. `out` has room for one address. */
+static struct str peer_key(int fd, char *out)
+{
+    struct in6_addr address;
+
+    socket_peer_address(fd, out);
+    if (inet_pton(AF_INET6, out, &address) != 1)
+        return str_of(out);
+    memcpy(out, &address, IPV6_NETWORK);
+    return (struct str){out, IPV6_NETWORK};
+}
+
 static void on_accept(void *ctx, int fd)
 {
     const struct door *door = ctx;
     struct worker *w = door->worker;
     char address[SOCKET_ADDRESS_MAX];
-    uint32_t slot = COUNT_NONE;
+    uint32_t slot = w->peers->max > 0 ? counts_take(w->peers, peer_key(fd, address)) : COUNT_NONE;
 
-    if (w->peers->max > 0) {
-        socket_peer_address(fd, address);
-        slot = counts_take(w->peers, str_of(address));
-    }
     if (slot == COUNT_FULL) {
         w->traffic.refused_peers++;
         own_close_fd(&fd);

@@ -626,6 +626,127 @@ def _(shared):
             same((a.status, a.json["code"], a.field("X-Cube-Retcode")), (status, status, "310410"))
 
 
+@test("1.8 paths where they are configured: the server sees what is behind the port, private routes stay private")
+def _(shared):
+    with Server(BINARY, ["--edge.paths=on"]) as s, Upstream(echo_head) as up:
+        box = s.create()["sandboxID"]
+        for path, seen in (("/a/b?c=d", "/a/b?c=d"), ("/", "/"), ("", "/"), ("?x=1", "/?x=1"), ("//y", "//y")):
+            a = s.call("GET", f"/sandbox/{box}/{up.port}{path}")
+            same((a.status, a.body.split(b"\n")[0].decode()), (200, f"GET {seen} HTTP/1.1"))
+        for path in ("/init", "//init", "/%69nit", "/x/../init"):
+            a = s.call("POST", f"/sandbox/{box}/49983{path}", body=b"{}")
+            same((a.status, a.json["path"]), (404, path))
+        same(s.call("GET", f"/sandbox/{box}/http/").body, b"Invalid sandbox port")
+        same(s.call("GET", "/sandbox/inotthere/80/").status, 502)
+        private = s.create(secure=True, network={"allowPublicTraffic": False})
+        same(s.call("GET", f"/sandbox/{private['sandboxID']}/{up.port}/").status, 403)
+        box = shared.create()["sandboxID"]
+        same(shared.call("GET", f"/sandbox/{box}/{up.port}/").status, 404)  # off by default: the control plane's
+
+
+@test("two listeners: one for the control plane alone, one for sandboxes alone")
+def _(_s):
+    data = free_port()
+    with Server(BINARY, [f"--edge.data_listen=127.0.0.1:{data}"]) as s, Upstream(echo_head) as up:
+        box, control = s.create()["sandboxID"], s.port
+        same(s.call("GET", "/", to(box, up.port)).json["code"], 404)  # as if the fields were not there
+        same(s.call("GET", "/health", host=f"{up.port}-{box}.localhost").status, 204)
+        s.port = data
+        same(s.call("GET", "/", to(box, up.port)).status, 200)
+        same(s.call("GET", "/", host=f"{up.port}-{box}.localhost").status, 200)
+        a = s.call("GET", "/sandboxes", [f"X-API-Key: {s.key}"])
+        same((a.status, a.body), (400, b"Invalid host"))
+        s.port = control
+        s.kill_role("edge")  # a new one gets both
+        wait_until(lambda: s.call("GET", "/health").status == 204, "the new edge")
+        s.port = data
+        same(s.call("GET", "/", to(box, up.port)).status, 200)
+        s.port = control
+
+
+@test("access log: a JSON line per request, never its query; off by default")
+def _(shared):
+    with Server(BINARY, ["--edge.access_log=on"]) as s, Upstream(echo_head) as up:
+        box = s.create()["sandboxID"]
+        s.call("POST", "/p\"ath?secret=1", to(box, up.port) + ["User-Agent: tester"], b"12345")
+        s.call("GET", "/files?signature=v1_secret")
+        s.call("GET", "/", host="80-.localhost")
+        s.call("GET", "/init?secret=1", to(box, 49983))
+        wait_until(lambda: s.log_text().count('"event":"access"') >= 5, "the lines")
+        lines = [json.loads(line) for line in s.log_text().splitlines() if '"event":"access"' in line]
+        check("secret" not in json.dumps(lines), lines)
+        by = {(one["class"], one["path"]): one for one in lines}
+        one = by["port", '/p"ath']
+        check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", one["time"]) and one["tookUs"] > 0, one)
+        same({k: one[k] for k in ("peer", "method", "host", "sandboxID", "port", "status", "bytesIn", "userAgent")},
+             {"peer": "127.0.0.1", "method": "POST", "host": "localhost", "sandboxID": box, "port": up.port, "status": 200,
+              "bytesIn": 5, "userAgent": "tester"})
+        check(one["bytesOut"] > 20 and "endedBy" not in one, one)
+        same((by["envd", "/files"]["status"], by["envd", "/files"]["endedBy"]), (401, "edge"))
+        same((by["refused", "/"]["status"], by["refused", "/init"]["status"]), (400, 404))
+        same(by["control", "/v2/sandboxes"]["status"], 201)
+    check('"event":"access"' not in shared.log_text())
+
+
+@test("metrics by class of route, with the classes of statuses as the only other label")
+def _(_s):
+    listen = f"127.0.0.1:{free_port()}"
+    with Server(BINARY, [f"--metrics.listen={listen}"]) as s, Upstream(echo_head) as up:
+        box, public = s.create()["sandboxID"], s.port
+        s.call("POST", "/", to(box, up.port), b"x" * 1000)
+        s.call("GET", "/", to("inotthere", up.port))
+        s.call("GET", "/health", to(box, 49983))
+        s.call("GET", "/", host="80-.localhost")
+
+        def value(name):
+            s.port = int(listen.split(":")[1])
+            text = s.call("GET", "/metrics").body.decode()
+            s.port = public
+            return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " ")), None)
+        wait_until(lambda: value('sandlot_edge_answers_total{class="refused",status="4xx"}') == 1, "the report")
+        for name, want in (('answers_total{class="port",status="2xx"}', 1), ('answers_total{class="port",status="5xx"}', 1),
+                           ('answers_total{class="envd",status="5xx"}', 1), ('bytes_total{class="port",way="in"}', 1000),
+                           ('requests_running{class="port"}', 0), ('refused_total{limit="peer"}', 0), ("stalled_total", 0)):
+            same(value("sandlot_edge_" + name), want, name)
+        check(value('sandlot_edge_answer_seconds_total{class="port"}') > 0)
+
+
+def pause_record(s, box):
+    """Makes the stored record of a sandbox that of a paused one with autoResume, then replaces api, which reads it."""
+    db = sqlite3.connect(f"{s.dir}/data/api/sandlot.db", timeout=10)
+    with db:
+        kind, value = db.execute("SELECT kind, value FROM record WHERE key = ?", (box.encode(),)).fetchone()
+        db.execute("UPDATE record SET value = ? WHERE kind = ? AND key = ?", (value + encode({7: 4, 31: 1}), kind, box.encode()))
+    db.close()
+    s.kill_role("api")
+    wait_until(lambda: s.call("GET", "/health").status == 204, "the new api")
+
+
+@test("3.6 a request resumes a paused sandbox through all roles, once, and is served; then it is running")
+def _(_s):
+    with Server(BINARY) as s, Upstream(echo_head) as up:
+        made = s.create(secure=True)
+        box = made["sandboxID"]
+        same(s.call("GET", "/", to(box, up.port)).status, 200)
+        pause_record(s, box)
+        same(s.api("GET", f"/sandboxes/{box}").json["state"], "paused")
+        wait_until(lambda: s.call("GET", "/health", to(box, 49983)).status == 403, "edge to hear of it")
+        same(s.api("GET", f"/sandboxes/{box}").json["state"], "paused")  # who has no token wakes nobody
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(s.call("GET", "/", to(box, up.port)).status)) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        same(results, [200] * 50)
+        same(s.api("GET", f"/sandboxes/{box}").json["state"], "running")
+        pause_record(s, box)
+        a = s.call("GET", "/health", to(box, 49983) + ["X-Access-Token: " + made["envdAccessToken"]])
+        same((a.status, a.json["message"]), (502, "The sandbox is running but port is not open"))
+        pause_record(s, box)
+        same(s.call("GET", signed(made["envdAccessToken"])).json["message"], "The sandbox is running but port is not open")
+
+
 class Alone:
     """role-edge with our own listeners and this object as routes.sock."""
 

@@ -99,27 +99,27 @@ static void writes_exact_json(void)
 /* semantics.md 3.2: the pages that say a text or a number of their own. */
 static void says_what_it_was_told(void)
 {
+#define ID "{\"sandboxId\":\"iabc\",\"message\":\""
+    /* clang-format off */
     static const struct {
         enum page_kind kind;
         unsigned status, retry_s;
         const char *message, *body;
     } rows[] = {
-        {PAGE_FULL,          429, 1, "",
-         "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox has too many concurrent incoming "
-         "connections "
-         "(limit: 7)\",\"code\":429,\"connectionLimit\":7}"                                                     },
+        {PAGE_FULL, 429, 1, "",
+         ID "The sandbox has too many concurrent incoming connections (limit: 7)\",\"code\":429,"
+         "\"connectionLimit\":7}"},
         {PAGE_RESUME_DENIED, 403, 0, "not used",
-         "{\"sandboxId\":\"iabc\",\"message\":\"This sandbox can't be resumed with the credentials "
-         "provided. Check your access token and try again.\",\"code\":403}"                                     },
-        {PAGE_TEAM_LIMIT,    429, 5, "20 \"run\"",
-         "{\"sandboxId\":\"iabc\",\"message\":\"20 \\\"run\\\"\",\"code\":429}"                                 },
-        {PAGE_RESUME_FAILED, 502, 0, "no driver",
-         "{\"sandboxId\":\"iabc\",\"message\":\"no driver\",\"code\":502}"                                      },
+         ID "This sandbox can't be resumed with the credentials provided. Check your access token "
+         "and try again.\",\"code\":403}"},
+        {PAGE_TEAM_LIMIT, 429, 5, "20 \"run\"", ID "20 \\\"run\\\"\",\"code\":429}"},
+        {PAGE_RESUME_FAILED, 502, 0, "no driver", ID "no driver\",\"code\":502}"},
         {PAGE_RESUME_FAILED, 502, 0, "",
-         "{\"sandboxId\":\"iabc\",\"message\":\"The sandbox is paused and could not be resumed\","
-         "\"code\":502}"                                                                                        },
-        {PAGE_EXPIRED,       401, 0, "",           "{\"message\":\"signature is already expired\",\"code\":401}"},
+         ID "The sandbox is paused and could not be resumed\",\"code\":502}"},
+        {PAGE_EXPIRED, 401, 0, "", "{\"message\":\"signature is already expired\",\"code\":401}"},
     };
+    /* clang-format on */
+#undef ID
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct page_facts f = facts;
