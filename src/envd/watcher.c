@@ -159,18 +159,25 @@ static void lose(struct watcher *w)
         queue_drop(w);
 }
 
+static struct watcher *longest_queue(const struct watchers *t)
+{
+    struct watcher *longest = NULL;
+
+    for (struct list_node *n = list_first(&t->all); n != NULL; n = list_next(&t->all, n)) {
+        struct watcher *w = container_of(n, struct watcher, node);
+
+        if (longest == NULL || w->queue.len > longest->queue.len)
+            longest = w;
+    }
+    return longest;
+}
+
 /* All queues together are too long: the longest goes. */
 static void make_room(struct watchers *t)
 {
-    while (t->queued > WATCH_QUEUES_MAX) {
-        struct watcher *longest = NULL;
+    struct watcher *longest;
 
-        for (struct list_node *n = list_first(&t->all); n != NULL; n = list_next(&t->all, n)) {
-            struct watcher *w = container_of(n, struct watcher, node);
-
-            if (longest == NULL || w->queue.len > longest->queue.len)
-                longest = w;
-        }
+    while (t->queued > WATCH_QUEUES_MAX && (longest = longest_queue(t)) != NULL) {
         lose(longest);
         longest->is_cut = longest->is_stream;
         queue_drop(longest);
