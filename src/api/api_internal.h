@@ -12,10 +12,6 @@
 #include "http/server.h"
 #include "io/socket.h"
 
-enum {
-    REQUEST_ID_MAX = 64,
-};
-
 struct api {
     struct loop *loop;
     struct api_config config; /* zeros replaced by defaults */
@@ -51,8 +47,8 @@ struct call {
     bool is_admin;
     uint32_t scopes; /* enum key_scope: what the caller may do */
     uint64_t began_us;
-    char request_id[REQUEST_ID_MAX + 1]; /* empty: requests are not logged */
-    char actor[ACTOR_MAX + 1];           /* for events: "key:<id>" or "admin" */
+    char request_id[HTTP_ID_MAX + 1]; /* empty: requests are not logged */
+    char actor[ACTOR_MAX + 1];        /* for events: "key:<id>" or "admin" */
     int32_t rule; /* handlers: which of several similar things was asked (sandboxes.c) */
 };
 

@@ -9,18 +9,12 @@
 
 static const char json_type[] = "application/json";
 
-/* The client's or the proxy's name for it when it is harmless, else one of ours. */
+/* What edge calls it; of who comes without edge, the name given or one of ours. */
 static void name_request(struct call *c)
 {
-    struct str given = http_field(exchange_head(c->x), "x-request-id");
-    bool is_good = given.len > 0 && given.len <= REQUEST_ID_MAX;
+    struct str given = http_request_id(exchange_head(c->x));
 
-    for (size_t i = 0; i < given.len && is_good; i++)
-        is_good = given.at[i] == '-' || given.at[i] == '_' || given.at[i] == '.' ||
-                  (given.at[i] >= '0' && given.at[i] <= '9') ||
-                  (given.at[i] >= 'a' && given.at[i] <= 'z') ||
-                  (given.at[i] >= 'A' && given.at[i] <= 'Z');
-    if (is_good)
+    if (given.len > 0)
         ignore(str_to_c(given, c->request_id, sizeof(c->request_id)));
     else
         ignore(snprintf(c->request_id, sizeof(c->request_id), "%llx-%llu",

@@ -153,6 +153,7 @@ static int worker_open(struct worker *w, struct edge *e, size_t index, struct er
     const struct edge_config *c = &e->config;
 
     w->edge = e;
+    w->index = index;
     w->config = c;
     w->peers = &e->peers;
     w->sandboxes = &e->sandboxes;

@@ -29,6 +29,8 @@ struct edge_config {
     uint32_t sandbox_max;     /* requests and tunnels of one sandbox; 0: no limit */
     bool has_paths;           /* path routing, see target.h */
     bool has_access_log;
+    bool names_requests; /* of the control plane: X-Request-Id for api, and a log line with it for
+                          * one that api did not answer */
 };
 
 struct edge;

@@ -56,6 +56,8 @@ void forward_request(const struct http_head *h, const struct forward_rule *rule,
     put_host(h, rule, a, out);
     if (rule->peer.len > 0)
         put(out, STR("X-Sandlot-Peer"), rule->peer);
+    if (rule->request_id.len > 0)
+        put(out, STR("X-Request-Id"), rule->request_id);
     for (size_t i = 0; i < h->field_count; i++) {
         struct str name = h->fields[i].name;
 
@@ -63,6 +65,8 @@ void forward_request(const struct http_head *h, const struct forward_rule *rule,
             is_dropped(name, never_in_requests, COUNT_OF(never_in_requests)))
             continue;
         if (rule->is_data_plane && is_forwarded_field(name))
+            continue;
+        if (rule->request_id.len > 0 && str_ieq(name, STR("X-Request-Id")))
             continue;
         put(out, name, h->fields[i].value);
     }

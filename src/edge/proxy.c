@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "edge/forward.h"
 
 static struct proxy *proxy_new(struct worker *w)
@@ -70,6 +71,7 @@ void proxy_note(struct proxy *p, const char *end)
         .took_us = clock_mono_us() - p->began_us,
         .sandbox_id = {p->target.id, p->target.id_len},
         .port = p->target.port,
+        .request_id = p->request_id,
         .end = end,
     };
 
@@ -133,17 +135,46 @@ void proxy_page(struct proxy *p, enum page_kind kind)
     proxy_end(p);
 }
 
+/* The client's name for it, or one that no loop gives twice. */
+static void name_request(struct proxy *p)
+{
+    struct worker *w = p->worker;
+    struct str given = http_request_id(exchange_head(p->x));
+    unsigned loops = edge_loops(w->config->loops);
+
+    if (given.len == 0)
+        given = str_of(arena_printf(exchange_arena(p->x), "%llx-%llu",
+                                    (unsigned long long)clock_mono_us(),
+                                    (unsigned long long)w->request_count++ * loops + w->index));
+    p->request_id = given;
+}
+
+/* Never the query, as in api's line about those that it answers. */
+static void log_unanswered(const struct proxy *p, unsigned status)
+{
+    const struct http_head *h = exchange_head(p->x);
+
+    if (p->request_id.len > 0)
+        log_warn("request", "id=%.*s method=%.*s path=\"%.*s\" status=%u took_us=%llu",
+                 STR_ARG(p->request_id), STR_ARG(h->method), STR_ARG(str_upto(h->path, 512)),
+                 status, (unsigned long long)(clock_mono_us() - p->began_us));
+}
+
 void proxy_api_error(struct proxy *p, unsigned status, const char *message)
 {
     struct exchange *x = p->x;
     struct http_field fields[] = {
         {STR("Content-Type"), STR("application/json")},
         {STR("Retry-After"),  STR("1")               },
+        {STR("X-Request-Id"), p->request_id          },
     };
     struct reply r = {.status = status, .fields = fields, .field_count = COUNT_OF(fields)};
     char *text =
         arena_printf(exchange_arena(x), "{\"code\":%u,\"message\":\"%s\"}", status, message);
 
+    if (p->request_id.len == 0)
+        r.field_count--;
+    log_unanswered(p, status);
     exchange_on_gone(x, NULL, NULL);
     r.length = (int64_t)str_of(text).len;
     p->status = status;
@@ -244,6 +275,8 @@ void proxy_start(struct worker *w, struct exchange *x, const struct target *t)
     p->class = traffic_class_of(t);
     w->traffic.running[p->class]++;
     exchange_on_gone(x, on_gone, p);
+    if (t->kind == TARGET_CONTROL && w->config->names_requests)
+        name_request(p);
     if (t->kind == TARGET_CONTROL)
         upstream_connect(p);
     else if (t->kind == TARGET_SIGNED)

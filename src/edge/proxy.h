@@ -28,7 +28,8 @@ struct proxy {
     struct http_conn *conn; /* NULL while there is none */
     struct relay *tunnel;
     struct target target;
-    struct str mask_host; /* in the exchange's arena */
+    struct str mask_host;  /* in the exchange's arena */
+    struct str request_id; /* the same; empty: requests are not named */
     struct route_wait route_wait;
     struct ask ask;
     struct dial dial;

@@ -61,6 +61,8 @@ static void add_line(struct buf *out, struct exchange *x, const struct traffic_n
     add_text(out, "method", h->method, 32);
     add_text(out, "host", h->host, 256);
     add_text(out, "path", h->path, 512);
+    if (n->request_id.len > 0)
+        add_text(out, "requestID", n->request_id, HTTP_ID_MAX);
     if (n->sandbox_id.len > 0) {
         add_text(out, "sandboxID", n->sandbox_id, TARGET_ID_MAX);
         buf_printf(out, ",\"port\":%u", n->port);

@@ -40,6 +40,7 @@ struct traffic_note {
     unsigned status; /* 0: the client left before an answer */
     uint64_t bytes_in, bytes_out;
     uint64_t took_us;
+    struct str request_id; /* empty: not named */
     struct str sandbox_id; /* empty: control plane */
     uint16_t port;
     const char *end; /* why it ended early: "client", "server"; NULL: it is complete */

@@ -42,6 +42,7 @@ static void send_request(struct proxy *p, struct http_conn *conn)
 
     if (!rule.is_data_plane)
         rule.peer = exchange_peer(p->x);
+    rule.request_id = p->request_id;
     forward_request(h, &rule, exchange_arena(p->x), &fields);
     r.fields = fields.at;
     r.field_count = fields.count;

@@ -29,6 +29,7 @@ struct door {
 struct worker {
     struct loop *loop;
     const struct edge_config *config;
+    size_t index;                /* among the loops */
     struct target_rule rules[3]; /* by enum target_plane: which listener a request came by */
     struct door doors[EDGE_DOORS];
     struct http_server *server;
@@ -39,6 +40,7 @@ struct worker {
     struct list spare;  /* struct proxy to be used again */
     size_t spare_count;
     struct traffic traffic;
+    uint64_t request_count;   /* named ones */
     struct counts *peers;     /* connections of each address; of all loops */
     struct counts *sandboxes; /* requests of each sandbox; the same */
     /* private to edge.c */

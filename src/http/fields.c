@@ -13,6 +13,18 @@ struct str http_field(const struct http_head *h, const char *name)
     return (struct str){NULL, 0};
 }
 
+struct str http_request_id(const struct http_head *h)
+{
+    struct str id = http_field(h, "X-Request-Id");
+    bool is_good = id.len > 0 && id.len <= HTTP_ID_MAX;
+
+    for (size_t i = 0; i < id.len && is_good; i++)
+        is_good = id.at[i] == '-' || id.at[i] == '_' || id.at[i] == '.' ||
+                  (id.at[i] >= '0' && id.at[i] <= '9') || (id.at[i] >= 'a' && id.at[i] <= 'z') ||
+                  (id.at[i] >= 'A' && id.at[i] <= 'Z');
+    return is_good ? id : (struct str){0};
+}
+
 static bool list_has(struct str list, struct str token)
 {
     struct str item;

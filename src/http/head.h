@@ -19,6 +19,7 @@
 enum {
     HTTP_HEAD_MAX = 32 << 10,
     HTTP_FIELDS_MAX = 100,
+    HTTP_ID_MAX = 64,        /* of X-Request-Id */
     HTTP_OUT_MAX = 16 << 20, /* most unsent bytes of a connection: also the largest body of
                               * exchange_reply(); past it the connection is cut */
 };
@@ -67,6 +68,9 @@ int http_parse_response(struct str in, struct str method, struct http_head *out,
 
 /* Value of the first field of that name (case-insensitive); .at NULL when there is none. */
 struct str http_field(const struct http_head *h, const char *name);
+/* The client's or a proxy's X-Request-Id when it is harmless in a log line: 1 to HTTP_ID_MAX
+ * letters, digits, '-', '_' and '.'. Empty otherwise. */
+struct str http_request_id(const struct http_head *h);
 /* Does a comma-separated list field hold this token (case-insensitive)? Looks at all of its lines.
  */
 bool http_has_token(const struct http_head *h, const char *name, const char *token);

@@ -53,6 +53,7 @@ int role_edge(const struct invocation *v)
         .sandbox_max = (uint32_t)c->edge_sandbox_max,
         .has_paths = c->edge_has_paths,
         .has_access_log = c->edge_has_access_log,
+        .names_requests = c->log_requests,
     };
     struct edge_role r = {0};
     uint64_t count, data_count = 0;

@@ -498,6 +498,7 @@ class Ledger:
         self.keys = {}       # Idempotency-Key -> id
         self.ends = {}       # id -> [(earliest, latest) end], acknowledged last or under way
         self.operations = 0
+        self.told, self.place = {}, ""  # id -> its events, as far as they were read
 
 
 def one_operation(s, book, number):
@@ -570,22 +571,21 @@ def crash_once(s, book, number, seconds):
 
 def check_told(s, book):
     """The event of each beginning and each end, exactly once, however close the kill was."""
-    told, place = {}, ""
     while True:
-        r = s.api.call("GET", f"/events?limit=1000&type=sandbox.lifecycle.*&cursor={place}")
+        r = s.api.call("GET", f"/events?limit=1000&type=sandbox.lifecycle.*&cursor={book.place}")
         same(r.status, 200)
         if not r.json["events"]:
             break
-        place = r.json["cursor"]
+        book.place = r.json["cursor"]
         for e in r.json["events"]:
             word = e["type"].split(".")[-1]
             if word != "updated":
-                told.setdefault(e["subject"], []).append(word)
+                book.told.setdefault(e["subject"], []).append(word)
     for i in book.live:
-        same(told.get(i), ["created"], i)
+        same(book.told.get(i), ["created"], i)
     for i in book.gone:
-        same(told.get(i), ["created", "killed"], i)
-    for i, words in told.items():
+        same(book.told.get(i), ["created", "killed"], i)
+    for i, words in book.told.items():
         check(words in (["created"], ["created", "killed"]), i, words)
 
 
@@ -623,7 +623,7 @@ def check_books(s, book, quota):
       "no zombie, no loss, no quota leak")
 def crashes(_):
     quota = 40
-    with Stack(options=[f"team_sandboxes_max={quota}"]) as s:
+    with Stack(options=[f"team_sandboxes_max={quota}", "events_max=1000000"]) as s:
         book = Ledger()
         for number in range(CRASH_ROUNDS):
             crash_once(s, book, number, random.uniform(0.02, 0.2))

@@ -9,9 +9,12 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 from sandlot_kit import Server, check, free_port, main, same, test, wait_until
 
@@ -99,11 +102,34 @@ def request_log(_):
         same((a.status, a.field("X-Request-Id")), (200, "mine-1"))
         bad = s.call("GET", "/health", ["X-Request-Id: a b\"c"])
         check(re.match(r"^[0-9a-f]+-[0-9]+$", bad.field("X-Request-Id")), bad.fields)
+        others = {s.call("GET", "/health").field("X-Request-Id") for _ in range(50)}
+        same(len(others), 50, "no name is given twice")
         lines = [json.loads(line) for line in s.log_text().splitlines() if '"event":"request"' in line]
         mine = [line["message"] for line in lines if "id=mine-1 " in line["message"]]
         same(len(mine), 1)
         check(re.search(r'method=GET path="/v2/sandboxes" status=200 took_us=\d+ team=\S+ actor=key:[0-9a-f-]{36}$', mine[0]), mine)
         check("secret" not in s.log_text() and s.key not in s.log_text())
+
+
+@test("request log: what api cannot answer is named, answered and logged by edge under the same id")
+def unanswered(_):
+    with Server(BINARY, ["--log.requests", "--edge.loops=1"]) as s:
+        same(s.call("GET", "/health").status, 204)  # the connection that edge will use again
+        api = s.role("api")
+        os.kill(api, signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", s.port)) as c:
+            c.settimeout(20)
+            c.sendall(b"POST /v2/sandboxes?a=word HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine-2\r\n"
+                      b"Content-Length: 0\r\n\r\n")
+            time.sleep(0.3)  # it is with api, which will never read it
+            os.kill(api, signal.SIGKILL)
+            answer = c.recv(65536).decode()
+        check(answer.startswith("HTTP/1.1 502 "), answer)
+        check("X-Request-Id: mine-2\r\n" in answer, answer)
+        wait_until(lambda: "id=mine-2 " in s.log_text(), "the line")
+        line = [text for text in s.log_text().splitlines() if "id=mine-2 " in text][0]
+        check(re.search(r'edge.*request.*method=POST path="/v2/sandboxes" status=502', line), line)
+        check("word" not in line, line)
 
 
 @test("without log.requests there is no line and no header")
