@@ -41,6 +41,8 @@ struct relay {
     uint64_t idle_ms;
     uint64_t active_ms; /* when a byte moved last */
     bool is_broken;     /* a side was reset: no use in going on */
+    bool is_strict;
+    bool was_cut; /* bytes were lost, or may have been */
     bool is_over;
     loop_fn *on_end;
     void *ctx;
@@ -60,8 +62,19 @@ static void close_all(struct relay *r)
     }
 }
 
+/* Closing sends a reset then. */
+static void make_abrupt(const struct relay *r)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    for (int i = 0; i < 2; i++)
+        ignore(setsockopt(r->sides[i].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
+}
+
 static void finish(struct relay *r)
 {
+    if (r->is_strict && (r->was_cut || !r->ways[0].is_ended || !r->ways[1].is_ended))
+        make_abrupt(r);
     close_all(r);
     r->is_over = true;
     if (r->on_end != NULL)
@@ -71,6 +84,7 @@ static void finish(struct relay *r)
 
 static void kill_way(struct relay *r, struct way *w)
 {
+    r->was_cut = r->was_cut || !w->is_ended;
     buf_done(&w->held);
     loop_give_pipe(r->loop, &w->pipe, w->piped == 0);
     w->piped = 0;
@@ -312,6 +326,7 @@ int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **ou
     *r = (struct relay){
         .loop = l,
         .sides = {{.fd = spec->a}, {.fd = spec->b}},
+        .is_strict = spec->is_strict,
         .idle_ms = spec->idle_ms,
         .active_ms = loop_now_ms(l),
         .on_end = spec->on_end,
@@ -332,6 +347,8 @@ void relay_abort(struct relay *r)
 {
     if (r == NULL || r->is_over)
         return;
+    if (r->is_strict)
+        make_abrupt(r);
     close_all(r);
     free(r);
 }

@@ -16,6 +16,8 @@ struct relay_spec {
     uint64_t idle_ms;      /* without a byte in either direction it ends; 0 = never */
     loop_fn *on_end;       /* once, after both are closed; the relay frees itself afterwards */
     void *ctx;
+    bool is_strict; /* a side that is cut off, or relay_abort(), resets the other: it must not
+                       look like an end */
 };
 
 must_check int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **out,
