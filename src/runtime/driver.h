@@ -20,6 +20,7 @@ struct runtime_driver {
     void (*resume)(void *self, const char *id, runtime_stopped_fn *fn, void *ctx);
     int (*connect)(void *self, const char *id, uint16_t port, int *out_fd, struct err *err);
     int (*stats)(void *self, const char *id, struct sandbox_stats *out, struct err *err);
+    int (*outlet)(void *self, const char *id, struct runtime_outlet *out, struct err *err);
     void (*each)(void *self, runtime_each_fn *fn, void *ctx);
     size_t (*count)(const void *self);
     size_t (*features)(void *self, const struct runtime_feature **out);

@@ -152,6 +152,16 @@ static int fake_stats(void *self, const char *id, struct sandbox_stats *out, str
     return 0;
 }
 
+static int fake_outlet(void *self, const char *id, struct runtime_outlet *out, struct err *err)
+{
+    const struct fake *f = self;
+
+    *out = (struct runtime_outlet){-1, -1, -1};
+    if (map_get(&f->sandboxes, str_of(id)) == NULL)
+        return err_set(err, ERR_NOT_FOUND, "outlet %s: no such sandbox", id);
+    return err_set(err, ERR_UNSUPPORTED, "outlet %s: nothing runs, nothing leaves", id);
+}
+
 static void fake_each(void *self, runtime_each_fn *fn, void *ctx)
 {
     struct fake *f = self;
@@ -215,6 +225,7 @@ const struct runtime_driver runtime_fake_driver = {
     .resume = fake_resume,
     .connect = fake_connect,
     .stats = fake_stats,
+    .outlet = fake_outlet,
     .each = fake_each,
     .count = fake_count,
     .features = fake_features,

@@ -145,6 +145,13 @@ int runtime_stats(struct runtime *r, const char *id, struct sandbox_stats *out, 
     return r->driver->stats(r->self, id, out, err);
 }
 
+int runtime_outlet(struct runtime *r, const char *id, struct runtime_outlet *out, struct err *err)
+{
+    if (!is_id(id))
+        return err_set(err, ERR_NOT_FOUND, "outlet: no such sandbox");
+    return r->driver->outlet(r->self, id, out, err);
+}
+
 void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx)
 {
     r->driver->each(r->self, fn, ctx);

@@ -44,6 +44,11 @@ struct sandbox_stats {
     uint32_t pids;
 };
 
+/* The host's ends of a sandbox's way out; linux/outward.h says what each is for. */
+struct runtime_outlet {
+    int stream, datagram, packet;
+};
+
 /* How a needed kernel feature is provided on this host: rows of `sandlot doctor`. */
 struct runtime_feature {
     const char *name; /* "overlay layers by descriptor" */
@@ -75,6 +80,7 @@ struct runtime_config {
     const char *idmap;     /* auto|off */
     const char *overlay;   /* auto|path : layers by descriptor, or by path */
     const char *seccomp;   /* auto|off */
+    const char *egress;    /* auto|off: a way out for sandboxes */
     uint64_t pool_size;    /* prepared network namespaces and cgroups */
     uint64_t
         warm_size; /* sandboxes launched ahead for a template that was started lately; 0: none */
@@ -107,6 +113,10 @@ must_check int runtime_connect(struct runtime *r, const char *id, uint16_t port,
                                struct err *err);
 must_check int runtime_stats(struct runtime *r, const char *id, struct sandbox_stats *out,
                              struct err *err);
+/* The descriptors are the caller's. Those of an earlier call do their work until they are closed.
+ * ERR_UNSUPPORTED: nothing leaves sandboxes here. */
+must_check int runtime_outlet(struct runtime *r, const char *id, struct runtime_outlet *out,
+                              struct err *err);
 void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx);
 size_t runtime_count(const struct runtime *r);
 void runtime_ahead(const struct runtime *r, struct runtime_ahead *out);

@@ -236,6 +236,7 @@ int main(int argc, char **argv)
         .idmap = "auto",
         .overlay = "auto",
         .seccomp = "auto",
+        .egress = "auto",
         .pool_size = 16,
         .uid_base = 300000,
         .sandboxes_max = 2000,

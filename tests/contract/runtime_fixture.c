@@ -107,6 +107,7 @@ bool rig_configure(int argc, char **argv)
         .idmap = "auto",
         .overlay = "auto",
         .seccomp = "auto",
+        .egress = "auto",
         .pool_size = 4,
         .warm_max = 4,
         .warm_idle_s = 600,

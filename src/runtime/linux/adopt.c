@@ -63,8 +63,8 @@ static int take_over(struct guest *s, const struct state *state, int pidfd, stru
     if (s->slot == NULL)
         return err_set(err, ERR_LIMIT, "its range of user ids is not ours");
     ignore(snprintf(path, sizeof(path), "%d/ns/net", s->pid));
-    s->cell.netns_fd = openat(d->proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (s->cell.netns_fd < 0)
+    s->cell.net.fd = openat(d->proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (s->cell.net.fd < 0)
         return err_sys(err, errno, "open its network namespace");
     return lifecycle_watch(s, err);
 }

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "runtime/linux/driver_internal.h"
-#include "runtime/linux/netns.h"
+#include "runtime/linux/outward.h"
 
 static struct guest *guest_asked(struct linux_driver *d, const struct sandbox_spec *spec)
 {
@@ -81,7 +81,7 @@ static int linux_connect(void *self, const char *id, uint16_t port, int *out_fd,
 
     if (s == NULL)
         return err_set(err, ERR_NOT_FOUND, "connect %s: no such sandbox", id);
-    if (netns_connect(d->host_netns_fd, s->cell.netns_fd, port, out_fd, err) != 0)
+    if (netns_connect(&d->wish, s->cell.net.fd, port, out_fd, err) != 0)
         return err_wrap(err, "connect %s", id);
     return 0;
 }
@@ -95,6 +95,26 @@ static int linux_stats(void *self, const char *id, struct sandbox_stats *out, st
         return err_set(err, ERR_NOT_FOUND, "stats %s: no such sandbox", id);
     cgroup_stats(&d->cgroups, s->cell.cgroup, out);
     out->disk_bytes = atomic_load(&s->disk.bytes);
+    return 0;
+}
+
+static int linux_outlet(void *self, const char *id, struct runtime_outlet *out, struct err *err)
+{
+    static const struct runtime_outlet none = {-1, -1, -1};
+    struct linux_driver *d = self;
+    struct guest *s = find_running(d, id);
+
+    if (s == NULL)
+        return err_set(err, ERR_NOT_FOUND, "outlet %s: no such sandbox", id);
+    if (!d->wish.is_outward)
+        return err_set(err, ERR_UNSUPPORTED, "outlet %s: sandboxes have no way out here", id);
+    if (s->cell.net.outlet.packet < 0) {
+        if (outward_open_in(d->wish.host_fd, s->cell.net.fd, out, err) != 0)
+            return err_wrap(err, "outlet %s", id);
+        return 0;
+    }
+    *out = s->cell.net.outlet;
+    s->cell.net.outlet = none;
     return 0;
 }
 
@@ -169,6 +189,7 @@ const struct runtime_driver runtime_linux_driver = {
     .stop = linux_stop,
     .connect = linux_connect,
     .stats = linux_stats,
+    .outlet = linux_outlet,
     .each = linux_each,
     .count = linux_count,
     .features = linux_features,

@@ -133,7 +133,8 @@ struct linux_driver {
     void *exit_ctx;
     struct host host;
     char *data_dir, *files_dir, *shifted_dir, *run_dir, *stage;
-    int files_fd, state_fd, lock_fd, proc_fd, host_netns_fd, host_uts_fd, envd_fd;
+    int files_fd, state_fd, lock_fd, proc_fd, host_uts_fd, envd_fd;
+    struct netns_wish wish;
     uint64_t disk_reserve_bytes;
     size_t sandboxes_max;
     struct sock_fprog filter; /* .filter NULL: none */

@@ -14,7 +14,7 @@ struct guest *guest_new(struct linux_driver *d, const char *id)
 
     s->driver = d;
     ignore(snprintf(s->id, sizeof(s->id), "%s", id)); /* checked by runtime.c: it fits */
-    s->cell = (struct cell){-1, -1, ""};
+    s->cell = (struct cell){netns_none, ""};
     s->root_fd = s->dev_fd = -1;
     s->control_fd = s->child_control_fd = -1;
     s->pidfd = -1;
@@ -32,8 +32,7 @@ void guest_free(struct guest *s)
     disk_remove(&s->driver->disk, &s->disk);
     while ((n = list_pop(&s->stops)) != NULL)
         free(container_of(n, struct stop_waiter, node));
-    own_close_fd(&s->cell.netns_fd);
-    own_close_fd(&s->cell.sysfs_fd);
+    netns_done(&s->cell.net);
     own_close_fd(&s->root_fd);
     own_close_fd(&s->dev_fd);
     own_close_fd(&s->control_fd);

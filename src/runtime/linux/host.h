@@ -19,6 +19,8 @@ struct host {
     bool has_timens;     /* together with CLONE_VM */
     bool has_clone_into; /* CLONE_INTO_CGROUP */
     bool has_seccomp;
+    bool has_outward; /* outward.h */
+    struct err outward_err;
     struct runtime_feature features[FEATURES_MAX];
     size_t feature_count;
 };

@@ -9,6 +9,7 @@
 #include "runtime/linux/creator.h"
 #include "runtime/linux/devtree.h"
 #include "runtime/linux/files.h"
+#include "runtime/linux/outward.h"
 #include "runtime/linux/overlay.h"
 #include "runtime/linux/shift.h"
 
@@ -55,6 +56,28 @@ static int layer_make(struct guest *s, const char *name, mode_t mode, struct err
     return 0;
 }
 
+/* The template knows nothing of our name server. What it has there is hidden, as if the sandbox had
+ * written the file: it may change it. */
+static int resolver_make(struct guest *s, struct err *err)
+{
+    struct linux_driver *d = s->driver;
+    char path[SANDBOX_PATH_SIZE];
+
+    if (!d->host.has_outward)
+        return 0;
+    if (layer_make(s, "u/etc", 0755, err) != 0)
+        return -1;
+    ignore(snprintf(path, sizeof(path), "%s/u/etc/resolv.conf", s->dir));
+    if (file_create(d->files_fd, path, str_of(outward_resolv_conf), err) != 0)
+        return -1;
+    if (fchmodat(d->files_fd, path, 0644, 0) != 0)
+        return err_sys(err, errno, "chmod %s", path);
+    if (d->host.has_userns && !d->host.has_idmap &&
+        fchownat(d->files_fd, path, s->slot->uid, s->slot->uid, 0) != 0)
+        return err_sys(err, errno, "chown %s", path);
+    return 0;
+}
+
 static void directories_undo(void *ctx)
 {
     struct guest *s = ctx;
@@ -71,7 +94,8 @@ static int directories_run(void *ctx, struct err *err)
         return -1;
     if (mkdirat(s->driver->files_fd, s->dir, 0755) != 0)
         return err_sys(err, errno, "mkdir %s", s->dir);
-    if (layer_make(s, "u", 0755, err) == 0 && layer_make(s, "w", 0755, err) == 0)
+    if (layer_make(s, "u", 0755, err) == 0 && layer_make(s, "w", 0755, err) == 0 &&
+        resolver_make(s, err) == 0)
         return 0;
     directories_undo(s);
     return -1;

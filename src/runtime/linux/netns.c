@@ -2,10 +2,10 @@
 /* See netns.h. Made by the pool's thread ahead of need, because one costs half a millisecond. */
 #include "runtime/linux/netns.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 
 #include "base/str.h"
 #include "runtime/linux/files.h"
+#include "runtime/linux/outward.h"
 
 struct sysctl_row {
     const char *path, *value;
@@ -25,6 +26,10 @@ struct sysctl_row {
 static const struct sysctl_row sysctls[] = {
     {"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"           },
     {"/proc/sys/net/ipv4/ping_group_range",           "0 2147483647"},
+};
+
+const struct netns netns_none = {
+    -1, -1, {-1, -1, -1}
 };
 
 static int lo_up(struct err *err)
@@ -53,7 +58,7 @@ static int sysfs_open(int *out_fd, struct err *err)
     return 0;
 }
 
-static int configure(int *out_sys_fd, struct err *err)
+static int configure(const struct netns_wish *wish, struct netns *out, struct err *err)
 {
     if (lo_up(err) != 0)
         return -1;
@@ -63,24 +68,39 @@ static int configure(int *out_sys_fd, struct err *err)
         if (file_write(AT_FDCWD, row->path, str_of(row->value), err) != 0)
             return -1;
     }
-    return sysfs_open(out_sys_fd, err);
+    if (wish->is_outward && (outward_configure(err) != 0 || outward_open(&out->outlet, err) != 0))
+        return -1;
+    return sysfs_open(&out->sys_fd, err);
 }
 
-int netns_make(int host_fd, int *out_fd, int *out_sys_fd, struct err *err)
+void netns_done(struct netns *n)
 {
-    auto_fd int fd = -1;
+    int *const fds[] = {&n->fd, &n->sys_fd, &n->outlet.stream, &n->outlet.datagram,
+                        &n->outlet.packet};
+
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        own_close_fd(fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err)
+{
+    struct netns made = netns_none;
     int result;
 
     if (unshare(CLONE_NEWNET) != 0)
         return err_sys(err, errno, "unshare the network namespace");
-    fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    result =
-        fd < 0 ? err_sys(err, errno, "open the network namespace") : configure(out_sys_fd, err);
-    if (setns(host_fd, CLONE_NEWNET) != 0)
+    made.fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    result = made.fd < 0 ? err_sys(err, errno, "open the network namespace")
+                         : configure(wish, &made, err);
+    if (setns(wish->host_fd, CLONE_NEWNET) != 0)
         abort(); /* a thread that serves the host from inside a sandbox must not go on */
-    if (result != 0)
+    if (result != 0) {
+        netns_done(&made);
         return -1;
-    *out_fd = take_fd(&fd);
+    }
+    *out = made;
     return 0;
 }
 
@@ -101,32 +121,65 @@ static int try_address(int fd, const struct sockaddr *address, socklen_t size)
     return error;
 }
 
-int netns_connect(int host_fd, int netns_fd, uint16_t port, int *out_fd, struct err *err)
+static int try_one(int family, const char *text, uint16_t port, int *out_fd)
 {
-    const struct sockaddr_in v4 = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const struct sockaddr_in6 v6 = {
-        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    auto_fd int fd4 = -1;
-    auto_fd int fd6 = -1;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    auto_fd int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error;
+
+    if (fd < 0)
+        return errno;
+    if (family == AF_INET) {
+        ignore(inet_pton(family, text, &v4.sin_addr)); /* ours, and good */
+        error = try_address(fd, (const struct sockaddr *)&v4, sizeof(v4));
+    } else {
+        ignore(inet_pton(family, text, &v6.sin6_addr));
+        error = try_address(fd, (const struct sockaddr *)&v6, sizeof(v6));
+    }
+    if (error == 0)
+        *out_fd = take_fd(&fd);
+    return error;
+}
+
+/* The first refusal stands when nothing better comes: without IPv6 the others have another error.
+ * An address that a namespace does not have is nobody's. */
+static int try_all(uint16_t port, bool is_outward, int *out_fd)
+{
+    const struct {
+        int family;
+        const char *text;
+    } rows[] = {
+        {AF_INET,  "127.0.0.1"     },
+        {AF_INET6, "::1"           },
+        {AF_INET,  outward_address },
+        {AF_INET6, outward_address6},
+    };
+    int first = 0;
+
+    for (size_t i = 0; i < (is_outward ? COUNT_OF(rows) : 2); i++) {
+        int error = try_one(rows[i].family, rows[i].text, port, out_fd);
+
+        if (error == 0 || (i == 0 && error != ECONNREFUSED))
+            return error;
+        first = first == 0 ? error : first;
+    }
+    return first;
+}
+
+int netns_connect(const struct netns_wish *wish, int netns_fd, uint16_t port, int *out_fd,
+                  struct err *err)
+{
     int error;
 
     if (setns(netns_fd, CLONE_NEWNET) != 0)
         return err_sys(err, errno, "enter the network namespace");
-    fd4 = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    error = fd4 < 0 ? errno : try_address(fd4, (const struct sockaddr *)&v4, sizeof(v4));
-    if (error == ECONNREFUSED) {
-        fd6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        /* without IPv6 the first refusal stands */
-        if (fd6 >= 0)
-            error = try_address(fd6, (const struct sockaddr *)&v6, sizeof(v6));
-    }
-    if (setns(host_fd, CLONE_NEWNET) != 0)
+    error = try_all(port, wish->is_outward, out_fd);
+    if (setns(wish->host_fd, CLONE_NEWNET) != 0)
         abort(); /* see netns_make() */
     if (error == ECONNREFUSED || error == EADDRNOTAVAIL)
         return err_set(err, ERR_UNAVAILABLE, "nobody listens on port %u", port);
     if (error != 0)
         return err_sys(err, error, "connect to port %u", port);
-    *out_fd = fd6 >= 0 ? take_fd(&fd6) : take_fd(&fd4);
     return 0;
 }

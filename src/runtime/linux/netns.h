@@ -6,12 +6,25 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "runtime/runtime.h"
 
-/* Makes one on the calling thread, which is back in `host_fd`'s namespace afterwards. lo is up,
- * every port and ping are open to users. *out_sys_fd is a read-only sysfs that shows it. */
-must_check int netns_make(int host_fd, int *out_fd, int *out_sys_fd, struct err *err);
+struct netns_wish {
+    int host_fd;     /* the namespace that the calling thread is in, and is in again afterwards */
+    bool is_outward; /* with a way out: outward.h */
+};
+
+struct netns {
+    int fd, sys_fd; /* sys_fd: a read-only sysfs that shows it */
+    struct runtime_outlet outlet;
+};
+
+extern const struct netns netns_none;
+
+/* lo is up, every port and ping are open to users. */
+must_check int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err);
+void netns_done(struct netns *n); /* closes what it holds */
 /* A TCP socket inside; see runtime_connect(). */
-must_check int netns_connect(int host_fd, int netns_fd, uint16_t port, int *out_fd,
-                             struct err *err);
+must_check int netns_connect(const struct netns_wish *wish, int netns_fd, uint16_t port,
+                             int *out_fd, struct err *err);
 
 #endif

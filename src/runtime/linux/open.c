@@ -131,6 +131,7 @@ static int host_open(struct linux_driver *d, const struct runtime_config *config
         cgroups_open(&d->cgroups, &source, config->cgroup, err) != 0)
         return -1;
     d->has_cgroups = true;
+    d->wish.is_outward = d->host.has_outward;
     d->host.has_clone_into = can_clone_into(d);
     d->capabilities = caps_kept(d->host.has_userns);
     if (d->host.has_seccomp && seccomp_compile(d->host.has_userns, &d->filter, err) != 0)
@@ -155,8 +156,8 @@ static int slots_open(struct linux_driver *d, const struct runtime_config *confi
 static int threads_open(struct linux_driver *d, const struct runtime_config *config,
                         struct err *err)
 {
-    const struct slot_pool_config pool = {(size_t)config->pool_size, d->cgroup_prefix,
-                                          d->host_netns_fd, &d->cgroups, &d->slots};
+    const struct slot_pool_config pool = {(size_t)config->pool_size, d->cgroup_prefix, d->wish,
+                                          &d->cgroups, &d->slots};
 
     if (disk_init(&d->disk, d->files_fd, d->proc_fd, &d->cgroups, err) != 0)
         return -1;
@@ -188,9 +189,9 @@ static int open_all(struct linux_driver *d, const struct runtime_config *config,
     if (mailbox_init(&d->mailbox, d->loop, err) != 0)
         return -1;
     d->has_mailbox = true;
-    d->host_netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    d->wish.host_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     d->host_uts_fd = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
-    if (d->host_netns_fd < 0 || d->host_uts_fd < 0)
+    if (d->wish.host_fd < 0 || d->host_uts_fd < 0)
         return err_sys(err, errno, "open our own namespaces");
     if (dirs_open(d, config, err) != 0 || envd_open(d, config->envd_path, err) != 0 ||
         host_open(d, config, err) != 0 || slots_open(d, config, err) != 0)
@@ -208,7 +209,7 @@ int driver_open(struct loop *l, const struct runtime_config *config, runtime_exi
     d->on_exit = on_exit;
     d->exit_ctx = ctx;
     d->files_fd = d->state_fd = d->lock_fd = d->proc_fd = d->envd_fd = -1;
-    d->host_netns_fd = d->host_uts_fd = -1;
+    d->wish.host_fd = d->host_uts_fd = -1;
     d->disk_reserve_bytes = config->disk_reserve_bytes;
     d->sandboxes_max = (size_t)config->sandboxes_max;
     d->serial = (uint64_t)clock_wall_ms() << 8; /* no name of an earlier process comes again */
@@ -262,7 +263,7 @@ void driver_close(void *self)
     own_close_fd(&d->files_fd);
     own_close_fd(&d->state_fd);
     own_close_fd(&d->proc_fd);
-    own_close_fd(&d->host_netns_fd);
+    own_close_fd(&d->wish.host_fd);
     own_close_fd(&d->host_uts_fd);
     own_close_fd(&d->envd_fd);
     own_close_fd(&d->lock_fd);

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 
 #include "base/id.h"
-#include "runtime/linux/netns.h"
 #include "runtime/linux/thread.h"
 
 enum {
@@ -18,9 +17,7 @@ void cell_free(const struct cgroups *g, struct cell *c)
 {
     struct err ignored;
 
-    own_close_fd(&c->sysfs_fd);
-    own_close_fd(&c->netns_fd);
-    c->sysfs_fd = c->netns_fd = -1;
+    netns_done(&c->net);
     if (c->cgroup[0] != '\0')
         ignore(cgroup_destroy(g, c->cgroup, &ignored)); /* the next start sweeps what stays */
     c->cgroup[0] = '\0';
@@ -38,9 +35,9 @@ static uint64_t next_serial(struct slot_pool *p)
 
 static int cell_make(struct slot_pool *p, struct cell *out, struct err *err)
 {
-    struct cell c = {-1, -1, ""};
+    struct cell c = {netns_none, ""};
 
-    if (netns_make(p->host_netns_fd, &c.netns_fd, &c.sysfs_fd, err) != 0)
+    if (netns_make(&p->wish, &c.net, err) != 0)
         return -1;
     ignore(snprintf(c.cgroup, sizeof(c.cgroup), "%s-%s-%llu", p->prefix, p->run,
                     (unsigned long long)next_serial(p)));
@@ -98,7 +95,7 @@ static void *filler(void *ctx)
 int slot_pool_init(struct slot_pool *p, const struct slot_pool_config *config, struct err *err)
 {
     *p = (struct slot_pool){.target = config->target < POOL_MAX ? config->target : POOL_MAX,
-                            .host_netns_fd = config->host_netns_fd,
+                            .wish = config->wish,
                             .cgroups = config->cgroups,
                             .slots = config->slots};
     pthread_mutex_init(&p->lock, NULL);

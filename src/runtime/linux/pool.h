@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "runtime/linux/cgroup.h"
+#include "runtime/linux/netns.h"
 #include "runtime/linux/slots.h"
 
 enum {
@@ -16,7 +17,7 @@ enum {
 };
 
 struct cell {
-    int netns_fd, sysfs_fd;
+    struct netns net;
     char cgroup[CGROUP_NAME_SIZE];
 };
 
@@ -30,7 +31,7 @@ struct slot_pool {
     char prefix[POOL_PREFIX_SIZE]; /* of the groups' names */
     char run[POOL_PREFIX_SIZE];    /* random: names of an earlier process are not met again */
     uint64_t serial;
-    int host_netns_fd; /* borrowed */
+    struct netns_wish wish; /* its descriptor is borrowed */
     const struct cgroups *cgroups;
     struct slots *slots;
 };
@@ -38,7 +39,7 @@ struct slot_pool {
 struct slot_pool_config {
     size_t target;
     const char *prefix;
-    int host_netns_fd;
+    struct netns_wish wish;
     const struct cgroups *cgroups;
     struct slots *slots;
 };

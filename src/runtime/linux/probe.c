@@ -126,6 +126,22 @@ static int probe_overlay(struct probe *p)
     return err_wrap(&p->err, "no kind of overlay works here");
 }
 
+/* By doing it. Without it sandboxes start all the same, and nothing leaves them. */
+static bool probe_outward(struct probe *p)
+{
+    struct netns made;
+    struct netns_wish wish = {.is_outward = true};
+    auto_fd int host_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    if (strcmp(p->config->egress, "off") == 0)
+        return false;
+    wish.host_fd = host_fd;
+    if (host_fd < 0 || netns_make(&wish, &made, &p->host->outward_err) != 0)
+        return false;
+    netns_done(&made);
+    return true;
+}
+
 static void *probe_main(void *ctx)
 {
     struct probe *p = ctx;
@@ -141,6 +157,7 @@ static void *probe_main(void *ctx)
     h->has_seccomp =
         strcmp(p->config->seccomp, "off") != 0 &&
         syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &(uint32_t){SECCOMP_RET_ERRNO}) == 0;
+    h->has_outward = probe_outward(p);
     p->result = mounts_private(p->place->stage, p->place->data_dir, &p->err);
     if (p->result == 0)
         p->result = probe_overlay(p);
@@ -220,6 +237,9 @@ void host_describe(struct host *h, const struct runtime_config *config, const st
                "sandboxes see the host's uptime: use Linux 6.1 or later");
     row_switch(h, "system call filter", h->has_seccomp, strcmp(config->seccomp, "off") == 0,
                "sandboxes may call anything in the kernel: build it with CONFIG_SECCOMP_FILTER");
+    row_switch(h, "network out", h->has_outward, strcmp(config->egress, "off") == 0,
+               "sandboxes reach nothing outside: use a kernel with nf_tables, nft_tproxy and "
+               "packet sockets (modules are loaded when they are there)");
     describe_limit(h, g, CGROUP_MEMORY, "memory limit");
     describe_limit(h, g, CGROUP_CPU, "cpu limit");
     describe_limit(h, g, CGROUP_PIDS, "process limit");

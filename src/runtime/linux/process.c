@@ -141,12 +141,12 @@ static long clone_inside(struct guest *s, const struct clone_args *args)
     struct creator *c = s->creator;
     long pid;
 
-    if (setns(s->cell.netns_fd, CLONE_NEWNET) != 0)
+    if (setns(s->cell.net.fd, CLONE_NEWNET) != 0)
         return -errno;
     act_as(s, s->slot->uid);
     pid = raw_clone3(args, enter_main, &c->enter);
     act_as(s, 0);
-    if (setns(s->driver->host_netns_fd, CLONE_NEWNET) != 0)
+    if (setns(s->driver->wish.host_fd, CLONE_NEWNET) != 0)
         abort(); /* see netns.c */
     return pid;
 }
@@ -192,7 +192,7 @@ int process_spawn(struct guest *s, struct err *err)
     auto_fd int cgroup_fd = -1;
 
     if (control_open(s, err) == 0) {
-        const int fds[CREATOR_FDS] = {s->root_fd, s->dev_fd, s->cell.sysfs_fd, d->envd_fd,
+        const int fds[CREATOR_FDS] = {s->root_fd, s->dev_fd, s->cell.net.sys_fd, d->envd_fd,
                                       s->child_control_fd};
 
         if (creator_place(c, fds, err) == 0 &&
@@ -292,9 +292,9 @@ int process_release(struct guest *s, struct err *err)
     creator_clear(c);
     own_close_fd(&s->root_fd);
     own_close_fd(&s->dev_fd);
-    own_close_fd(&s->cell.sysfs_fd);
+    own_close_fd(&s->cell.net.sys_fd);
     own_close_fd(&s->child_control_fd);
-    s->root_fd = s->dev_fd = s->cell.sysfs_fd = s->child_control_fd = -1;
+    s->root_fd = s->dev_fd = s->cell.net.sys_fd = s->child_control_fd = -1;
     return 0;
 }
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See outward.h. Called by netns.c when a namespace is made and by driver.c for one that runs. */
+#include "runtime/linux/outward.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "runtime/linux/files.h"
+#include "runtime/linux/netlink.h"
+#include "runtime/linux/outward_rules.h"
+
+const char outward_address[] = "192.0.0.8";
+const char outward_address6[] = "fd73:616e:646c:6f74::21";
+const char outward_resolv_conf[] = "nameserver 192.0.0.1\n";
+
+enum {
+    LOOPBACK = 1, /* index of lo, in every namespace */
+};
+
+struct family {
+    unsigned char family, size, bits;
+    const char *address;
+};
+
+static const struct family families[] = {
+    {AF_INET,  4,  32,  outward_address },
+    {AF_INET6, 16, 128, outward_address6},
+};
+
+static bool has_ipv6(void)
+{
+    return access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
+static int add_address(const struct family *f, struct err *err)
+{
+    const struct ifaddrmsg head = {.ifa_family = f->family,
+                                   .ifa_prefixlen = f->bits,
+                                   .ifa_flags = IFA_F_NODAD,
+                                   .ifa_index = LOOPBACK};
+    unsigned char address[16];
+    struct netlink n;
+
+    ignore(inet_pton(f->family, f->address, address)); /* ours, and good */
+    netlink_init(&n);
+    netlink_message(&n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_ACK, &head, sizeof(head));
+    netlink_put(&n, IFA_LOCAL, address, f->size);
+    netlink_put(&n, IFA_ADDRESS, address, f->size);
+    return netlink_talk(&n, NETLINK_ROUTE, err) == 0 ? 0 : err_wrap(err, "address");
+}
+
+static int add_route(const struct family *f, struct err *err)
+{
+    const struct rtmsg head = {.rtm_family = f->family,
+                               .rtm_table = RT_TABLE_LOCAL,
+                               .rtm_protocol = RTPROT_STATIC,
+                               .rtm_scope = f->family == AF_INET ? RT_SCOPE_HOST : 0,
+                               .rtm_type = RTN_LOCAL};
+    const uint32_t device = LOOPBACK;
+    unsigned char address[16];
+    struct netlink n;
+
+    ignore(inet_pton(f->family, f->address, address)); /* ours, and good */
+    netlink_init(&n);
+    netlink_message(&n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_ACK, &head, sizeof(head));
+    netlink_put(&n, RTA_OIF, &device, sizeof(device));
+    netlink_put(&n, RTA_PREFSRC, address, f->size);
+    return netlink_talk(&n, NETLINK_ROUTE, err) == 0 ? 0 : err_wrap(err, "route");
+}
+
+int outward_configure(struct err *err)
+{
+    /* answers come from addresses that are local: without this they were impossible packets */
+    if (file_write(AT_FDCWD, "/proc/sys/net/ipv4/conf/lo/accept_local", STR("1"), err) != 0)
+        return -1;
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        if (families[i].family == AF_INET6 && !has_ipv6())
+            continue;
+        if (add_address(&families[i], err) != 0 || add_route(&families[i], err) != 0)
+            return -1;
+    }
+    return outward_rules(err);
+}
+
+static int set_options(int fd, int family, struct err *err)
+{
+    static const struct {
+        int level, option, value;
+        bool is_v6;
+    } rows[] = {
+        {SOL_SOCKET,   SO_REUSEADDR,         1, false},
+        {SOL_SOCKET,   SO_REUSEPORT,         1, false}, /* while another process takes over */
+        {IPPROTO_IPV6, IPV6_V6ONLY,          0, true },
+        {IPPROTO_IP,   IP_TRANSPARENT,       1, false},
+        {IPPROTO_IP,   IP_RECVORIGDSTADDR,   1, false},
+        {IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1, true },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (rows[i].is_v6 && family != AF_INET6)
+            continue;
+        if (setsockopt(fd, rows[i].level, rows[i].option, &rows[i].value, sizeof(int)) != 0)
+            return err_sys(err, errno, "socket option %d", rows[i].option);
+    }
+    return 0;
+}
+
+static int open_bound(int type, int *out_fd, struct err *err)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(OUTWARD_PORT)};
+    const struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(OUTWARD_PORT)};
+    int family = has_ipv6() ? AF_INET6 : AF_INET;
+    auto_fd int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int result;
+
+    if (fd < 0)
+        return err_sys(err, errno, "socket");
+    if (set_options(fd, family, err) != 0)
+        return -1;
+    if (family == AF_INET6)
+        result = bind(fd, (const struct sockaddr *)&any6, sizeof(any6));
+    else
+        result = bind(fd, (const struct sockaddr *)&any, sizeof(any));
+    if (result != 0)
+        return err_sys(err, errno, "bind");
+    *out_fd = take_fd(&fd);
+    return 0;
+}
+
+int outward_open(struct runtime_outlet *out, struct err *err)
+{
+    auto_fd int stream = -1;
+    auto_fd int datagram = -1;
+
+    if (open_bound(SOCK_STREAM, &stream, err) != 0)
+        return err_wrap(err, "stream");
+    if (listen(stream, SOMAXCONN) != 0)
+        return err_sys(err, errno, "listen");
+    if (open_bound(SOCK_DGRAM, &datagram, err) != 0)
+        return err_wrap(err, "datagram");
+    if (outward_packet_socket(&out->packet, err) != 0)
+        return err_wrap(err, "packet");
+    out->stream = take_fd(&stream);
+    out->datagram = take_fd(&datagram);
+    return 0;
+}
+
+int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out, struct err *err)
+{
+    int result;
+
+    if (setns(netns_fd, CLONE_NEWNET) != 0)
+        return err_sys(err, errno, "enter the network namespace");
+    result = outward_open(out, err);
+    if (setns(host_fd, CLONE_NEWNET) != 0)
+        abort(); /* a thread that serves the host from inside a sandbox must not go on */
+    return result;
+}
