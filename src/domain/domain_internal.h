@@ -106,6 +106,10 @@ void sandbox_spare(struct sandbox *s);
 
 /* sandbox_network.c */
 void egress_release(struct egress *e); /* NULL is fine */
+/* To node, after it or we were away: the rules of all sandboxes. */
+void egress_tell_all(struct domain *d);
+/* What the egress role is told of the record; fails as a buf does. */
+void egress_policy_bytes(const struct sandbox_record *r, struct buf *out);
 
 /* sandbox_create.c: the guest ended while it was starting. */
 void sandbox_start_failed(struct sandbox *s, const struct err *why);

@@ -9,7 +9,7 @@
 #include "io/socket.h"
 
 enum {
-    COMMAND_MEM_MAX = 256 << 10,
+    COMMAND_MEM_MAX = 384 << 10,
 };
 
 struct command {
@@ -21,6 +21,7 @@ struct command {
     bool is_settled; /* the list says it has happened */
     struct str id;
     struct node_start start; /* type NODE_START; texts in mem */
+    struct str policy;       /* type NODE_POLICY */
     struct arena mem;
     struct timer deadline;
     node_done_fn *fn;
@@ -132,8 +133,13 @@ static void command_send(struct command *m)
     struct node_client *c = m->client;
     struct node_stop stop = {m->seq, m->id};
     struct err err = {0};
-    const void *message = m->type == NODE_START ? (const void *)&m->start : &stop;
+    const struct node_policy policy = {m->seq, m->id, m->policy};
+    const void *message = &stop;
 
+    if (m->type == NODE_START)
+        message = &m->start;
+    else if (m->type == NODE_POLICY)
+        message = &policy;
     m->is_sent = channel_send(c->channel, m->type, message, -1, &err) == 0;
 }
 
@@ -261,6 +267,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_DIAL:
     case NODE_DIALED:
     case NODE_RESUME:
+    case NODE_POLICY:
     case NODE_MESSAGE_COUNT: break; /* not for us */
     }
 }
@@ -353,7 +360,9 @@ int node_client_start(struct node_client *c, const struct node_start *start, uin
     m->start.rootfs = arena_str(&m->mem, start->rootfs);
     m->start.hostname = arena_str(&m->mem, start->hostname);
     m->start.init = arena_str(&m->mem, start->init);
-    if (m->start.rootfs.at == NULL || m->start.hostname.at == NULL || m->start.init.at == NULL) {
+    m->start.policy = arena_str(&m->mem, start->policy);
+    if (m->start.rootfs.at == NULL || m->start.hostname.at == NULL || m->start.init.at == NULL ||
+        m->start.policy.at == NULL) {
         command_free(m);
         return err_set(err, ERR_LIMIT, "start command too large");
     }
@@ -388,4 +397,23 @@ int node_client_resume(struct node_client *c, struct str id, uint64_t timeout_ms
                        struct err *err)
 {
     return give(c, NODE_RESUME, id, timeout_ms, fn, err);
+}
+
+int node_client_policy(struct node_client *c, const struct node_policy *policy, uint64_t timeout_ms,
+                       node_done_fn *fn, struct err *err)
+{
+    struct command *m = command_new(c, policy->id, fn, err);
+
+    if (m == NULL)
+        return -1;
+    m->type = NODE_POLICY;
+    m->policy = arena_str(&m->mem, policy->policy);
+    if (m->policy.at == NULL) {
+        command_free(m);
+        return err_set(err, ERR_LIMIT, "policy too large");
+    }
+    timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
+    if (c->is_ready)
+        command_send(m);
+    return 0;
 }

@@ -54,5 +54,8 @@ must_check int node_client_stop(struct node_client *c, struct str id, uint64_t t
                                 node_done_fn *fn, struct err *err);
 must_check int node_client_resume(struct node_client *c, struct str id, uint64_t timeout_ms,
                                   node_done_fn *fn, struct err *err);
+/* What a running sandbox may reach from now on. */
+must_check int node_client_policy(struct node_client *c, const struct node_policy *m,
+                                  uint64_t timeout_ms, node_done_fn *fn, struct err *err);
 
 #endif

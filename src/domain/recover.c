@@ -85,6 +85,8 @@ void recover_list(void *ctx, const struct map *ids, bool is_first)
     d->counters.compared++;
     d->counters.lost += lost;
     d->counters.orphaned += orphans;
+    if (is_first)
+        egress_tell_all(d); /* either of us may have missed a change */
     if (!is_first && lost + orphans == 0)
         return;
     snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu", ids->count, lost, orphans);

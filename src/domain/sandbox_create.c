@@ -13,6 +13,7 @@
 #include "domain/quota.h"
 #include "domain/sandbox.h"
 #include "domain/template_use.h"
+#include "ipc/egress_messages.h"
 
 enum {
     ID_TRIES = 5,         /* an id that is taken is never given out again (AC-11) */
@@ -236,19 +237,25 @@ static int start_guest(struct sandbox *s, const struct template *t, struct err *
         .cpu_percent = (uint32_t)s->r.cpu_count * 100,
         .pids_max = SANDBOX_PIDS_MAX,
     };
-    struct buf init;
+    struct buf init, policy;
     int result;
 
     buf_init(&init, INIT_MAX);
+    buf_init(&policy, EGRESS_POLICY_MAX);
+    egress_policy_bytes(&s->r, &policy);
+    m.policy = buf_str(&policy);
     guest_init_json(&s->r, &t->r.env, d->config.replay_kb, &init);
     m.init = buf_str(&init);
-    if (buf_ok(&init))
+    if (!buf_ok(&policy))
+        result = err_set(err, ERR_INVALID, "network rules are too many");
+    else if (buf_ok(&init))
         result = node_client_start(d->node, &m, d->config.start_timeout_ms, on_started, err);
     else
         result = err_set(err, ERR_INVALID, "envVars are too large");
     if (init.at != NULL)
         explicit_bzero(init.at, init.len);
     buf_done(&init);
+    buf_done(&policy);
     return result;
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "domain/domain_internal.h"
 #include "domain/sandbox.h"
+#include "ipc/egress_messages.h"
 
 /* One set of rules: held by the sandbox as what is in force and as what is durable, and by the
  * calls that are to make it durable. */
@@ -53,6 +54,48 @@ static struct egress *egress_new(const struct codec_list *deny_out, bool is_offl
     return NULL;
 }
 
+void egress_policy_bytes(const struct sandbox_record *r, struct buf *out)
+{
+    const struct egress_policy p = {.is_offline = r->is_offline, .deny_out = r->deny_out};
+
+    proto_encode(&egress_policy_message, &p, out);
+}
+
+/* Who does not hear it while node is away is told when it is back: egress_tell_all(). */
+static void on_told(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+{
+    ignore(ctx == NULL);
+    ignore((long)(took_us + id.len));
+    if (err != NULL && err->kind != ERR_NOT_FOUND)
+        event_emit(ctx, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
+}
+
+static void tell_node(struct sandbox *s)
+{
+    struct domain *d = s->domain;
+    struct node_policy m = {.id = s->r.id};
+    struct buf policy;
+    struct err err = {0};
+
+    buf_init(&policy, EGRESS_POLICY_MAX);
+    egress_policy_bytes(&s->r, &policy);
+    m.policy = buf_str(&policy);
+    if (node_client_policy(d->node, &m, d->config.start_timeout_ms, on_told, &err) != 0)
+        on_told(d, s->r.id, 0, &err);
+    buf_done(&policy);
+}
+
+void egress_tell_all(struct domain *d)
+{
+    size_t cursor = 0;
+    struct sandbox *s;
+
+    while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
+        if (s->state == SANDBOX_RUNNING)
+            tell_node(s);
+    }
+}
+
 static void put_in_force(struct sandbox *s, struct egress *e)
 {
     struct egress *old = s->egress;
@@ -61,6 +104,7 @@ static void put_in_force(struct sandbox *s, struct egress *e)
     s->r.deny_out = e->deny_out;
     s->r.is_offline = e->is_offline;
     egress_release(old);
+    tell_node(s);
 }
 
 static void on_stored(void *ctx, const struct err *err)

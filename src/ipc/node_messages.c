@@ -4,15 +4,16 @@
 #include "ipc/node_messages.h"
 
 static const struct codec_field start_fields[] = {
-    {1, "seq",         CODEC_UINT64, 0, offsetof(struct node_start, seq)         },
-    {2, "id",          CODEC_STRING, 0, offsetof(struct node_start, id)          },
-    {3, "rootfs",      CODEC_STRING, 0, offsetof(struct node_start, rootfs)      },
-    {4, "hostname",    CODEC_STRING, 0, offsetof(struct node_start, hostname)    },
-    {5, "memoryBytes", CODEC_UINT64, 0, offsetof(struct node_start, memory_bytes)},
-    {6, "diskBytes",   CODEC_UINT64, 0, offsetof(struct node_start, disk_bytes)  },
-    {7, "cpuPercent",  CODEC_UINT32, 0, offsetof(struct node_start, cpu_percent) },
-    {8, "pidsMax",     CODEC_UINT32, 0, offsetof(struct node_start, pids_max)    },
-    {9, "init",        CODEC_STRING, 0, offsetof(struct node_start, init)        },
+    {1,  "seq",         CODEC_UINT64, 0, offsetof(struct node_start, seq)         },
+    {2,  "id",          CODEC_STRING, 0, offsetof(struct node_start, id)          },
+    {3,  "rootfs",      CODEC_STRING, 0, offsetof(struct node_start, rootfs)      },
+    {4,  "hostname",    CODEC_STRING, 0, offsetof(struct node_start, hostname)    },
+    {5,  "memoryBytes", CODEC_UINT64, 0, offsetof(struct node_start, memory_bytes)},
+    {6,  "diskBytes",   CODEC_UINT64, 0, offsetof(struct node_start, disk_bytes)  },
+    {7,  "cpuPercent",  CODEC_UINT32, 0, offsetof(struct node_start, cpu_percent) },
+    {8,  "pidsMax",     CODEC_UINT32, 0, offsetof(struct node_start, pids_max)    },
+    {9,  "init",        CODEC_STRING, 0, offsetof(struct node_start, init)        },
+    {10, "policy",      CODEC_BYTES,  0, offsetof(struct node_start, policy)      },
 };
 static const struct codec_message start_message = {"NodeStart", sizeof(struct node_start),
                                                    start_fields, COUNT_OF(start_fields)};
@@ -23,6 +24,14 @@ static const struct codec_field stop_fields[] = {
 };
 static const struct codec_message stop_message = {"NodeStop", sizeof(struct node_stop), stop_fields,
                                                   COUNT_OF(stop_fields)};
+
+static const struct codec_field network_fields[] = {
+    {1, "seq",    CODEC_UINT64, 0, offsetof(struct node_policy, seq)   },
+    {2, "id",     CODEC_STRING, 0, offsetof(struct node_policy, id)    },
+    {3, "policy", CODEC_BYTES,  0, offsetof(struct node_policy, policy)},
+};
+static const struct codec_message policy_message = {"NodePolicy", sizeof(struct node_policy),
+                                                    network_fields, COUNT_OF(network_fields)};
 
 static const struct codec_field list_fields[] = {
     {1, "seq", CODEC_UINT64, 0, offsetof(struct node_list, seq)},
@@ -114,6 +123,7 @@ static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
     [NODE_USAGE] = &usage_message,        [NODE_EXITED] = &exited_message,
     [NODE_DIAL] = &dial_message,          [NODE_DIALED] = &done_message,
     [NODE_REPORT] = &node_report_message, [NODE_RESUME] = &stop_message,
+    [NODE_POLICY] = &policy_message,
 };
 
 const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};

@@ -22,6 +22,7 @@ enum node_message {
     NODE_DIALED,    /* struct node_done; fd attached when kind is 0 */
     NODE_REPORT,    /* struct node_report, unasked: after each list and every few seconds */
     NODE_RESUME,    /* struct node_stop: let one that is paused run again */
+    NODE_POLICY,    /* struct node_policy: of a sandbox that runs */
     NODE_MESSAGE_COUNT,
 };
 
@@ -32,12 +33,19 @@ struct node_start {
     struct str hostname;
     uint64_t memory_bytes, disk_bytes;
     uint32_t cpu_percent, pids_max;
-    struct str init; /* JSON for envd's POST /init */
+    struct str init;   /* JSON for envd's POST /init */
+    struct str policy; /* struct egress_policy (egress_messages.h), encoded; empty: the default */
 };
 
 struct node_stop {
     uint64_t seq;
     struct str id;
+};
+
+struct node_policy {
+    uint64_t seq;
+    struct str id;
+    struct str policy; /* as in node_start */
 };
 
 struct node_list {

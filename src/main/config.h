@@ -11,7 +11,9 @@ struct config {
     const char *data_dir, *run_dir;
     const char *listen, *domain;
     const char *log_level, *log_format;
-    const char *api_user, *edge_user;
+    const char *api_user, *edge_user, *egress_user;
+    const char *egress_allow, *egress_deny, *egress_resolvers;
+    uint64_t egress_kb_per_s, egress_connections_max;
     const char *on_exit;
     const char *store_engine;
     const char *keys_file, *keys_team, *cli_team;

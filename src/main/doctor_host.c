@@ -80,6 +80,11 @@ static void check_api_user(const struct config *c, struct doctor_row *row)
     check_user(c->api_user, row);
 }
 
+static void check_egress_user(const struct config *c, struct doctor_row *row)
+{
+    check_user(c->egress_user, row);
+}
+
 static void check_edge_user(const struct config *c, struct doctor_row *row)
 {
     check_user(c->edge_user, row);
@@ -258,14 +263,15 @@ static void check_criu(const struct config *c, struct doctor_row *row)
 }
 
 const struct doctor_check doctor_host_checks[] = {
-    {"kernel",            check_kernel   },
-    {"disk",              check_disk     },
-    {"user of api",       check_api_user },
-    {"user of edge",      check_edge_user},
-    {"listen address",    check_port     },
-    {"base template",     check_templates},
-    {"inotify limits",    check_inotify  },
-    {"open files",        check_files    },
-    {"checkpoint (CRIU)", check_criu     },
+    {"kernel",            check_kernel     },
+    {"disk",              check_disk       },
+    {"user of api",       check_api_user   },
+    {"user of edge",      check_edge_user  },
+    {"user of egress",    check_egress_user},
+    {"listen address",    check_port       },
+    {"base template",     check_templates  },
+    {"inotify limits",    check_inotify    },
+    {"open files",        check_files      },
+    {"checkpoint (CRIU)", check_criu       },
 };
 const size_t doctor_host_check_count = COUNT_OF(doctor_host_checks);

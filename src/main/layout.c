@@ -210,24 +210,33 @@ static int listen_unix(const struct config *c, const char *name, int type, const
 
 static int listen_all(const struct config *c, struct layout *l, struct err *err)
 {
+    static const struct user root;
+
     if (listen_clients(c, l, err) != 0 ||
         listen_unix(c, cli_api_socket, SOCK_STREAM, &l->edge, &l->api_fd, err) != 0 ||
         listen_unix(c, "routes.sock", SOCK_SEQPACKET, &l->edge, &l->routes_fd, err) != 0 ||
         listen_unix(c, "node.sock", SOCK_SEQPACKET, &l->api, &l->node_fd, err) != 0)
         return -1;
-    return listen_unix(c, "dial.sock", SOCK_SEQPACKET, &l->edge, &l->dial_fd, err);
+    if (listen_unix(c, "dial.sock", SOCK_SEQPACKET, &l->edge, &l->dial_fd, err) != 0)
+        return -1;
+    return listen_unix(c, "egress.sock", SOCK_SEQPACKET, &root, &l->egress_fd, err);
 }
 
 int layout_open(const struct config *c, struct layout *l, struct err *err)
 {
-    *l =
-        (struct layout){.lock_fd = -1, .api_fd = -1, .routes_fd = -1, .node_fd = -1, .dial_fd = -1};
+    *l = (struct layout){.lock_fd = -1,
+                         .api_fd = -1,
+                         .routes_fd = -1,
+                         .node_fd = -1,
+                         .dial_fd = -1,
+                         .egress_fd = -1};
     if (geteuid() != 0)
         return err_set(err, ERR_DENIED,
-                       "serve must be started by root: it makes namespaces and cgroups (edge and "
-                       "api run as %s and %s)",
-                       c->edge_user, c->api_user);
-    if (user_find(c->api_user, &l->api, err) != 0 || user_find(c->edge_user, &l->edge, err) != 0)
+                       "serve must be started by root: it makes namespaces and cgroups (edge, "
+                       "api and egress run as %s, %s and %s)",
+                       c->edge_user, c->api_user, c->egress_user);
+    if (user_find(c->api_user, &l->api, err) != 0 || user_find(c->edge_user, &l->edge, err) != 0 ||
+        user_find(c->egress_user, &l->egress, err) != 0)
         return -1;
     if (make_dirs(c, l, err) == 0 && lock(c, l, err) == 0 && read_token(c, l, err) == 0 &&
         listen_all(c, l, err) == 0)
@@ -238,7 +247,8 @@ int layout_open(const struct config *c, struct layout *l, struct err *err)
 
 void layout_close(struct layout *l)
 {
-    int *const fds[] = {&l->lock_fd, &l->api_fd, &l->routes_fd, &l->node_fd, &l->dial_fd};
+    int *const fds[] = {&l->lock_fd, &l->api_fd,  &l->routes_fd,
+                        &l->node_fd, &l->dial_fd, &l->egress_fd};
 
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
         own_close_fd(fds[i]);

@@ -19,7 +19,7 @@ struct user {
 must_check int user_find(const char *name, struct user *out, struct err *err);
 
 struct layout {
-    struct user api, edge;
+    struct user api, edge, egress;
     int lock_fd;
     char admin_token[TOKEN_HEX_LEN + 1];
     int listen_fds[EDGE_LOOPS_MAX]; /* one per loop of edge */
@@ -27,7 +27,7 @@ struct layout {
     int data_fds[EDGE_LOOPS_MAX]; /* the same for the data plane alone */
     size_t data_count;            /* 0 where one listener serves both */
     uint16_t port;
-    int api_fd, routes_fd, node_fd, dial_fd;
+    int api_fd, routes_fd, node_fd, dial_fd, egress_fd;
 };
 
 must_check int layout_open(const struct config *c, struct layout *out, struct err *err);

@@ -15,7 +15,7 @@ static int config_sample_command(const struct invocation *v);
 
 /* clang-format off */
 static const struct command commands[] = {
-    {"serve",           "",          "run the service: edge, api and node", serve, 0, 0, {{0}}},
+    {"serve",           "",          "run the service: edge, api, node and egress", serve, 0, 0, {{0}}},
     {"doctor",          "",          "can this machine run sandboxes, and how", doctor, 0, 0,
         {{"--json", NULL, "for machines"}}},
     {"key create",      "NAME",      "make an API key and print it, once", cli_key_create, 1, 1,
@@ -80,6 +80,7 @@ static const struct command commands[] = {
     {"manual",          "1|5",       NULL, command_manual, 1, 1, {{0}}}, /* for the build */
     {"role-edge",       "COUNT [COUNT]", NULL, role_edge, 1, 2, {{0}}},
     {"role-api",        "",          NULL, role_api,  0, 0, {{0}}},
+    {"role-egress",     "",          NULL, role_egress, 0, 0, {{0}}},
     {"role-node",       "",          NULL, role_node, 0, 0, {{0}}},
 };
 /* clang-format on */

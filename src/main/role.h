@@ -31,6 +31,7 @@ enum {
 
 int role_edge(const struct invocation *v); /* how many listeners; how many for data */
 int role_api(const struct invocation *v);
+int role_egress(const struct invocation *v);
 int role_node(const struct invocation *v);
 
 /* For the roles: a session of its own (a terminal's Ctrl-C is the supervisor's business), log, file

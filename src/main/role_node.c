@@ -9,6 +9,8 @@
 #include "main/role.h"
 #include "node/node.h"
 
+enum { RUN_PATH_MAX = 128 }; /* run_dir is short, see config.c */
+
 struct node_role {
     struct loop *loop;
     struct node *node;
@@ -49,10 +51,13 @@ int role_node(const struct invocation *v)
     struct program *program = v->ctx;
     struct config *c = &program->config;
     char rootfs[PATH_MAX], envd[PATH_MAX];
+    char egress[RUN_PATH_MAX], policies[RUN_PATH_MAX];
     struct node_config config = {
         .command_fd = ROLE_FD_FIRST,
         .dial_fd = ROLE_FD_FIRST + 1,
         .rootfs_dir = rootfs,
+        .egress_socket = egress,
+        .policy_dir = policies,
         .runtime = c->runtime,
     };
     struct node_role r = {0};
@@ -61,6 +66,8 @@ int role_node(const struct invocation *v)
     if (role_begin(v, "node", on_stop, &r, &r.loop) != 0)
         return EXIT_FAILURE;
     config_path(rootfs, sizeof rootfs, c->data_dir, "rootfs");
+    config_path(egress, sizeof egress, c->run_dir, "egress.sock");
+    config_path(policies, sizeof policies, c->run_dir, "policies");
     config.runtime.envd_path = envd;
     if (envd_path(c->runtime.envd_path, envd, sizeof envd, &err) != 0 ||
         fill(c, &config, &err) != 0 ||

@@ -43,6 +43,9 @@ static void warn_about_root(const struct config *c, const struct layout *l)
     if (l->edge.uid == 0)
         log_warn("serve.unwise", "edge_user=%s note=\"edge would survive a bug as root\"",
                  c->edge_user);
+    if (l->egress.uid == 0)
+        log_warn("serve.unwise", "egress_user=%s note=\"egress would survive a bug as root\"",
+                 c->egress_user);
 }
 
 static int run(struct loop *l, struct server *s, struct err *err)

@@ -18,6 +18,7 @@ enum role_index {
     EDGE,
     API,
     NODE,
+    EGRESS,
     ROLES,
 };
 
@@ -294,6 +295,13 @@ static void fill_roles(struct supervisor *s)
     s->roles[NODE] = (struct role){
         .name = "node", .command = "role-node", .fds = {l->node_fd, l->dial_fd},
                 .fd_count = 2
+    };
+    s->roles[EGRESS] = (struct role){
+        .name = "egress",
+        .command = "role-egress",
+        .user = l->egress,
+        .fds = {l->egress_fd},
+        .fd_count = 1,
     };
     memcpy(edge->fds, l->listen_fds, l->listen_count * sizeof *edge->fds);
     memcpy(edge->fds + l->listen_count, l->data_fds, l->data_count * sizeof *edge->fds);

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "base/log.h"
+#include "node/outlets.h"
 #include "node/peer.h"
 #include "node/report.h"
 #include "node/rootfs.h"
@@ -42,9 +43,15 @@ static bool pay(struct debt *d, uint64_t took_us, const struct err *err)
     return is_paid;
 }
 
+static void outlet_gone(struct node *n, const char *id)
+{
+    if (n->outlets != NULL)
+        outlets_close(n->outlets, id);
+}
+
 static void on_abandoned(void *ctx, const char *id, const struct err *err)
 {
-    ignore(ctx == NULL);
+    outlet_gone(ctx, id);
     log_warn("sandbox.abandoned", "id=%s error=\"%s\"", id, err == NULL ? "" : err->text);
 }
 
@@ -58,6 +65,11 @@ static void on_started(void *ctx, const char *id, uint64_t took_us, const struct
     n->starting--;
     n->starts += err == NULL;
     n->start_failures += err != NULL;
+    /* before the answer: who gets it may use the network at once */
+    if (n->outlets != NULL && err == NULL)
+        outlets_open(n->outlets, id);
+    else if (err != NULL && err->kind != ERR_EXISTS)
+        outlet_gone(n, id);
     if (!pay(d, took_us, err) && err == NULL && list_first(&n->command.peers) != NULL)
         runtime_stop(n->runtime, id, on_abandoned, n);
 }
@@ -67,7 +79,8 @@ static void on_stopped(void *ctx, const char *id, const struct err *err)
     struct debt *d = ctx;
 
     d->node->stops += err == NULL;
-    ignore(id[0]);                  /* the debt knows whom to tell */
+    if (err == NULL)
+        outlet_gone(d->node, id);
     ignore((long)pay(ctx, 0, err)); /* it is stopped, told or not */
 }
 
@@ -85,6 +98,17 @@ static int read_names(struct node *n, const struct node_start *m, struct names *
     if (!str_to_c(m->hostname, out->hostname, sizeof out->hostname))
         return err_set(err, ERR_INVALID, "bad hostname");
     return rootfs_path(n->config.rootfs_dir, m->rootfs, out->rootfs, sizeof out->rootfs, err);
+}
+
+/* Of one that runs already nothing is changed: its start will fail. */
+static int keep_policy(struct node *n, const struct node_start *m, const struct names *names,
+                       struct err *err)
+{
+    struct sandbox_stats unused;
+
+    if (n->outlets == NULL || runtime_stats(n->runtime, names->id, &unused, NULL) == 0)
+        return 0;
+    return outlets_keep(n->outlets, names->id, m->policy, err);
 }
 
 static void do_start(struct peer *p, const void *message)
@@ -106,7 +130,8 @@ static void do_start(struct peer *p, const void *message)
 
     if (p->owner->is_ending)
         err_set(&err, ERR_UNAVAILABLE, "node is shutting down");
-    else if (read_names(p->owner, m, &names, &err) == 0) {
+    else if (read_names(p->owner, m, &names, &err) == 0 &&
+             keep_policy(p->owner, m, &names, &err) == 0) {
         p->owner->starting++;
         runtime_start(p->owner->runtime, &spec, on_started, debt_new(p, m->seq));
         return;
@@ -201,11 +226,28 @@ static void do_stats(struct peer *p, const void *message)
     ignore(peer_send(p, NODE_USAGE, &usage, -1));
 }
 
+static void do_policy(struct peer *p, const void *message)
+{
+    const struct node_policy *m = message;
+    struct node_done done = {.seq = m->seq};
+    char id[64];
+    struct err err;
+    int result;
+
+    if (!str_to_c(m->id, id, sizeof id) || m->id.len == 0 || str_find(m->id, '/') >= 0)
+        result = err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
+    else if (p->owner->outlets == NULL)
+        result = err_set(&err, ERR_UNSUPPORTED, "there is no way out");
+    else
+        result = outlets_change(p->owner->outlets, id, m->policy, &err);
+    ignore(send_done(p, &done, result == 0 ? NULL : &err));
+}
+
 void command_message(void *ctx, unsigned type, const void *message, int fd)
 {
     static void (*const commands[NODE_MESSAGE_COUNT])(struct peer * p, const void *message) = {
         [NODE_START] = do_start, [NODE_STOP] = do_stop,     [NODE_LIST] = do_list,
-        [NODE_STATS] = do_stats, [NODE_RESUME] = do_resume,
+        [NODE_STATS] = do_stats, [NODE_RESUME] = do_resume, [NODE_POLICY] = do_policy,
     };
 
     own_close_fd(&fd); /* no command carries one */

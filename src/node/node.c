@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/outlets.h"
 #include "node/peer.h"
 #include "node/report.h"
 #include "node/sampler.h"
@@ -91,6 +92,8 @@ static void on_exit_of(void *ctx, const char *id, enum exit_reason reason)
     struct node_exited m = {.id = str_of(id), .reason = reason};
     struct list_node *next;
 
+    if (n->outlets != NULL)
+        outlets_close(n->outlets, id);
     log_info("sandbox.exited", "id=%s reason=%d", id, (int)reason);
     for (struct list_node *i = list_first(peers); i != NULL; i = next) {
         next = list_next(peers, i);
@@ -133,6 +136,11 @@ int node_new(struct loop *l, const struct node_config *config, struct node **out
     }
     n->sampler = sampler_new(n);
     n->reporter = reporter_new(n);
+    if (config->egress_socket != NULL &&
+        outlets_new(n, config->egress_socket, config->policy_dir, &n->outlets, err) != 0) {
+        node_free(n);
+        return -1;
+    }
     if (gate_open(&n->command, n, config->command_fd, err) != 0 ||
         gate_open(&n->dial, n, config->dial_fd, err) != 0) {
         node_free(n);
@@ -148,6 +156,7 @@ void node_free(struct node *n)
         return;
     gate_close(&n->command);
     gate_close(&n->dial);
+    outlets_free(n->outlets);
     sampler_free(n->sampler);
     reporter_free(n->reporter);
     if (n->runtime != NULL)
@@ -170,6 +179,10 @@ static void stopped_one(struct node *n)
 
 static void on_last_stop(void *ctx, const char *id, const struct err *err)
 {
+    struct node *n = ctx;
+
+    if (n->outlets != NULL)
+        outlets_close(n->outlets, id);
     if (err != NULL && err->kind != ERR_NOT_FOUND)
         log_error("sandbox.stop_failed", "id=%s error=\"%s\"", id, err->text);
     stopped_one(ctx);

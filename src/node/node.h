@@ -12,7 +12,9 @@ struct node_config {
     int dial_fd;
     uid_t api_uid; /* who may connect to each; root always may */
     uid_t edge_uid;
-    const char *rootfs_dir; /* node_start.rootfs names a directory in it */
+    const char *egress_socket; /* where the egress role listens; NULL: there is none */
+    const char *policy_dir;    /* of what each sandbox may reach; gone after a reboot */
+    const char *rootfs_dir;    /* node_start.rootfs names a directory in it */
     struct runtime_config runtime;
 };
 

@@ -159,6 +159,8 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
         stop(f, message);
     else if (type == NODE_LIST)
         list(f, ((const struct node_list *)message)->seq);
+    else if (type == NODE_POLICY)
+        done(f, ((const struct node_policy *)message)->seq, ERR_NONE, "");
 }
 
 static void on_gone(void *ctx, const struct err *why)

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-API_UID, EDGE_UID = 4001, 4002
+API_UID, EDGE_UID, EGRESS_UID = 4001, 4002, 4003
 TEMPLATE = {
     "templateID": "base", "buildID": "b3c1b0f4-0000-4000-8000-000000000001", "aliases": ["base"], "names": ["base"],
     "rootfs": "tree", "cpuCount": 2, "memoryMB": 512, "diskSizeMB": 1024, "defaultUser": "user",
@@ -207,7 +207,7 @@ class Server:
 
     def start(self):
         args = [self.binary, "serve", *self.places, f"--listen=127.0.0.1:{self.port}", f"--api_user={API_UID}",
-                f"--edge_user={EDGE_UID}", "--runtime.driver=fake", f"--runtime.envd_path={self.dir}/envd",
+                f"--edge_user={EDGE_UID}", f"--egress_user={EGRESS_UID}", "--runtime.driver=fake", f"--runtime.envd_path={self.dir}/envd",
                 "--on_exit=kill", *self.flags]
         began = time.monotonic()
         self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=self.log)

@@ -222,7 +222,7 @@ def _(s):
 
 @test("doctor: a table for people, JSON for machines")
 def _(s):
-    flags = [*s.places, f"--listen=127.0.0.1:{s.port}", "--api_user=4001", "--edge_user=4002", "--runtime.driver=fake",
+    flags = [*s.places, f"--listen=127.0.0.1:{s.port}", "--api_user=4001", "--edge_user=4002", "--egress_user=4003", "--runtime.driver=fake",
              f"--runtime.envd_path={s.dir}/envd"]
     report = json.loads(run("doctor", "--json", *flags).stdout)
     same(report["ok"], True)
@@ -249,7 +249,7 @@ def refused(s, *flags):
 
 @test("serve refuses what cannot work, with a sentence")
 def _(s):
-    base = [*s.places, "--runtime.driver=fake", f"--runtime.envd_path={s.dir}/envd", "--api_user=4001", "--edge_user=4002"]
+    base = [*s.places, "--runtime.driver=fake", f"--runtime.envd_path={s.dir}/envd", "--api_user=4001", "--edge_user=4002", "--egress_user=4003"]
     check("another server uses" in refused(s, *base, "--listen=127.0.0.1:0"))
     other = [f"--data_dir={s.dir}/other", f"--run_dir={s.dir}/other-run", *base[2:]]
     check("useradd" in refused(s, *other, "--api_user=nobody-like-this"))

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is the egress role's of one sandbox, shared by the files of this folder: its sockets, its
+ * policy, and what goes on through them. */
+#ifndef EGRESS_OUTLET_H
+#define EGRESS_OUTLET_H
+
+#include "base/map.h"
+#include "egress/egress.h"
+#include "egress/policy.h"
+#include "egress/wire.h"
+#include "io/relay.h"
+#include "io/socket.h"
+#include "ipc/egress_messages.h"
+
+enum {
+    OUTLET_ID_SIZE = 64,
+    DNS_PORT = 53,
+    PACKETS_BATCH = 64, /* of one socket in one turn */
+};
+
+struct dns;
+
+/* Who talks to whom: the key of what is remembered. */
+struct pair {
+    struct place from, to;
+};
+
+struct egress {
+    struct loop *loop;
+    struct listener listener;
+    struct list peers;
+    struct map outlets; /* by id */
+    struct site site;
+    struct policy defaults;
+    int route_fd;
+    struct dns *dns;
+    char *packet; /* WIRE_MAX bytes: the one that is read or built right now */
+    char *answer; /* the same, for what is built while `packet` is looked at */
+};
+
+struct outlet {
+    struct egress *egress;
+    char id[OUTLET_ID_SIZE];
+    bool is_open;  /* its sockets are served */
+    bool is_named; /* by the peer that is connected */
+    struct policy policy;
+    int fds[EGRESS_SOCKET_KINDS]; /* came and are not served yet; -1 */
+    struct listener stream;
+    int datagram, packet;
+    struct watch datagram_watch, packet_watch;
+    struct map flows;  /* struct flow by its pair, until they are accepted */
+    struct list links; /* of struct flow: accepted */
+    size_t connections;
+    struct map sessions;  /* struct session by its pair */
+    struct list recent;   /* of them, the longest silent first */
+    size_t dns_waiting;   /* questions that wait for an answer */
+    uint64_t last_number; /* of a flow that asks the name service */
+};
+
+static inline struct str pair_key(const struct pair *p)
+{
+    return (struct str){(const char *)p, sizeof(*p)};
+}
+
+/* outlet.c */
+struct outlet *outlet_find(struct egress *e, struct str id); /* or NULL */
+/* NULL: the id is none. */
+struct outlet *outlet_get(struct egress *e, struct str id);
+void outlet_free(struct outlet *o);
+must_check int outlet_open(struct outlet *o, struct str policy, struct err *err);
+must_check int outlet_set_policy(struct outlet *o, struct str policy, struct err *err);
+/* A packet into the sandbox's loopback. When there is no room it is lost, as packets are. */
+void outlet_send(struct outlet *o, const char *packet, size_t size);
+/* 0, or why not: EACCES by policy, or what the kernel has against it. */
+int outlet_check(struct outlet *o, const struct place *to);
+/* May it ask the name service? Not when there is nothing it could do with an answer. */
+bool outlet_may_ask(const struct outlet *o);
+
+/* tcp.c */
+void tcp_begin(struct outlet *o, const struct wire *syn);
+void tcp_accepted(struct outlet *o, int fd); /* takes it */
+/* Ends what the policy of now does not allow. */
+void tcp_recheck(struct outlet *o);
+void tcp_end_all(struct outlet *o);
+
+/* udp.c */
+void udp_datagram(struct outlet *o, const struct pair *pair, struct str data);
+void udp_recheck(struct outlet *o);
+void udp_end_all(struct outlet *o);
+
+/* echo.c */
+void echo_request(struct outlet *o, const struct wire *echo);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TCP connections of a sandbox: dialled, offered, accepted, relayed. See egress.h. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "egress/dns.h"
+#include "egress/outlet.h"
+#include "egress/route.h"
+
+enum {
+    SYN_MAX = 2048,            /* bytes of a SYN with its options and early data */
+    DIAL_TIMEOUT_MS = 130000,  /* the kernel gives up after 127 s and says so */
+    OFFER_TIMEOUT_MS = 10000,  /* the sandbox's kernel has to complete what it began */
+    IDLE_MS = 24 * 3600 * 1000 /* keepalive finds the dead ones long before */
+};
+
+struct flow {
+    struct list_node node; /* in outlet->links once it was accepted */
+    struct outlet *outlet;
+    struct pair pair;
+    int upstream; /* -1: not dialled, or given to the relay */
+    bool is_offered;
+    struct watch watch;
+    struct timer deadline;
+    struct relay *relay;
+    struct dns_stream *questions; /* instead of a relay, on port 53 */
+    size_t syn_len;
+    char syn[]; /* until it is accepted */
+};
+
+static void flow_free(struct flow *f)
+{
+    struct outlet *o = f->outlet;
+
+    if (map_get(&o->flows, pair_key(&f->pair)) == f)
+        ignore(map_remove(&o->flows, pair_key(&f->pair)) != NULL); /* it is f */
+    watch_stop(&f->watch);
+    timer_stop(&f->deadline);
+    list_remove(&f->node);
+    own_close_fd(&f->upstream);
+    relay_abort(f->relay);
+    dns_stream_free(f->questions);
+    o->connections--;
+    free(f);
+}
+
+static void on_deadline(void *ctx)
+{
+    flow_free(ctx); /* the sandbox's own patience ends, too: connect(2) says ETIMEDOUT */
+}
+
+/* What connect(2) here failed with is what it fails with there. A reset is sent whenever it says
+ * enough, and for what is forbidden: an ICMP error is dropped by a kernel that is still busy with
+ * that socket, and a poll(2) that is under way may see it before its errno is there. */
+static void refuse(struct outlet *o, const struct wire *syn, int error)
+{
+    static const struct {
+        int error;
+        enum wire_why why;
+    } rows[] = {
+        {ENETUNREACH,  WIRE_NO_NETWORK},
+        {ENETDOWN,     WIRE_NO_NETWORK},
+        {EHOSTUNREACH, WIRE_NO_HOST   },
+        {EHOSTDOWN,    WIRE_NO_HOST   },
+    };
+    char *out = o->egress->answer;
+
+    if (error == ETIMEDOUT)
+        return; /* the sandbox's own patience says so */
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (rows[i].error == error) {
+            outlet_send(o, out, wire_unreachable(syn, rows[i].why, out));
+            return;
+        }
+    }
+    outlet_send(o, out, wire_reset(syn, out));
+}
+
+static void flow_fail(struct flow *f, int error)
+{
+    struct wire syn;
+
+    if (wire_read((struct str){f->syn, f->syn_len}, &syn))
+        refuse(f->outlet, &syn, error);
+    flow_free(f);
+}
+
+/* The SYN goes on, to our listener: the handshake is the sandbox's kernel with itself. */
+static void offer(struct flow *f)
+{
+    struct outlet *o = f->outlet;
+    char *out = o->egress->answer;
+    struct wire syn;
+
+    f->is_offered = true;
+    watch_stop(&f->watch);
+    timer_start(o->egress->loop, &f->deadline, OFFER_TIMEOUT_MS, on_deadline, f);
+    if (wire_read((struct str){f->syn, f->syn_len}, &syn))
+        outlet_send(o, out, wire_again(&syn, out));
+}
+
+static void on_dialled(void *ctx, uint32_t events)
+{
+    struct flow *f = ctx;
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    ignore((long)events);
+    if (getsockopt(f->upstream, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    if (error != 0)
+        flow_fail(f, error);
+    else
+        offer(f);
+}
+
+static void set_alive(int fd)
+{
+    const int one = 1;
+
+    ignore(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one))); /* else it stays longer */
+    socket_no_delay(fd);
+}
+
+static void dial(struct flow *f)
+{
+    struct sockaddr_storage address;
+    socklen_t size = place_to(&f->pair.to, &address);
+
+    f->upstream = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (f->upstream < 0) {
+        flow_fail(f, errno == EAFNOSUPPORT ? ENETUNREACH : errno);
+        return;
+    }
+    set_alive(f->upstream);
+    if (connect(f->upstream, (const struct sockaddr *)&address, size) != 0 &&
+        errno != EINPROGRESS) {
+        flow_fail(f, errno);
+        return;
+    }
+    timer_start(f->outlet->egress->loop, &f->deadline, DIAL_TIMEOUT_MS, on_deadline, f);
+    if (watch_start(f->outlet->egress->loop, &f->watch, f->upstream, EPOLLOUT, on_dialled, f,
+                    NULL) != 0)
+        flow_fail(f, ECONNREFUSED);
+}
+
+/* A SYN that was seen before: it was lost on its way, or its answer was. */
+static bool is_known(struct outlet *o, const struct pair *pair)
+{
+    struct flow *f = map_get(&o->flows, pair_key(pair));
+
+    if (f != NULL && f->is_offered)
+        offer(f);
+    return f != NULL;
+}
+
+void tcp_begin(struct outlet *o, const struct wire *syn)
+{
+    const struct pair pair = {syn->from, syn->to};
+    bool is_question = syn->to.port == DNS_PORT;
+    struct flow *f;
+    int error;
+
+    if (syn->packet.len > SYN_MAX || is_known(o, &pair))
+        return;
+    error = is_question ? (outlet_may_ask(o) ? 0 : EACCES) : outlet_check(o, &syn->to);
+    if (error == 0 && o->connections >= o->policy.connections_max)
+        error = ECONNREFUSED;
+    if (error != 0) {
+        refuse(o, syn, error);
+        return;
+    }
+    f = mem_zero(sizeof(*f) + syn->packet.len);
+    f->outlet = o;
+    f->pair = pair;
+    f->upstream = -1;
+    f->syn_len = syn->packet.len;
+    memcpy(f->syn, syn->packet.at, syn->packet.len);
+    o->connections++;
+    ignore(map_put(&o->flows, pair_key(&f->pair), f) != NULL); /* is_known() has looked */
+    if (is_question)
+        offer(f);
+    else
+        dial(f);
+}
+
+static void on_relay_end(void *ctx)
+{
+    struct flow *f = ctx;
+
+    f->relay = NULL;
+    flow_free(f);
+}
+
+static void on_questions_end(void *ctx)
+{
+    struct flow *f = ctx;
+
+    f->questions = NULL;
+    flow_free(f);
+}
+
+static bool read_pair(int fd, struct pair *out)
+{
+    struct sockaddr_storage from, to;
+    socklen_t from_size = sizeof(from), to_size = sizeof(to);
+
+    if (getpeername(fd, (struct sockaddr *)&from, &from_size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&to, &to_size) != 0)
+        return false;
+    *out = (struct pair){place_of((const struct sockaddr *)&from),
+                         place_of((const struct sockaddr *)&to)};
+    return true;
+}
+
+static void reset(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    ignore(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
+    own_close_fd(&fd);
+}
+
+void tcp_accepted(struct outlet *o, int fd)
+{
+    struct relay_spec spec = {.a = fd, .is_strict = true, .idle_ms = IDLE_MS};
+    struct loop *loop = o->egress->loop;
+    struct pair pair;
+    struct flow *f = read_pair(fd, &pair) ? map_remove(&o->flows, pair_key(&pair)) : NULL;
+
+    if (f == NULL) {
+        reset(fd); /* nobody was dialled for it: it came to our port by its own name */
+        return;
+    }
+    timer_stop(&f->deadline);
+    list_push(&o->links, &f->node);
+    set_alive(fd);
+    if (f->upstream < 0) {
+        f->questions = dns_stream_new(o, fd, on_questions_end, f);
+        return;
+    }
+    spec.b = take_fd(&f->upstream);
+    spec.on_end = on_relay_end;
+    spec.ctx = f;
+    if (relay_start(loop, &spec, &f->relay, NULL) != 0)
+        flow_free(f);
+}
+
+static bool is_allowed(struct flow *f)
+{
+    if (f->pair.to.port == DNS_PORT)
+        return outlet_may_ask(f->outlet);
+    return outlet_check(f->outlet, &f->pair.to) == 0;
+}
+
+void tcp_recheck(struct outlet *o)
+{
+    struct list_node *next;
+    size_t cursor = 0;
+    struct flow *f;
+
+    while ((f = map_next(&o->flows, &cursor)) != NULL) {
+        if (!is_allowed(f))
+            flow_fail(f, EACCES);
+    }
+    for (struct list_node *i = list_first(&o->links); i != NULL; i = next) {
+        next = list_next(&o->links, i);
+        f = container_of(i, struct flow, node);
+        if (!is_allowed(f))
+            flow_free(f);
+    }
+}
+
+void tcp_end_all(struct outlet *o)
+{
+    struct list_node *i;
+    size_t cursor = 0;
+    struct flow *f;
+
+    while ((f = map_next(&o->flows, &cursor)) != NULL)
+        flow_free(f);
+    while ((i = list_first(&o->links)) != NULL)
+        flow_free(container_of(i, struct flow, node));
+    map_done(&o->flows);
+}

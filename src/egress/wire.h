@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The packets that are exchanged with a sandbox's kernel through its packet socket. Hostile input:
+ * nothing is believed but what lies inside the bytes that came. */
+#ifndef EGRESS_WIRE_H
+#define EGRESS_WIRE_H
+
+#include "egress/place.h"
+
+enum {
+    WIRE_MAX = 65535 + 40,     /* bytes of a packet */
+    WIRE_UDP_MAX = 65535 - 28, /* of a datagram's content, of either family */
+};
+
+enum wire_kind {
+    WIRE_OTHER,
+    WIRE_SYN,  /* begins a TCP connection */
+    WIRE_ECHO, /* ICMP echo request; from.port is its identifier */
+};
+
+/* A packet that was seen; `packet` is the bytes it was read from. */
+struct wire {
+    enum wire_kind kind;
+    struct place from, to;
+    struct str packet;
+    size_t head;       /* bytes of its IP head */
+    uint32_t sequence; /* TCP */
+};
+
+/* Why something does not arrive, as ICMP says it. */
+enum wire_why {
+    WIRE_NO_NETWORK,
+    WIRE_NO_HOST,
+    WIRE_NO_PORT,
+    WIRE_FORBIDDEN, /* administratively prohibited: EHOSTUNREACH, with IPv6 EACCES */
+};
+
+/* False: not an IP packet that is whole. Other packets than those of the kinds are WIRE_OTHER. */
+bool wire_read(struct str packet, struct wire *out);
+
+/* Each makes a packet in `out`, which has room for WIRE_MAX, and returns its size. */
+size_t wire_again(const struct wire *seen, char *out); /* the same, its checksum made good */
+size_t wire_reset(const struct wire *syn, char *out);  /* "connection refused" */
+size_t wire_unreachable(const struct wire *w, enum wire_why why, char *out);
+/* A datagram; 0: data is longer than WIRE_UDP_MAX. */
+size_t wire_udp(const struct place *from, const struct place *to, struct str data, char *out);
+/* What a datagram from `from` to `to` gets. */
+size_t wire_udp_unreachable(const struct place *from, const struct place *to, enum wire_why why,
+                            char *out);
+
+#endif

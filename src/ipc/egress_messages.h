@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What node tells the egress role, on egress.sock (node connects; nobody else may).
+ *
+ * On each connect node names every sandbox that runs: EGRESS_SOCKET for each of its sockets, then
+ * EGRESS_OPEN; after the last one EGRESS_LISTED. Sandboxes that were not named by then are closed.
+ * Later ones are named when they start. One that is named again gets new sockets and, if it
+ * differs, a new policy; its connections go on as far as the policy lets them. */
+#ifndef IPC_EGRESS_MESSAGES_H
+#define IPC_EGRESS_MESSAGES_H
+
+#include "ipc/channel.h"
+
+enum egress_message {
+    EGRESS_SOCKET = 1, /* struct egress_socket, and the descriptor */
+    EGRESS_OPEN,       /* struct egress_open: its sockets are there, serve them */
+    EGRESS_POLICY,     /* struct egress_open: of one that is open */
+    EGRESS_CLOSE,      /* struct egress_close: it has ended; all its connections with it */
+    EGRESS_LISTED,     /* struct egress_close with an empty id */
+    EGRESS_MESSAGE_COUNT,
+};
+
+/* What a socket is for: see runtime/linux/outward.h, which makes them. */
+enum egress_socket_kind {
+    EGRESS_STREAM,
+    EGRESS_DATAGRAM,
+    EGRESS_PACKET,
+    EGRESS_SOCKET_KINDS,
+};
+
+struct egress_socket {
+    struct str id;
+    uint32_t kind; /* enum egress_socket_kind */
+};
+
+enum {
+    EGRESS_POLICY_MAX = 128 << 10, /* bytes of an encoded policy: it shares a packet */
+};
+
+struct egress_open {
+    struct str id;
+    struct str policy; /* struct egress_policy, encoded; empty is the default policy */
+};
+
+struct egress_close {
+    struct str id;
+};
+
+/* What the owner of a sandbox allows it, as api writes and egress reads it; node only carries and
+ * keeps it. What operators forbid (egress/verdict.h) is forbidden whatever this says. */
+struct egress_policy {
+    bool is_offline;             /* allow_internet_access: false; as denyOut 0.0.0.0/0 and ::/0 */
+    struct codec_list deny_out;  /* of struct str: addresses and CIDRs */
+    struct codec_list allow_out; /* the same; beats deny_out */
+    uint64_t bytes_per_s;        /* each way; 0: the configured limit */
+    uint32_t connections_max;    /* at once; 0: the configured limit */
+};
+
+extern const struct channel_protocol egress_protocol;
+extern const struct codec_message egress_policy_message;
+
+#endif

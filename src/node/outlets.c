@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See outlets.h. */
+#include "node/outlets.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "ipc/egress_messages.h"
+#include "node/peer.h"
+
+enum {
+    RETRY_MS = 50,
+    NAME_SIZE = 80,
+};
+
+struct outlets {
+    struct node *node;
+    const char *socket; /* the configuration's */
+    int dir_fd;
+    struct channel *channel; /* NULL: egress is away */
+    struct timer retry;
+};
+
+static void connect_now(void *ctx);
+
+static void lose(struct outlets *o)
+{
+    channel_free(o->channel);
+    o->channel = NULL;
+    timer_start(o->node->loop, &o->retry, RETRY_MS, connect_now, o);
+}
+
+static void on_gone(void *ctx, const struct err *why)
+{
+    log_debug("node.egress_left", "error=\"%s\"", why->text);
+    lose(ctx);
+}
+
+static void on_message(void *ctx, unsigned type, const void *message, int fd)
+{
+    own_close_fd(&fd); /* egress has nothing to say */
+    ignore((long)type + (ctx == message));
+}
+
+/* False: egress is away, and will be told all when it is back. */
+static bool tell(struct outlets *o, unsigned type, const void *message, int fd)
+{
+    struct err err;
+
+    if (o->channel == NULL)
+        return false;
+    if (channel_send(o->channel, type, message, fd, &err) == 0)
+        return true;
+    log_warn("node.egress_dropped", "error=\"%s\"", err.text);
+    lose(o);
+    return false;
+}
+
+static int read_policy(struct outlets *o, const char *id, struct buf *out, struct err *err)
+{
+    auto_fd int fd = openat(o->dir_fd, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char *room;
+    ssize_t n;
+
+    if (fd < 0)
+        return err_sys(err, errno, "policy of %s", id);
+    do {
+        room = buf_room(out, 1);
+        n = room == NULL ? 0 : read(fd, room, 1 + (out->cap - (size_t)(room - out->base) - 1));
+        if (n > 0)
+            buf_fill(out, (size_t)n);
+    } while (n > 0);
+    return n < 0 || !buf_ok(out) ? err_sys(err, errno, "read policy of %s", id) : 0;
+}
+
+static bool tell_sockets(struct outlets *o, const char *id, const struct runtime_outlet *fds)
+{
+    const int all[EGRESS_SOCKET_KINDS] = {[EGRESS_STREAM] = fds->stream,
+                                          [EGRESS_DATAGRAM] = fds->datagram,
+                                          [EGRESS_PACKET] = fds->packet};
+    bool is_told = true;
+
+    for (uint32_t i = 0; i < EGRESS_SOCKET_KINDS; i++) {
+        const struct egress_socket m = {str_of(id), i};
+
+        is_told = is_told && tell(o, EGRESS_SOCKET, &m, all[i]);
+        own_close_fd(&all[i]);
+    }
+    return is_told;
+}
+
+static void open_one(void *ctx, const char *id)
+{
+    struct outlets *o = ctx;
+    struct runtime_outlet fds;
+    struct egress_open m = {.id = str_of(id)};
+    struct buf policy;
+    struct err err = {0};
+
+    if (o->channel == NULL)
+        return;
+    buf_init(&policy, EGRESS_POLICY_MAX);
+    if (read_policy(o, id, &policy, &err) == 0 &&
+        runtime_outlet(o->node->runtime, id, &fds, &err) == 0 && tell_sockets(o, id, &fds)) {
+        m.policy = buf_str(&policy);
+        ignore(tell(o, EGRESS_OPEN, &m, -1)); /* lost: all are told again */
+    }
+    if (err.kind != ERR_NONE && err.kind != ERR_UNSUPPORTED)
+        log_warn("node.no_way_out", "id=%s error=\"%s\"", id, err.text);
+    buf_done(&policy);
+}
+
+static void connect_now(void *ctx)
+{
+    struct outlets *o = ctx;
+    const struct egress_close listed = {0};
+    struct err err;
+    auto_fd int fd = -1;
+
+    if (socket_connect_unix(o->socket, SOCK_SEQPACKET, &fd, &err) != 0 ||
+        channel_new(o->node->loop, take_fd(&fd), &egress_protocol, on_message, on_gone, o,
+                    &o->channel, &err) != 0) {
+        o->channel = NULL;
+        timer_start(o->node->loop, &o->retry, RETRY_MS, connect_now, o);
+        return;
+    }
+    runtime_each(o->node->runtime, open_one, o);
+    ignore(tell(o, EGRESS_LISTED, &listed, -1)); /* lost: all are told again */
+}
+
+struct known {
+    const char *name;
+    bool is_there;
+};
+
+static void compare(void *ctx, const char *id)
+{
+    struct known *k = ctx;
+
+    k->is_there = k->is_there || strcmp(k->name, id) == 0;
+}
+
+/* Those of sandboxes that ended while no node was there. */
+static int sweep(struct outlets *o, struct err *err)
+{
+    int fd = openat(o->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *e;
+
+    if (entries == NULL) {
+        own_close_fd(&fd);
+        return err_sys(err, errno, "list policies");
+    }
+    while ((e = readdir(entries)) != NULL) {
+        struct known k = {.name = e->d_name};
+
+        runtime_each(o->node->runtime, compare, &k);
+        if (!k.is_there && e->d_name[0] != '.')
+            ignore(unlinkat(o->dir_fd, e->d_name, 0)); /* the next start tries again */
+    }
+    closedir(entries);
+    return 0;
+}
+
+int outlets_new(struct node *n, const char *socket, const char *dir, struct outlets **out,
+                struct err *err)
+{
+    struct outlets *o = mem_zero(sizeof(*o));
+
+    o->node = n;
+    o->socket = socket;
+    o->dir_fd = -1;
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        err_sys(err, errno, "make '%s'", dir);
+    else if ((o->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        err_sys(err, errno, "open '%s'", dir);
+    else if (sweep(o, err) == 0) {
+        timer_start(n->loop, &o->retry, 0, connect_now, o);
+        *out = o;
+        return 0;
+    }
+    outlets_free(o);
+    return -1;
+}
+
+void outlets_free(struct outlets *o)
+{
+    if (o == NULL)
+        return;
+    channel_free(o->channel);
+    timer_stop(&o->retry);
+    own_close_fd(&o->dir_fd);
+    free(o);
+}
+
+/* Whole or not at all. */
+static int write_policy(struct outlets *o, const char *id, struct str policy, struct err *err)
+{
+    char fresh[NAME_SIZE];
+    auto_fd int fd = -1;
+
+    if (policy.len > EGRESS_POLICY_MAX)
+        return err_set(err, ERR_LIMIT, "network rules take %zu bytes, at most %d", policy.len,
+                       EGRESS_POLICY_MAX);
+    ignore(snprintf(fresh, sizeof(fresh), ".%s", id));
+    fd = openat(o->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    errno = fd < 0 ? errno : ENOSPC; /* of a write that is only short */
+    if (fd < 0 || (policy.len > 0 && write(fd, policy.at, policy.len) != (ssize_t)policy.len) ||
+        renameat(o->dir_fd, fresh, o->dir_fd, id) != 0)
+        return err_sys(err, errno, "keep policy of %s", id);
+    return 0;
+}
+
+int outlets_keep(struct outlets *o, const char *id, struct str policy, struct err *err)
+{
+    return write_policy(o, id, policy, err);
+}
+
+void outlets_open(struct outlets *o, const char *id)
+{
+    open_one(o, id);
+}
+
+void outlets_close(struct outlets *o, const char *id)
+{
+    const struct egress_close m = {str_of(id)};
+
+    ignore(unlinkat(o->dir_fd, id, 0)); /* it may never have come so far */
+    ignore(tell(o, EGRESS_CLOSE, &m, -1));
+}
+
+int outlets_change(struct outlets *o, const char *id, struct str policy, struct err *err)
+{
+    const struct egress_open m = {str_of(id), policy};
+
+    if (faccessat(o->dir_fd, id, F_OK, 0) != 0)
+        return err_sys(err, errno, "policy of %s", id);
+    if (write_policy(o, id, policy, err) != 0)
+        return -1;
+    ignore(tell(o, EGRESS_POLICY, &m, -1)); /* away: it is told the new one */
+    return 0;
+}
