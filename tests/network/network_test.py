@@ -1,0 +1,367 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What leaves sandboxes, and what does not: real sandboxes, a small internet (network_kit.py).
+
+    network_test.py SANDLOT [name part]
+"""
+import os
+import re
+import subprocess
+import sys
+import time
+
+from network_kit import (HOST, HOST6, METADATA, PRIVATE, PRIVATE2, RESOLVER, SILENT, UNREACHABLE, WEB, WEB2, WEB6, NetServer,
+                         World, check, same, wait_gone)
+from sandlot_kit import TESTS, Upstream, report, reply, test
+
+BINARY = os.path.abspath(sys.argv[1])
+ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
+
+
+def shared_box(s):
+    if not hasattr(s, "box"):
+        s.box = s.sandbox(timeout=900)
+    return s.box
+
+
+def sockets_of_egress(s):
+    return len(os.listdir(f"/proc/{s.role('egress')}/fd"))
+
+
+@test("TCP: any address and port is reached, and sees the host, by IPv4 and IPv6")
+def _(s):
+    box = shared_box(s)
+    same(box.get(WEB), f"{WEB} sees {HOST}")
+    same(box.get(WEB2), f"{WEB2} sees {HOST}")
+    same(box.get(WEB6), f"{WEB6} sees {HOST6}")
+
+
+@test("connect(2) fails with what the far end said, and as soon as it said it")
+def _(s):
+    box = shared_box(s)
+    began = time.monotonic()
+    same(box.connect(WEB, 81), "ECONNREFUSED")
+    same(box.connect(WEB6, 81), "ECONNREFUSED")
+    same(box.connect(UNREACHABLE, 80, 8), "EHOSTUNREACH")
+    check(time.monotonic() - began < 8, "slow")
+    same(box.connect(SILENT, 80, 1.5), "timeout")
+
+
+@test("curl says the same")
+def _(s):
+    box = shared_box(s)
+    same(box.run("curl", "-sS", f"http://{WEB}/"), (f"{WEB} sees {HOST}", 0))
+    out, code = box.run("sh", "-c", f"curl -v http://{WEB}:81/ 2>&1")
+    same(code, 7, out)
+    check("refused" in out, out)
+
+
+@test("half-close is kept, a server may speak first, a cut does not look like an end")
+def _(s):
+    box = shared_box(s)
+    same(box.python(f'''
+s = socket.create_connection(("{WEB}", 7), 10)
+s.sendall(b"x" * 300000)
+s.shutdown(socket.SHUT_WR)
+n = 0
+while part := s.recv(65536): n += len(part)
+print(n)'''), "300000")
+    same(box.python(f's = socket.create_connection(("{WEB}", 22), 10); print(s.recv(100))'), "b'greetings\\n'")
+    same(box.python(f'''
+s = socket.create_connection(("{WEB}", 66), 10)
+print(s.recv(100)); s.sendall(b"x")
+try: print(s.recv(100))
+except OSError as e: print(name(e))'''), "b'half'\nECONNRESET")
+
+
+@test("many connections at once, each with its own bytes")
+def _(s):
+    same(shared_box(s).python(f'''
+import threading
+bad = []
+def one(i):
+    data = (b"%d " % i) * 20000
+    s = socket.create_connection(("{WEB}", 7), 20); s.sendall(data); s.shutdown(socket.SHUT_WR)
+    got = b""
+    while part := s.recv(65536): got += part
+    if got != data: bad.append(i)
+ts = [threading.Thread(target=one, args=(i,)) for i in range(60)]
+[t.start() for t in ts]; [t.join() for t in ts]
+print(bad)'''), "[]")
+
+
+@test("UDP: datagrams of any size and their answers, by IPv4 and IPv6; refused is refused")
+def _(s):
+    box = shared_box(s)
+    same(box.python(f'print(udp("{WEB}", 7))'), "b'olleh'")
+    same(box.python(f'print(udp("{WEB}", 443))'), "b'quic hello'")
+    same(box.python(f'print(udp("{WEB6}", 7))'), "b'olleh'")
+    same(box.python(f'print(len(udp("{WEB}", 7, b"x" * 60000)))'), "60000")
+    same(box.python(f'print(udp("{WEB}", 9))'), "ECONNREFUSED")
+    same(box.python(f'''
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3)
+s.sendto(b"ab", ("{WEB}", 7)); print(s.recvfrom(10))'''), f"(b'ba', ('{WEB}', 7))")
+
+
+@test("names: the sandbox's resolver is ours, over UDP and TCP, and remembers")
+def _(s):
+    box = shared_box(s)
+    same(box.run("cat", "/etc/resolv.conf"), ("nameserver 192.0.0.1\n", 0))
+    same(box.get("web.test"), f"{WEB} sees {HOST}")
+    same(box.python('print(sorted({a[4][0] for a in socket.getaddrinfo("web.test", 80)}))'), f"['{WEB}', '{WEB6}']")
+    out = box.python('''
+try: socket.getaddrinfo("nothing.test", 80)
+except OSError as e: print(e.errno == socket.EAI_NONAME)''')
+    same(out, "True")
+    before = len([a for a in s.world.seen() if a[0] == "web.test"])
+    same(box.get("WEB.test"), f"{WEB} sees {HOST}")
+    same(len([a for a in s.world.seen() if a[0] == "web.test"]), before, "asked again what is known")
+    # any address is a name server; an answer that does not fit comes over TCP
+    code = '''
+def ask(name, tcp, server):
+    q = b"\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0" + b"".join(bytes([len(p)]) + p for p in name.split(b".")) + b"\\0\\0\\x10\\0\\1"
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM); s.settimeout(5)
+    s.connect((server, 53)); s.sendall(struct.pack("!H", len(q)) + q if tcp else q)
+    d = s.recv(65535)
+    while tcp and len(d) < 2 + struct.unpack("!H", d[:2])[0]: d += s.recv(65535)
+    return d[2:] if tcp else d
+'''
+    same(box.python(code + f'd = ask(b"big.test", False, "{WEB}"); print(d[:2].hex(), d[2] & 2)'), "1234 2")
+    same(box.python(code + 'd = ask(b"big.test", True, "9.9.9.9"); print(d[:2].hex(), d[2] & 2, d[7], len(d) > 4000)'),
+         "1234 0 20 True")
+    check(["big.test", 16, "tcp"] in s.world.seen(), s.world.seen())
+
+
+@test("noise on port 53 is not passed on")
+def _(s):
+    box = shared_box(s)
+    before = len(s.world.seen())
+    same(box.python(f'print(udp("{RESOLVER}", 53, b"GET / HTTP/1.0", 1))'), "timeout")
+    same(box.python('''
+s = socket.create_connection(("1.1.1.1", 53), 5); s.sendall(b"\\xff\\xffnoise"); s.settimeout(1)
+try: print(s.recv(10))
+except OSError as e: print(name(e))'''), "timeout")
+    same(len(s.world.seen()), before)
+
+
+FORBIDDEN = [METADATA, PRIVATE, PRIVATE2, HOST, "11.0.0.255", "100.64.0.1", "172.16.0.1", "0.0.0.1", "224.0.0.1",
+             "255.255.255.255", "240.0.0.1", "192.0.0.170"]
+FORBIDDEN6 = [HOST6, "fe80::1", "fd00::1", "ff02::1", f"64:ff9b::{METADATA}", "64:ff9b::a09:1", "2002:a09:1::1",
+              "::ffff:0:10.9.0.1", "2001:0:0:1::1", "fec0::1", "::169.254.169.254"]
+
+
+def check_forbidden(s, box):
+    """The host, its neighbours, metadata and private networks: nothing answers, at once."""
+    found = box.python('''
+for a in sys.argv[1].split(","):
+    for p in (80, 3000, 8080):
+        t = time.time(); r = connect(a, p, 3)
+        # of link-local addresses the kernel wants to know the device, and no device has one
+        if r not in ("ECONNREFUSED", "EACCES", "ENETUNREACH", "EINVAL") or time.time() - t > 1: print(a, p, r)
+    r = udp(a, 7, b"x", 0.4)
+    if r not in ("EHOSTUNREACH", "EACCES", "ENETUNREACH", "EINVAL") and not a.startswith("224."): print("udp", a, r)
+s = socket.socket(); s.settimeout(3)
+for a in sys.argv[2].split(","):
+    r = connect("::ffff:" + a, 80, 3)
+    if r != "ECONNREFUSED": print("mapped", a, r)
+''', ",".join(FORBIDDEN + FORBIDDEN6), ",".join([METADATA, PRIVATE, HOST]))
+    same(found, "")
+
+
+@test("metadata, private networks, the host and its ports are out of reach, in every spelling")
+def _(s):
+    with Upstream(lambda sock, reader: sock.sendall(reply(b"host")), "0.0.0.0", 8080):
+        check_forbidden(s, shared_box(s))
+    same(shared_box(s).python('print(connect(sys.argv[1], 80, 3))', "inside.test"), "ECONNREFUSED")  # rebinding
+
+
+@test("the inside of a sandbox is its own: loopback, its address, and no neighbour's")
+def _(s):
+    box, other = shared_box(s), s.sandbox()
+    serving = '''
+import threading, http.server
+h = http.server.ThreadingHTTPServer((sys.argv[1], 8000), http.server.SimpleHTTPRequestHandler)
+print("up", flush=True); h.serve_forever()'''
+    for address in ("127.0.0.1", "192.0.0.8", "0.0.0.0"):
+        up = other.start("python3", "-c", "import sys\n" + serving, address)
+        up.until(b"up")
+        answer = s.call("GET", "/", [f"E2b-Sandbox-Id: {other.id}", "E2b-Sandbox-Port: 8000"])
+        same(answer.status, 200, "a server on", address)
+        same(other.connect("127.0.0.1" if address == "0.0.0.0" else address, 8000), "ok")
+        for at in ("127.0.0.1", "192.0.0.8"):
+            same(box.connect(at, 8000), "ECONNREFUSED", "a neighbour's server is seen at", at)
+        other.run("pkill", "-f", "http.server")
+        up.wait()
+    # the relay's own port says nothing to who comes by its own name
+    same(box.python('''
+try: s = socket.create_connection(("127.0.0.1", 1), 3); print(s.recv(10))
+except OSError as e: print(name(e))'''), "ECONNRESET")
+    s.kill(other)
+
+
+@test("nobody inside can change the rules, or send as if he were somebody else")
+def _(s):
+    same(shared_box(s).python('''
+def attempt(f):
+    try: f()
+    except OSError as e: return name(e)
+    return "done"
+print(attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)),
+      attempt(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)) in ("EPERM", "EAFNOSUPPORT"),
+      attempt(lambda: socket.socket().setsockopt(1, 36, 0x53424f58)),
+      attempt(lambda: socket.socket().setsockopt(0, 19, 1)))'''), "EPERM True EPERM EPERM")
+
+
+@test("ICMP echo is refused as prohibited and not answered by the wrong machine; inside it works")
+def _(s):
+    box = shared_box(s)
+    out, code = box.run("sh", "-c", f"ping -c1 -W2 {WEB} 2>&1")
+    check(code != 0 and " 0% packet loss" not in out, out)
+    check("Packet filtered" in out or "rohibited" in out or "iltered" in out, out)
+    out, code = box.run("ping", "-c1", "-W2", "127.0.0.1")
+    same(code, 0, out)
+
+
+@test("without internet nothing leaves and names are refused; ports of the sandbox still serve")
+def _(s):
+    box = s.sandbox(allow_internet_access=False)
+    same(box.connect(WEB, 80), "ECONNREFUSED")
+    same(box.connect(WEB6, 80), "ECONNREFUSED")
+    same(box.python(f'print(udp("{WEB}", 7))'), "EHOSTUNREACH")
+    same(box.python('''
+try: print(socket.getaddrinfo("web.test", 80))
+except OSError as e: print("refused")'''), "refused")
+    check_forbidden(s, box)
+    s.kill(box)
+
+
+@test("denyOut: a network is out of reach, its neighbour is not")
+def _(s):
+    box = s.sandbox(network={"denyOut": [f"{WEB}/32"]})
+    same(box.connect(WEB, 80), "ECONNREFUSED")
+    same(box.get(WEB2), f"{WEB2} sees {HOST}")
+    s.kill(box)
+
+
+@test("rules that change hold at once, for established connections too, and go back")
+def _(s):
+    box = s.sandbox()
+    up = box.start("python3", "-u", "-c", f'''
+import socket, time
+s = socket.create_connection(("{WEB}", 9000), 10)
+print("flowing", flush=True)
+try:
+    while s.recv(1 << 20): t = time.time()
+    print("end")
+except OSError as e: print("cut")''')
+    up.until(b"flowing")
+    time.sleep(0.2)
+    same(s.api("PUT", f"/sandboxes/{box.id}/network", {"denyOut": [f"{WEB}/32"]}).status, 204)
+    began = time.monotonic()
+    check("cut" in up.wait()[0], up.out)
+    check(time.monotonic() - began < 1, "took", time.monotonic() - began)
+    same(box.connect(WEB, 80), "ECONNREFUSED")
+    same(box.connect(WEB2, 80), "ok")
+    s.kill_role("node")
+    wait_gone(lambda: box.connect(WEB2, 80) == "ok", "a way out")
+    same(box.connect(WEB, 80), "ECONNREFUSED")
+    same(s.api("PUT", f"/sandboxes/{box.id}/network", {"allow_internet_access": False}).status, 204)
+    same(box.connect(WEB2, 80), "ECONNREFUSED")
+    check_forbidden(s, box)
+    same(s.api("PUT", f"/sandboxes/{box.id}/network", {}).status, 204)
+    same(box.connect(WEB, 80), "ok")
+    check_forbidden(s, box)
+    s.kill(box)
+
+
+@test("kill -9 of egress: connections are cut, new ones work within a second")
+def _(s):
+    box = shared_box(s)
+    up = box.start("python3", "-u", "-c", f'''
+import socket
+s = socket.create_connection(("{WEB}", 22), 10); print(s.recv(100), flush=True)
+try: print("end", s.recv(100), flush=True)
+except OSError as e: print("cut", flush=True)''')
+    up.until(b"greetings")
+    s.kill_role("egress")
+    up.wait()
+    began = time.monotonic()
+    wait_gone(lambda: box.get(WEB) == f"{WEB} sees {HOST}", "a way out again")
+    check(time.monotonic() - began < 2, "took", time.monotonic() - began)
+    out = up.out.decode()
+    check("cut" in out or "end b''" in out, out)
+
+
+@test("kill -9 of node: connections go on, policy is remembered, and after egress too")
+def _(s):
+    box, off = shared_box(s), s.sandbox(allow_internet_access=False)
+    for role in ("node", "egress", "node"):
+        s.kill_role(role)
+        wait_gone(lambda: box.get(WEB) == f"{WEB} sees {HOST}", "a way out after " + role)
+        same(off.connect(WEB, 80), "ECONNREFUSED", "after", role)
+    s.kill(off)
+
+
+@test("what was made ahead of need gets the policy of who claims it")
+def _(s):
+    boxes = [s.sandbox(allow_internet_access=i % 2 == 0) for i in range(8)]
+    for i, box in enumerate(boxes):
+        same(box.connect(WEB, 80), "ok" if i % 2 == 0 else "ECONNREFUSED", i)
+    for box in boxes:
+        s.kill(box)
+
+
+@test("killed sandboxes leave no socket, no namespace and no file; their connections end")
+def _(s):
+    shared_box(s)
+
+    def remains():
+        return sockets_of_egress(s), len(os.listdir(f"{s.dir}/run/policies"))
+    time.sleep(0.5)
+    before = remains()
+    boxes = [s.sandbox() for _ in range(12)]
+    for box in boxes[:4]:
+        box.start("python3", "-c", f"import socket; s = socket.create_connection(('{WEB}', 9000))\nwhile s.recv(65536): pass")
+    time.sleep(0.3)
+    check(remains()[0] > before[0] and remains()[1] == before[1] + 12, before, remains())
+    for box in boxes:
+        s.kill(box)
+    wait_gone(lambda: remains() == before, lambda: (before, remains()))
+
+
+@test("the host's own firewall and forwarding are untouched")
+def _(s):
+    with open("/proc/sys/net/ipv4/ip_forward") as f:
+        same(f.read().strip(), "0")
+    same(subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.count("\n"), 2, "devices")
+
+
+@test("a way out can be switched off for all; doctor says so")
+def _(s):
+    out = subprocess.run([BINARY, "doctor", *s.places], capture_output=True, text=True).stdout
+    check(re.search(r"ok +network out +on", out), out)
+
+
+def main():
+    chosen = [(n, f) for n, f in TESTS if ONLY in n]
+    if os.geteuid() != 0:
+        print("1..0 # SKIP sandboxes need root")
+        return 0
+    print(f"1..{len(chosen) + 1}", flush=True)
+    world, failed = World(), 0
+    try:
+        with NetServer(BINARY) as s:
+            s.world = world
+            for number, (name, fn) in enumerate(chosen, 1):
+                failed += report(number, name, fn, s)
+            if failed:
+                print("# " + "\n# ".join(s.log_text().splitlines()[-40:]))
+    except Exception as error:
+        failed += 1
+        print(f"# {error}".replace("\n", "\n# "))
+    world.close()
+    print(f"{'not ok' if failed else 'ok'} {len(chosen) + 1} - the server ends cleanly")
+    return 1 if failed else 0
+
+
+sys.exit(main())

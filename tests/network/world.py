@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The far side of network_kit.py, in a network namespace of its own: python3 world.py"""
+import ctypes
+import json
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+ZONE = {b"web.test": {1: "12.0.0.1", 28: "2a00:12::1"}, b"two.test": {1: "12.0.0.2"}, b"inside.test": {1: "10.9.0.1"}}
+ASKED = []
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+def thread(fn, *args):
+    threading.Thread(target=fn, args=args, daemon=True).start()
+
+
+def listen(port, serve):
+    s = socket.socket(socket.AF_INET6)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", port))
+    s.listen(256)
+
+    def accept():
+        while True:
+            c, _ = s.accept()
+            thread(one, c)
+
+    def one(c):
+        try:
+            serve(c)
+        except OSError:
+            pass
+        c.close()
+    thread(accept)
+
+
+def plain(address):
+    return address[0].removeprefix("::ffff:")
+
+
+def web(c):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = c.recv(65536)
+        if not part:
+            return
+        data += part
+    body = f"{plain(c.getsockname())} sees {plain(c.getpeername())}".encode()
+    c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def echo(c):
+    """All that came, once it has ended: half-close is kept."""
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    c.sendall(data)
+
+
+def bulk(c):
+    block = bytes(1 << 20)
+    while True:
+        c.sendall(block)
+
+
+def greet(c):
+    """Speaks first, as SSH does."""
+    c.sendall(b"greetings\n")
+    c.recv(100)
+
+
+def cut(c):
+    """A part of an answer, then a reset."""
+    c.sendall(b"half")
+    c.recv(1)
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def udp(address, port, answer):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((address, port))
+
+    def run():
+        while True:
+            data, who = s.recvfrom(70000)
+            s.sendto(answer(data), who)
+    thread(run)
+
+
+def dns(question, over="udp"):
+    at, labels = 12, []
+    while question[at]:
+        labels.append(question[at + 1:at + 1 + question[at]])
+        at += 1 + question[at]
+    name = b".".join(labels).lower()
+    kind = struct.unpack("!H", question[at + 1:at + 3])[0]
+    asked, answers, code = question[12:at + 5], [], 0
+    ASKED.append([name.decode(), kind, over])
+    if name == b"big.test":
+        answers = [(16, bytes([200]) + b"x" * 200)] * 20
+        if over == "udp":
+            return question[:2] + b"\x83\x80" + b"\0\1\0\0\0\0\0\0" + asked
+    elif name in ZONE:
+        if kind in ZONE[name]:
+            text = ZONE[name][kind]
+            answers = [(kind, socket.inet_pton(socket.AF_INET6 if kind == 28 else socket.AF_INET, text))]
+    else:
+        code = 3
+    out = question[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(answers), 0, 0) + asked
+    for kind, data in answers:
+        out += b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 300, len(data)) + data
+    return out
+
+
+def dns_tcp(c):
+    while len(head := c.recv(2)) == 2:
+        data = b""
+        size = struct.unpack("!H", head)[0]
+        while len(data) < size:
+            data += c.recv(size - len(data))
+        out = dns(data, "tcp")
+        c.sendall(struct.pack("!H", len(out)) + out)
+
+
+def main():
+    ctypes.CDLL(None).unshare(0x40000000)
+    print("apart", flush=True)
+    world = json.loads(sys.stdin.readline())
+    ip("link", "set", "lo", "up")
+    ip("addr", "add", "11.0.0.1/24", "dev", "in")
+    ip("-6", "addr", "add", "2a00:11::1/64", "dev", "in", "nodad")
+    ip("link", "set", "in", "up")
+    for address in world["world"]:
+        ip("addr", "add", f"{address}/32", "dev", "lo" if address != world["resolver"] else "in")
+    ip("-6", "addr", "add", f"{world['web6']}/128", "dev", "lo", "nodad")
+    with open("/proc/sys/net/ipv4/ip_forward", "w") as f:
+        f.write("1")
+    ip("route", "add", "unreachable", world["unreachable"])
+    ip("route", "add", "blackhole", world["silent"])
+    for port, serve in ((80, web), (7, echo), (9000, bulk), (22, greet), (66, cut), (53, dns_tcp)):
+        listen(port, serve)
+    for address in (world["web"], world["web6"]):
+        udp(address, 7, lambda data: data[::-1])
+        udp(address, 443, lambda data: b"quic " + data)
+    udp(world["resolver"], 53, dns)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(ASKED), flush=True)
+
+
+main()
