@@ -107,6 +107,10 @@ class Reader:
 
     def chunk(self):
         size = int(self.line(), 16)
+        if size == 0:
+            while self.line():  # trailers
+                pass
+            return b""
         data = self.exactly(size)
         same(self.exactly(2), b"\r\n")
         return data
@@ -115,7 +119,7 @@ class Reader:
         get = {n.lower(): v for n, v in fields}
         if not has_body:
             return b""
-        if "chunked" in get.get("transfer-encoding", ""):
+        if "chunked" in get.get("transfer-encoding", "").lower():
             parts = []
             while part := self.chunk():
                 parts.append(part)
@@ -125,8 +129,10 @@ class Reader:
         return self.rest()
 
     def answer(self, method="GET"):
-        first, fields = self.head()
-        status = int(first.split()[1])
+        status = 100
+        while 100 <= status < 200 and status != 101:
+            first, fields = self.head()
+            status = int(first.split()[1])
         return Answer(status, fields, self.body(fields, method != "HEAD" and status not in (101, 204, 304)))
 
     def request(self):
