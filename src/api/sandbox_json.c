@@ -57,7 +57,8 @@ static void fill(struct detail_reply *reply, struct times *times, const struct s
 
 void sandbox_json_detail(struct call *c, const struct sandbox *s)
 {
-    struct lifecycle_reply lifecycle = {.on_timeout = STR("kill"), .idle = s->r.idle_s > 0};
+    struct lifecycle_reply lifecycle = {
+        .auto_resume = s->r.may_resume, .on_timeout = STR("kill"), .idle = s->r.idle_s > 0};
     struct network_reply network = {s->r.deny_out, !s->r.is_private, s->r.mask_host};
     struct detail_reply reply;
     struct times times;

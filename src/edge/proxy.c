@@ -164,9 +164,11 @@ void proxy_api_error(struct proxy *p, unsigned status, const char *message)
 {
     struct exchange *x = p->x;
     struct http_field fields[] = {
-        {STR("Content-Type"), STR("application/json")},
-        {STR("Retry-After"),  STR("1")               },
-        {STR("X-Request-Id"), p->request_id          },
+        {STR("Content-Type"),                  STR("application/json")         },
+        {STR("Retry-After"),                   STR("1")                        },
+        {STR("Access-Control-Allow-Origin"),   STR("*")                        },
+        {STR("Access-Control-Expose-Headers"), STR("Retry-After, X-Request-Id")},
+        {STR("X-Request-Id"),                  p->request_id                   },
     };
     struct reply r = {.status = status, .fields = fields, .field_count = COUNT_OF(fields)};
     char *text =

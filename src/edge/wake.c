@@ -145,6 +145,34 @@ static void on_awake(void *ctx, enum err_kind kind, const struct route_answer *a
     proxy_page(p, PAGE_RESUME_FAILED);
 }
 
+/* A browser asks whether it may send a token before it sends one, so the question itself can show
+ * none. envd says yes to all of them; so do we while it cannot. */
+static bool is_preflight(const struct proxy *p)
+{
+    const struct http_head *h = exchange_head(p->x);
+
+    return p->target.port == ENVD_PORT && str_is(h->method, "OPTIONS") &&
+           http_field(h, "Access-Control-Request-Method").at != NULL;
+}
+
+static void answer_preflight(struct proxy *p)
+{
+    static const struct http_field fields[] = {
+        {STR("Access-Control-Allow-Origin"),  STR("*")                                     },
+        {STR("Access-Control-Allow-Methods"), STR("GET, POST, PUT, PATCH, DELETE, OPTIONS")},
+        {STR("Access-Control-Allow-Headers"), STR("*, Authorization")                      },
+    };
+    struct exchange *x = p->x;
+    struct reply r = {.status = 204, .fields = fields, .field_count = COUNT_OF(fields)};
+
+    exchange_on_gone(x, NULL, NULL);
+    p->status = r.status;
+    proxy_note(p, "edge");
+    exchange_start(x, &r);
+    exchange_end(x);
+    proxy_end(p);
+}
+
 void wake_sandbox(struct proxy *p, const struct route_entry *route)
 {
     const struct http_head *h = exchange_head(p->x);
@@ -152,6 +180,10 @@ void wake_sandbox(struct proxy *p, const struct route_entry *route)
 
     if (route->state == ROUTE_PAUSED && !route->may_resume) {
         proxy_page(p, PAGE_PAUSED);
+        return;
+    }
+    if (is_preflight(p)) {
+        answer_preflight(p);
         return;
     }
     if (route->state == ROUTE_PAUSED || route->may_resume)

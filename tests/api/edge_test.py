@@ -828,9 +828,9 @@ class Alone:
     def send(self, kind, fields):
         self.peer.send(bytes([kind]) + encode(fields))
 
-    def call(self, box, fields=(), port=8000, path="/"):
+    def call(self, box, fields=(), port=8000, path="/", method="GET"):
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as sock:
-            lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *to(box, port), *fields]
+            lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *to(box, port), *fields]
             sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
             return Reader(sock).answer()
 
@@ -998,6 +998,18 @@ def _(_s):
         e.on_signed = lambda m: {3: GONE}
         wait_until(lambda: e.call("ipaused", [], 49983, url).status == 401, "the refusal")
         same(len(e.wakes), 2)
+
+
+@test("1.8 CORS: a preflight to a paused sandbox is answered without waking it; errors may be read by any origin")
+def _(_s):
+    with Alone({"ipaused": {3: 3, 7: 1}, "istays": {3: 3}}) as e:
+        asks = ["Origin: https://app.example", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: x-access-token"]
+        a = e.call("ipaused", asks, 49983, method="OPTIONS")
+        same((a.status, a.field("Access-Control-Allow-Origin"), a.field("Access-Control-Allow-Headers")), (204, "*", "*, Authorization"))
+        same((e.wakes, e.dials), ([], []))
+        same(e.call("istays", asks, 49983, method="OPTIONS").status, 502)
+        a = e.call("istays", ["Origin: https://app.example"])
+        same((a.status, a.field("Access-Control-Allow-Origin"), a.field("Access-Control-Expose-Headers")), (502, "*", "Retry-After"))
 
 
 @test("who waits for a sandbox leaves; api comes back meanwhile: asked again")
