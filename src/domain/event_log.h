@@ -19,7 +19,7 @@
 
 enum {
     EVENT_FLUSH_MS = 50,
-    EVENTS_MAX = 50000, /* default of domain_config.events_max; about 500 bytes each */
+    EVENTS_MAX = 50000, /* default of domain_config.events_max; about 700 bytes each */
     EVENTS_DAYS = 7,    /* default of domain_config.events_days (wire.md 8) */
     EVENT_PAGE_MAX = 10000,
 };
