@@ -57,6 +57,21 @@ static void does_not_know_other_ids(void)
     CHECK(err.kind == ERR_NOT_FOUND);
 }
 
+/* A driver that cannot pause says so, by name; one that can lets what runs go on. */
+static void resumes_or_says_that_it_cannot(void)
+{
+    CHECK(rig_resume("../../etc") == ERR_NOT_FOUND);
+    CHECK(rig_start("sleeper") == ERR_NONE);
+    if (rig_resume("sleeper") == ERR_UNSUPPORTED) {
+        CHECK(strstr(rig.err.text, rig.config.driver) != NULL);
+    } else {
+        CHECK(rig.err.kind == ERR_NONE);
+        CHECK(rig_resume("nobody") == ERR_NOT_FOUND);
+    }
+    CHECK(rig_lists("sleeper"));
+    CHECK(rig_stop("sleeper") == ERR_NONE);
+}
+
 static void refuses_bad_specs(void)
 {
     const struct sandbox_limits none = {0};
@@ -184,6 +199,7 @@ int main(int argc, char **argv)
         {"an id can be used again at once", an_id_can_be_used_again_at_once},
         {"refuses a second of the same id", refuses_a_second_of_the_same_id},
         {"does not know other ids",         does_not_know_other_ids        },
+        {"resumes, or says that it cannot", resumes_or_says_that_it_cannot },
         {"refuses bad specs",               refuses_bad_specs              },
         {"connecting: nobody listens",      nobody_listens                 },
         {"statistics",                      counts                         },

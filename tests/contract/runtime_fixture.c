@@ -288,6 +288,16 @@ enum err_kind rig_stop(const char *id)
     return rig.err.kind;
 }
 
+enum err_kind rig_resume(const char *id)
+{
+    size_t before = rig.answers;
+
+    runtime_resume(rig.runtime, id, on_stopped, NULL);
+    CHECK(rig.answers == before);
+    CHECK(rig_pump(&rig.answers, before + 1, ANSWER_MS));
+    return rig.err.kind;
+}
+
 void rig_begin_start(const char *id)
 {
     const struct sandbox_limits limits = {256 << 20, 100, 100, 64 << 20};

@@ -49,6 +49,7 @@ bool rig_until(bool (*holds)(void), uint64_t ms);
 enum err_kind rig_start(const char *id);
 enum err_kind rig_start_with(const char *id, const struct sandbox_limits *limits, const char *init);
 enum err_kind rig_stop(const char *id);
+enum err_kind rig_resume(const char *id);
 /* Do not wait: the answer is counted. */
 void rig_begin_start(const char *id);
 void rig_begin_stop(const char *id);
