@@ -55,7 +55,7 @@ static const struct config_key keys[] = {
      "private address and port of GET /metrics for Prometheus, without a key; empty: none"},
     {"events.max", CONFIG_NUMBER, offsetof(struct config, events_max),
      "50000", 100, 1000000, NULL,
-     "events that are kept; about 500 bytes of memory each"},
+     "events that are kept; about 700 bytes of memory each"},
     {"events.days", CONFIG_NUMBER, offsetof(struct config, events_days),
      "7", 1, 365, NULL,
      "days that events are kept"},

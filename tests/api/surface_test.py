@@ -69,6 +69,18 @@ def errors(s):
         check(set(r.json) <= {"code", "message", "error_code"}, r.json)
 
 
+@test("AC-10 AC-21: no code decides by the words of an error; kinds decide, and one table makes statuses of them")
+def typed(_):
+    compares = re.compile(r"\b(strstr|str\w*cmp|memmem|str_(find|is|eq|ieq|has_prefix|has_suffix))\([^;]*\b(err|why|failure)(\.|->)text")
+    check(compares.search('if (strstr(err->text, "not found"))') and compares.search("str_is(str_of(why.text), x)"))
+    for folder, _, names in os.walk(f"{HERE}/../../src"):
+        for name in names:
+            if name.endswith((".c", ".h")):
+                with open(f"{folder}/{name}") as f:
+                    found = compares.search(f.read())
+                check(not found, name, found and found[0])
+
+
 @test("RX-06 AC-01: the statuses of success are those that E2B's have")
 def statuses(s):
     made = s.api.call("POST", "/sandboxes", {"templateID": "base"})
