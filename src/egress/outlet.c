@@ -200,6 +200,7 @@ int outlet_set_policy(struct outlet *o, struct str policy, struct err *err)
         return -1;
     policy_done(&o->policy);
     o->policy = p;
+    o->up.bytes_per_s = o->down.bytes_per_s = p.bytes_per_s;
     tcp_recheck(o);
     udp_recheck(o);
     return 0;

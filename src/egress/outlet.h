@@ -51,6 +51,7 @@ struct outlet {
     struct map flows;  /* struct flow by its pair, until they are accepted */
     struct list links; /* of struct flow: accepted */
     size_t connections;
+    struct pace up, down; /* of all links together */
     struct map sessions;  /* struct session by its pair */
     struct list recent;   /* of them, the longest silent first */
     size_t dns_waiting;   /* questions that wait for an answer */

@@ -224,7 +224,8 @@ static void reset(int fd)
 
 void tcp_accepted(struct outlet *o, int fd)
 {
-    struct relay_spec spec = {.a = fd, .is_strict = true, .idle_ms = IDLE_MS};
+    struct relay_spec spec = {
+        .a = fd, .is_strict = true, .idle_ms = IDLE_MS, .pace_a = &o->up, .pace_b = &o->down};
     struct loop *loop = o->egress->loop;
     struct pair pair;
     struct flow *f = read_pair(fd, &pair) ? map_remove(&o->flows, pair_key(&pair)) : NULL;

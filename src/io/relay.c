@@ -25,6 +25,8 @@ struct way {
     bool is_copied;        /* one of its ends cannot be spliced */
     bool has_eof;          /* nothing more will be read */
     bool is_ended;         /* and the other side has been told */
+    bool is_waiting;       /* for its pace */
+    struct pace *pace;     /* or NULL */
 };
 
 struct side {
@@ -37,7 +39,7 @@ struct relay {
     struct loop *loop;
     struct side sides[2];
     struct way ways[2]; /* ways[i] leaves side i */
-    struct timer idle;
+    struct timer idle, paced;
     uint64_t idle_ms;
     uint64_t active_ms; /* when a byte moved last */
     bool is_broken;     /* a side was reset: no use in going on */
@@ -53,6 +55,7 @@ static void on_side(void *ctx, uint32_t events);
 static void close_all(struct relay *r)
 {
     timer_stop(&r->idle);
+    timer_stop(&r->paced);
     for (int i = 0; i < 2; i++) {
         watch_stop(&r->sides[i].watch);
         own_close_fd(&r->sides[i].fd);
@@ -208,16 +211,33 @@ static bool write_way(struct relay *r, int from)
     return true;
 }
 
+static void on_paced(void *ctx);
+
+static bool may_read(struct relay *r, struct way *w)
+{
+    uint64_t wait_ms;
+
+    if (w->pace == NULL || pace_ready(w->pace, loop_now_ms(r->loop)))
+        return true;
+    w->is_waiting = true;
+    wait_ms = pace_wait_ms(w->pace);
+    if (!timer_running(&r->paced))
+        timer_start(r->loop, &r->paced, wait_ms, on_paced, r);
+    return false;
+}
+
 static void pump(struct relay *r, int from)
 {
     struct way *w = &r->ways[from];
 
     if (!write_way(r, from))
         return;
-    for (int i = 0; i < RELAY_ROUNDS && !w->has_eof; i++) {
+    for (int i = 0; i < RELAY_ROUNDS && !w->has_eof && may_read(r, w); i++) {
         bool has_come = w->is_bulk && !w->is_copied ? pull_way(r, from) : read_way(r, from);
         bool was_short = w->held.len + w->piped < RELAY_READ_FIRST; /* nothing is left to be read */
 
+        if (has_come && w->pace != NULL)
+            pace_spend(w->pace, w->held.len + w->piped);
         if (!has_come || !write_way(r, from) || was_short)
             break;
     }
@@ -238,7 +258,7 @@ static uint32_t wanted(const struct relay *r, int i)
 {
     uint32_t events = 0;
 
-    if (!r->ways[i].has_eof && !is_full(&r->ways[i]))
+    if (!r->ways[i].has_eof && !is_full(&r->ways[i]) && !r->ways[i].is_waiting)
         events |= EPOLLIN;
     if (is_full(&r->ways[1 - i]))
         events |= EPOLLOUT;
@@ -257,6 +277,21 @@ static int arm(struct relay *r, int i, bool is_hung, struct err *err)
     else
         watch_set(&s->watch, events);
     return 0;
+}
+
+static void on_paced(void *ctx)
+{
+    struct relay *r = ctx;
+
+    for (int i = 0; i < 2; i++) {
+        if (!r->ways[i].is_waiting)
+            continue;
+        r->ways[i].is_waiting = false;
+        pump(r, i);
+    }
+    if (r->is_broken || (r->ways[0].is_ended && r->ways[1].is_ended) ||
+        arm(r, 0, false, NULL) != 0 || arm(r, 1, false, NULL) != 0)
+        finish(r);
 }
 
 static void on_side(void *ctx, uint32_t events)
@@ -325,8 +360,9 @@ int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **ou
     }
     *r = (struct relay){
         .loop = l,
-        .sides = {{.fd = spec->a}, {.fd = spec->b}},
+        .sides = {{.fd = spec->a},        {.fd = spec->b}       },
         .is_strict = spec->is_strict,
+        .ways = {{.pace = spec->pace_a}, {.pace = spec->pace_b}},
         .idle_ms = spec->idle_ms,
         .active_ms = loop_now_ms(l),
         .on_end = spec->on_end,

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "io/loop.h"
+#include "io/pace.h"
 
 struct relay;
 
@@ -18,6 +19,8 @@ struct relay_spec {
     void *ctx;
     bool is_strict; /* a side that is cut off, or relay_abort(), resets the other: it must not
                        look like an end */
+    struct pace *pace_a, *pace_b; /* of what leaves a, and b; NULL: none. The caller's, who may
+                                     share them; they outlive the relay */
 };
 
 must_check int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **out,

@@ -158,6 +158,7 @@ static bool set_config(struct runtime_config *c, const char *text)
         {"idmap=",    offsetof(struct runtime_config, idmap)   },
         {"overlay=",  offsetof(struct runtime_config, overlay) },
         {"seccomp=",  offsetof(struct runtime_config, seccomp) },
+        {"egress=",   offsetof(struct runtime_config, egress)  },
         {"data_dir=", offsetof(struct runtime_config, data_dir)},
     };
 

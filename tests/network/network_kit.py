@@ -68,7 +68,7 @@ class World:
 
 
 class NetServer(Server):
-    def __init__(self, binary, flags=()):
+    def __init__(self, binary, flags=(), port=3000):
         self.binary, self.flags = binary, list(flags)
         self.dir = tempfile.mkdtemp(prefix="sandlot-net-", dir="/var/tmp")
         os.chmod(self.dir, 0o711)
@@ -76,7 +76,7 @@ class NetServer(Server):
         os.chmod(f"{self.dir}/data", 0o755)
         shutil.copytree(f"{DATA}/templates", f"{self.dir}/data/templates")
         os.symlink(os.path.realpath(f"{DATA}/rootfs"), f"{self.dir}/data/rootfs")
-        self.port = 3000
+        self.port = port
         self.places = [f"--data_dir={self.dir}/data", f"--run_dir={self.dir}/run"]
         self.log = open(f"{self.dir}/log", "ab")
         self.start()

@@ -343,8 +343,38 @@ def _(s):
     same(subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.count("\n"), 2, "devices")
 
 
+@test("limits of the operator: connections at once, bytes per second each way; private networks he allows")
+def _(s):
+    flags = ["--egress.connections_max=5", "--egress.kb_per_s=4096", f"--egress.allow={PRIVATE}/32", f"--egress.deny={WEB2}"]
+    with NetServer(BINARY, flags, port=3001) as other:
+        box = other.sandbox()
+        same(box.python(f'''
+kept = [socket.create_connection(("{WEB}", 22), 5) for _ in range(5)]
+print(connect("{WEB}", 22)); kept.pop().close(); time.sleep(0.3); print(connect("{WEB}", 22))'''), "ECONNREFUSED\nok")
+        rate = float(box.python(f'''
+s = socket.create_connection(("{WEB}", 9000), 5); n = 0; t = time.time()
+while time.time() - t < 2: n += len(s.recv(65536))
+print(n / (time.time() - t))'''))
+        check(3.0e6 < rate < 5.5e6, "down", rate)
+        rate = float(box.python(f'''
+s = socket.create_connection(("{WEB}", 7), 5); n = 8 << 20; t = time.time()
+s.sendall(bytes(n)); s.shutdown(socket.SHUT_WR); m = 0
+while part := s.recv(65536): m += len(part)
+print((n + m) / (time.time() - t))'''))
+        check(rate < 6.0e6, "up, then down", rate)
+        same(box.connect(PRIVATE, 80), "ok")
+        same(box.connect(PRIVATE2, 80), "ECONNREFUSED")
+        same(box.connect(WEB2, 80), "ECONNREFUSED")
+
+
 @test("a way out can be switched off for all; doctor says so")
 def _(s):
+    with NetServer(BINARY, ["--runtime.egress=off"], port=3001) as other:
+        box = other.sandbox()
+        check(box.connect(WEB, 80) in ("ENETUNREACH", "EHOSTUNREACH"))
+        same(other.call("GET", "/", [f"E2b-Sandbox-Id: {box.id}", "E2b-Sandbox-Port: 49983"]).status, 401)
+        out = subprocess.run([BINARY, "doctor", *other.places, "--runtime.egress=off"], capture_output=True, text=True).stdout
+        check(re.search(r"network out +off .forced.", out), out)
     out = subprocess.run([BINARY, "doctor", *s.places], capture_output=True, text=True).stdout
     check(re.search(r"ok +network out +on", out), out)
 
