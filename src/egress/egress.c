@@ -27,7 +27,7 @@ static void on_socket(struct egress *e, const void *message, int *fd)
 
     if (o == NULL || m->kind >= EGRESS_SOCKET_KINDS || *fd < 0)
         return;
-    own_close_fd(&o->fds[m->kind]);
+    closer_put(e->closer, o->fds[m->kind]);
     o->fds[m->kind] = take_fd(fd);
 }
 
@@ -148,7 +148,7 @@ int egress_new(struct loop *l, const struct egress_config *config, struct egress
     e->defaults.bytes_per_s = config->bytes_per_s;
     e->defaults.connections_max = config->connections_max;
     if (site_read(config->allow, config->deny, &e->site, err) != 0 ||
-        route_table_open(&e->route_fd, err) != 0 ||
+        closer_new(&e->closer, err) != 0 || route_table_open(&e->route_fd, err) != 0 ||
         dns_new(l, config->resolvers, &e->dns, err) != 0 ||
         listener_start(&e->listener, l, config->listen_fd, on_accept, e, err) != 0) {
         egress_free(e);
@@ -173,6 +173,7 @@ void egress_free(struct egress *e)
     while ((o = map_next(&e->outlets, &cursor)) != NULL)
         outlet_free(o);
     map_done(&e->outlets);
+    closer_free(e->closer);
     dns_free(e->dns);
     own_close_fd(&e->route_fd);
     site_done(&e->site);

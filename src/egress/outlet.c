@@ -47,7 +47,7 @@ static void stop_serving(struct outlet *o)
     watch_stop(&o->datagram_watch);
     watch_stop(&o->packet_watch);
     own_close_fd(&o->datagram);
-    own_close_fd(&o->packet);
+    closer_put(o->egress->closer, o->packet);
     o->datagram = o->packet = -1;
     o->is_open = false;
 }
@@ -59,7 +59,7 @@ void outlet_free(struct outlet *o)
     dns_forget(o);
     stop_serving(o);
     for (size_t i = 0; i < COUNT_OF(o->fds); i++)
-        own_close_fd(&o->fds[i]);
+        closer_put(o->egress->closer, o->fds[i]);
     policy_done(&o->policy);
     ignore(map_remove(&o->egress->outlets, str_of(o->id)) != NULL); /* it is o */
     free(o);

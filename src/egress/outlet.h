@@ -5,6 +5,7 @@
 #define EGRESS_OUTLET_H
 
 #include "base/map.h"
+#include "egress/closer.h"
 #include "egress/egress.h"
 #include "egress/policy.h"
 #include "egress/wire.h"
@@ -34,6 +35,7 @@ struct egress {
     struct policy defaults;
     int route_fd;
     struct dns *dns;
+    struct closer *closer;
     char *packet; /* WIRE_MAX bytes: the one that is read or built right now */
     char *answer; /* the same, for what is built while `packet` is looked at */
 };

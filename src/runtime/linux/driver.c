@@ -100,21 +100,15 @@ static int linux_stats(void *self, const char *id, struct sandbox_stats *out, st
 
 static int linux_outlet(void *self, const char *id, struct runtime_outlet *out, struct err *err)
 {
-    static const struct runtime_outlet none = {-1, -1, -1};
     struct linux_driver *d = self;
-    struct guest *s = find_running(d, id);
+    const struct guest *s = find_running(d, id);
 
     if (s == NULL)
         return err_set(err, ERR_NOT_FOUND, "outlet %s: no such sandbox", id);
     if (!d->wish.is_outward)
         return err_set(err, ERR_UNSUPPORTED, "outlet %s: sandboxes have no way out here", id);
-    if (s->cell.net.outlet.packet < 0) {
-        if (outward_open_in(d->wish.host_fd, s->cell.net.fd, out, err) != 0)
-            return err_wrap(err, "outlet %s", id);
-        return 0;
-    }
-    *out = s->cell.net.outlet;
-    s->cell.net.outlet = none;
+    if (outward_open_in(d->wish.host_fd, s->cell.net.fd, out, err) != 0)
+        return err_wrap(err, "outlet %s", id);
     return 0;
 }
 

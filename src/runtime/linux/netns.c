@@ -28,9 +28,7 @@ static const struct sysctl_row sysctls[] = {
     {"/proc/sys/net/ipv4/ping_group_range",           "0 2147483647"},
 };
 
-const struct netns netns_none = {
-    -1, -1, {-1, -1, -1}
-};
+const struct netns netns_none = {-1, -1};
 
 static int lo_up(struct err *err)
 {
@@ -68,20 +66,16 @@ static int configure(const struct netns_wish *wish, struct netns *out, struct er
         if (file_write(AT_FDCWD, row->path, str_of(row->value), err) != 0)
             return -1;
     }
-    if (wish->is_outward && (outward_configure(err) != 0 || outward_open(&out->outlet, err) != 0))
+    if (wish->is_outward && outward_configure(err) != 0)
         return -1;
     return sysfs_open(&out->sys_fd, err);
 }
 
 void netns_done(struct netns *n)
 {
-    int *const fds[] = {&n->fd, &n->sys_fd, &n->outlet.stream, &n->outlet.datagram,
-                        &n->outlet.packet};
-
-    for (size_t i = 0; i < COUNT_OF(fds); i++) {
-        own_close_fd(fds[i]);
-        *fds[i] = -1;
-    }
+    own_close_fd(&n->fd);
+    own_close_fd(&n->sys_fd);
+    *n = netns_none;
 }
 
 int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err)

@@ -15,7 +15,6 @@ struct netns_wish {
 
 struct netns {
     int fd, sys_fd; /* sys_fd: a read-only sysfs that shows it */
-    struct runtime_outlet outlet;
 };
 
 extern const struct netns netns_none;

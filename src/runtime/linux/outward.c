@@ -133,7 +133,7 @@ static int open_bound(int type, int *out_fd, struct err *err)
     return 0;
 }
 
-int outward_open(struct runtime_outlet *out, struct err *err)
+static int open_all(struct runtime_outlet *out, struct err *err)
 {
     auto_fd int stream = -1;
     auto_fd int datagram = -1;
@@ -157,7 +157,7 @@ int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out, struc
 
     if (setns(netns_fd, CLONE_NEWNET) != 0)
         return err_sys(err, errno, "enter the network namespace");
-    result = outward_open(out, err);
+    result = open_all(out, err);
     if (setns(host_fd, CLONE_NEWNET) != 0)
         abort(); /* a thread that serves the host from inside a sandbox must not go on */
     return result;

@@ -34,9 +34,9 @@ extern const char outward_resolv_conf[];
 
 /* In the calling thread's network namespace, once: addresses, routes, rules. lo must be up. */
 must_check int outward_configure(struct err *err);
-/* The sockets; in the same way. Others of the same kind may exist until they are closed. */
-must_check int outward_open(struct runtime_outlet *out, struct err *err);
-/* The same, made in the namespace `netns_fd`. The thread is in that of `host_fd` afterwards. */
+/* The sockets, made in the namespace `netns_fd`; the thread is in that of `host_fd` afterwards.
+ * Others of the same kind may exist until they are closed. Not for creators: their filter has no
+ * packet sockets. Closing the last copy of one takes the kernel a grace period, about 16 ms. */
 must_check int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out,
                                struct err *err);
 

@@ -18,6 +18,7 @@
 #include "runtime/linux/idmap.h"
 #include "runtime/linux/mounts.h"
 #include "runtime/linux/netns.h"
+#include "runtime/linux/outward.h"
 #include "runtime/linux/overlay.h"
 #include "runtime/linux/raw.h"
 #include "runtime/linux/thread.h"
@@ -129,17 +130,22 @@ static int probe_overlay(struct probe *p)
 /* By doing it. Without it sandboxes start all the same, and nothing leaves them. */
 static bool probe_outward(struct probe *p)
 {
-    struct netns made;
+    struct netns made = netns_none;
+    struct runtime_outlet outlet = {-1, -1, -1};
+    bool is_good;
     struct netns_wish wish = {.is_outward = true};
     auto_fd int host_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 
     if (strcmp(p->config->egress, "off") == 0)
         return false;
     wish.host_fd = host_fd;
-    if (host_fd < 0 || netns_make(&wish, &made, &p->host->outward_err) != 0)
-        return false;
+    is_good = host_fd >= 0 && netns_make(&wish, &made, &p->host->outward_err) == 0 &&
+              outward_open_in(host_fd, made.fd, &outlet, &p->host->outward_err) == 0;
+    own_close_fd(&outlet.stream);
+    own_close_fd(&outlet.datagram);
+    own_close_fd(&outlet.packet);
     netns_done(&made);
-    return true;
+    return is_good;
 }
 
 static void *probe_main(void *ctx)
