@@ -47,7 +47,9 @@ static void tell(const struct dns_from *from, struct str answer)
 {
     struct egress *e = from->outlet->egress;
 
-    if (from->stream != NULL)
+    if (from->lookup != NULL)
+        dns_lookup_answer(from->lookup, answer);
+    else if (from->stream != NULL)
         dns_stream_answer(from->stream, answer);
     else
         outlet_send(from->outlet, e->answer,
@@ -222,7 +224,7 @@ void dns_ask(const struct dns_from *from, struct str message)
 
     if (!dns_question_read(message, &q))
         return; /* no answer is the customary one to noise */
-    if (!outlet_may_ask(from->outlet)) {
+    if (from->lookup == NULL && !outlet_may_ask_name(from->outlet, str_of(q.name))) {
         tell_error(from, message, q.end, DNS_REFUSED);
         return;
     }
@@ -256,7 +258,8 @@ void dns_datagram(struct outlet *o, const struct pair *pair, struct str data)
     dns_ask(&from, data);
 }
 
-static void drop(struct dns *d, const struct outlet *o, const struct dns_stream *s)
+static void drop(struct dns *d, const struct outlet *o, const struct dns_stream *s,
+                 const struct dns_lookup *l)
 {
     struct list_node *next;
 
@@ -264,19 +267,25 @@ static void drop(struct dns *d, const struct outlet *o, const struct dns_stream 
         struct ask *a = container_of(i, struct ask, node);
 
         next = list_next(&d->asks, i);
-        if (a->from.outlet == o || (s != NULL && a->from.stream == s))
+        if (a->from.outlet == o || (s != NULL && a->from.stream == s) ||
+            (l != NULL && a->from.lookup == l))
             ask_free(a);
     }
 }
 
 void dns_forget(struct outlet *o)
 {
-    drop(o->egress->dns, o, NULL);
+    drop(o->egress->dns, o, NULL, NULL);
 }
 
 void dns_forget_stream(struct dns *d, const struct dns_stream *s)
 {
-    drop(d, NULL, s);
+    drop(d, NULL, s, NULL);
+}
+
+void dns_forget_lookup(struct dns *d, const struct dns_lookup *l)
+{
+    drop(d, NULL, NULL, l);
 }
 
 int dns_new(struct loop *l, const char *resolvers, struct dns **out, struct err *err)

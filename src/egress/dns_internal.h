@@ -32,14 +32,19 @@ struct dns_from {
     struct outlet *outlet;
     struct pair pair;          /* over UDP */
     struct dns_stream *stream; /* over TCP, else NULL */
+    struct dns_lookup *lookup; /* this role itself, else NULL */
 };
 
 /* dns.c: noise is ignored, everything else answered once. */
 void dns_ask(const struct dns_from *from, struct str message);
 void dns_forget_stream(struct dns *d, const struct dns_stream *s);
+void dns_forget_lookup(struct dns *d, const struct dns_lookup *l);
 
 /* dns_stream.c */
 void dns_stream_answer(struct dns_stream *s, struct str answer);
+
+/* dns_lookup.c */
+void dns_lookup_answer(struct dns_lookup *l, struct str answer);
 
 /* resolvers.c */
 must_check int resolvers_read(struct dns *d, struct err *err);

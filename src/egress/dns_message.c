@@ -14,6 +14,8 @@ enum {
     WANTS_RECURSION = 0x0100,
     HAS_RECURSION = 0x0080,
     CODE = 0x000f,
+    CLASS_IN = 1,
+    OUR_ROOM = 4096, /* bytes of an answer over UDP to our own questions */
     TYPE_SOA = 6,
     TYPE_OPT = 41,
     TYPE_IXFR = 251, /* transfers of zones are for servers */
@@ -137,6 +139,57 @@ bool dns_question_read(struct str m, struct dns_question *out)
         return false;
     *out = q;
     return true;
+}
+
+size_t dns_question_write(struct str name, uint16_t type, char out[DNS_QUESTION_MAX])
+{
+    static const char extension[11] = {0, 0, TYPE_OPT, OUR_ROOM >> 8, OUR_ROOM & 0xff};
+    char *at = out + DNS_HEAD;
+
+    memset(out, 0, DNS_HEAD);
+    put16(out + FLAGS, WANTS_RECURSION);
+    put16(out + QUESTIONS, 1);
+    put16(out + ADDITIONAL, 1);
+    while (name.len > 0) {
+        struct str label = str_cut(name, '.', &name);
+
+        *at++ = (char)label.len;
+        memcpy(at, label.at, label.len);
+        at += label.len;
+    }
+    *at++ = 0;
+    put16(at, type);
+    put16(at + 2, CLASS_IN);
+    memcpy(at + 4, extension, sizeof(extension));
+    return (size_t)(at - out) + 4 + sizeof(extension);
+}
+
+size_t dns_answer_places(struct str m, uint16_t type, struct place *out, size_t max)
+{
+    const size_t size = type == DNS_TYPE_A ? 4 : 16, life = 4, length = 2;
+    size_t at = m.len < DNS_HEAD ? 0 : skip_name(m, DNS_HEAD), found = 0;
+    struct record r;
+
+    if (at == 0 || m.len - at < 4 || (get16(m, FLAGS) & IS_ANSWER) == 0 ||
+        (get16(m, FLAGS) & CODE) != 0 || get16(m, QUESTIONS) != 1)
+        return 0;
+    at += 4;
+    for (unsigned i = 0; i < get16(m, ANSWERS) && found < max; i++, at = r.end) {
+        size_t data;
+
+        if (!read_record(m, at, &r))
+            break;
+        data = r.life + life + length;
+        if (r.type != type || get16(m, r.life - 2) != CLASS_IN || r.end - data != size)
+            continue;
+        if (type == DNS_TYPE_A) {
+            out[found++] = place_v4((const uint8_t *)m.at + data, 0);
+        } else {
+            out[found] = (struct place){0};
+            memcpy(out[found++].address, m.at + data, size);
+        }
+    }
+    return found;
 }
 
 bool dns_answer_fits(struct str answer, struct str question, size_t question_end)

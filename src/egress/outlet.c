@@ -80,18 +80,34 @@ void outlet_send(struct outlet *o, const char *packet, size_t size)
                       sizeof(lo)));
 }
 
-int outlet_check(struct outlet *o, const struct place *to)
+int outlet_check_named(struct outlet *o, const struct place *to, struct str name)
 {
     struct egress *e = o->egress;
     const char *rule;
 
-    if (verdict(&e->site, &o->policy, to, (struct str){0}, &rule) == VERDICT_ALLOW)
+    if (verdict(&e->site, &o->policy, to, name, &rule) == VERDICT_ALLOW)
         return route_check(e->route_fd, to);
     log_debug("egress.denied", "id=%s rule=\"%s\"", o->id, rule);
     return EACCES;
 }
 
-bool outlet_may_ask(const struct outlet *o)
+int outlet_check(struct outlet *o, const struct place *to)
+{
+    return outlet_check_named(o, to, (struct str){0});
+}
+
+bool outlet_allows_name(const struct outlet *o, const struct place *to, struct str name)
+{
+    return verdict(&o->egress->site, &o->policy, to, name, NULL) == VERDICT_ALLOW;
+}
+
+bool outlet_goes_by_name(const struct outlet *o, const struct place *to)
+{
+    return verdict(&o->egress->site, &o->policy, to, (struct str){0}, NULL) == VERDICT_BY_NAME;
+}
+
+/* What holds for addresses that no rule of the sandbox means in particular. */
+static enum verdict usual(const struct outlet *o, struct str name)
 {
     static const struct place somewhere = {
         {[10] = 0xff, [11] = 0xff, 1},
@@ -99,8 +115,19 @@ bool outlet_may_ask(const struct outlet *o)
     };
     static const struct site none;
 
-    return o->policy.allow.count > 0 ||
-           verdict(&none, &o->policy, &somewhere, (struct str){0}, NULL) == VERDICT_ALLOW;
+    return verdict(&none, &o->policy, &somewhere, name, NULL);
+}
+
+bool outlet_may_ask(const struct outlet *o)
+{
+    return o->policy.allow.count > 0 || usual(o, (struct str){0}) != VERDICT_DENY;
+}
+
+bool outlet_may_ask_name(const struct outlet *o, struct str name)
+{
+    if (usual(o, (struct str){0}) == VERDICT_BY_NAME)
+        return usual(o, name) == VERDICT_ALLOW;
+    return outlet_may_ask(o);
 }
 
 static void on_packet(void *ctx, uint32_t events)

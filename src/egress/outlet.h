@@ -76,8 +76,17 @@ must_check int outlet_set_policy(struct outlet *o, struct str policy, struct err
 void outlet_send(struct outlet *o, const char *packet, size_t size);
 /* 0, or why not: EACCES by policy, or what the kernel has against it. */
 int outlet_check(struct outlet *o, const struct place *to);
-/* May it ask the name service? Not when there is nothing it could do with an answer. */
+/* The same of a place that `name` was resolved to by this role. */
+int outlet_check_named(struct outlet *o, const struct place *to, struct str name);
+/* Does the policy, when `to` is asked for by that name? */
+bool outlet_allows_name(const struct outlet *o, const struct place *to, struct str name);
+/* Does the name that a connection asks for decide, and not this address? */
+bool outlet_goes_by_name(const struct outlet *o, const struct place *to);
+/* May it ask the name service at all? Not when there is nothing it could do with an answer. */
 bool outlet_may_ask(const struct outlet *o);
+/* May it ask about this name? With rules by name about those alone, so that questions do not carry
+ * out what connections may not. */
+bool outlet_may_ask_name(const struct outlet *o, struct str name);
 
 /* tcp.c */
 void tcp_begin(struct outlet *o, const struct wire *syn);
@@ -85,6 +94,7 @@ void tcp_accepted(struct outlet *o, int fd); /* takes it */
 /* Ends what the policy of now does not allow. */
 void tcp_recheck(struct outlet *o);
 void tcp_end_all(struct outlet *o);
+void tcp_set_alive(int fd); /* notices when the other side is gone; sends at once */
 
 /* udp.c */
 void udp_datagram(struct outlet *o, const struct pair *pair, struct str data);

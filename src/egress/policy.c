@@ -2,6 +2,7 @@
 /* See policy.h. */
 #include "egress/policy.h"
 
+#include "base/host_name.h"
 #include "ipc/egress_messages.h"
 
 enum {
@@ -55,7 +56,30 @@ void site_done(struct site *s)
     *s = (struct site){0};
 }
 
-static int ranges_copy(const struct codec_list *from, struct ranges *out, struct err *err)
+/* What clients call ALL_TRAFFIC is written as if there were IPv4 only. */
+static void widen(struct range *r)
+{
+    static const struct range all_v4 = {
+        {[10] = 0xff, [11] = 0xff},
+        96
+    };
+
+    if (memcmp(r, &all_v4, sizeof(all_v4)) == 0)
+        *r = (struct range){0};
+}
+
+static void name_add(struct names *to, struct str name)
+{
+    char *at = to->text + to->used;
+
+    memcpy(at, name.at, name.len);
+    to->used += name.len;
+    to->rows[to->count++] = (struct str){at, name.len};
+}
+
+/* Names are put aside where they may stand (`names` is not NULL). */
+static int ranges_copy(const struct codec_list *from, struct ranges *out, struct names *names,
+                       struct err *err)
 {
     const struct str *texts = from->items;
 
@@ -63,10 +87,26 @@ static int ranges_copy(const struct codec_list *from, struct ranges *out, struct
         return err_set(err, ERR_LIMIT, "more than %d ranges", RANGES_MAX);
     out->rows = mem_array(from->count + 1, sizeof(*out->rows));
     for (size_t i = 0; i < from->count; i++) {
+        if (names != NULL && host_pattern_is_good(texts[i])) {
+            name_add(names, texts[i]);
+            continue;
+        }
         if (range_add(out, texts[i], err) != 0)
             return -1;
+        widen(&out->rows[out->count - 1]);
     }
     return 0;
+}
+
+static void names_init(struct names *n, const struct codec_list *from)
+{
+    const struct str *texts = from->items;
+    size_t size = 1;
+
+    for (size_t i = 0; i < from->count; i++)
+        size += texts[i].len;
+    n->rows = mem_array(from->count + 1, sizeof(*n->rows));
+    n->text = mem_zero(size);
 }
 
 int policy_read(struct str encoded, const struct policy *defaults, struct policy *out,
@@ -86,10 +126,11 @@ int policy_read(struct str encoded, const struct policy *defaults, struct policy
             p.bytes_per_s = m.bytes_per_s;
         if (m.connections_max != 0)
             p.connections_max = m.connections_max;
-        result = ranges_copy(&m.allow_out, &p.allow, err);
+        names_init(&p.names, &m.allow_out);
+        result = ranges_copy(&m.allow_out, &p.allow, &p.names, err);
     }
     if (result == 0)
-        result = ranges_copy(&m.deny_out, &p.deny, err);
+        result = ranges_copy(&m.deny_out, &p.deny, NULL, err);
     arena_done(&mem);
     if (result != 0) {
         policy_done(&p);
@@ -103,5 +144,7 @@ void policy_done(struct policy *p)
 {
     free(p->allow.rows);
     free(p->deny.rows);
+    free(p->names.rows);
+    free(p->names.text);
     *p = (struct policy){0};
 }

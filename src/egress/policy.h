@@ -11,6 +11,14 @@ struct ranges {
     size_t count;
 };
 
+/* Patterns of host names (base/host_name.h), each of them in `text`. */
+struct names {
+    struct str *rows;
+    size_t count;
+    char *text;
+    size_t used; /* of it */
+};
+
 /* Of the operator, for all sandboxes. */
 struct site {
     struct ranges allow; /* of private networks: a company's mirror */
@@ -21,6 +29,7 @@ struct site {
 struct policy {
     bool is_offline;
     struct ranges allow, deny; /* allow beats deny */
+    struct names names;        /* of hosts that are allowed where addresses are denied */
     uint64_t bytes_per_s;      /* each way; 0: no limit */
     size_t connections_max;
 };
@@ -30,8 +39,9 @@ struct policy {
 must_check int site_read(const char *allow, const char *deny, struct site *out, struct err *err);
 void site_done(struct site *s);
 
-/* From the encoded struct egress_policy; `defaults` gives the limits it does not name. ERR_INVALID:
- * nobody may go on with a policy that is not understood. */
+/* From the encoded struct egress_policy; what allowOut holds is a range or a name. 0.0.0.0/0 is
+ * "all traffic" (wire.md 7.5): IPv6, too. `defaults` gives the limits it does not name.
+ * ERR_INVALID: nobody may go on with a policy that is not understood. */
 must_check int policy_read(struct str encoded, const struct policy *defaults, struct policy *out,
                            struct err *err);
 void policy_done(struct policy *p);

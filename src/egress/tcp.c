@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 
 #include "egress/dns.h"
+#include "egress/named.h"
 #include "egress/outlet.h"
 #include "egress/route.h"
 
@@ -25,6 +26,10 @@ struct flow {
     struct timer deadline;
     struct relay *relay;
     struct dns_stream *questions; /* instead of a relay, on port 53 */
+    bool is_by_name;      /* what it asks for decides: it is accepted before that is known */
+    struct named *named;  /* while that is found out and dialled */
+    struct place dialled; /* for the name, which is then known */
+    char *name;
     size_t syn_len;
     char syn[]; /* until it is accepted */
 };
@@ -41,6 +46,8 @@ static void flow_free(struct flow *f)
     own_close_fd(&f->upstream);
     relay_abort(f->relay);
     dns_stream_free(f->questions);
+    named_free(f->named);
+    free(f->name);
     o->connections--;
     free(f);
 }
@@ -115,7 +122,7 @@ static void on_dialled(void *ctx, uint32_t events)
         offer(f);
 }
 
-static void set_alive(int fd)
+void tcp_set_alive(int fd)
 {
     const int one = 1;
 
@@ -133,7 +140,7 @@ static void dial(struct flow *f)
         flow_fail(f, errno == EAFNOSUPPORT ? ENETUNREACH : errno);
         return;
     }
-    set_alive(f->upstream);
+    tcp_set_alive(f->upstream);
     if (connect(f->upstream, (const struct sockaddr *)&address, size) != 0 &&
         errno != EINPROGRESS) {
         flow_fail(f, errno);
@@ -159,12 +166,18 @@ void tcp_begin(struct outlet *o, const struct wire *syn)
 {
     const struct pair pair = {syn->from, syn->to};
     bool is_question = syn->to.port == DNS_PORT;
+    bool is_by_name = !is_question && outlet_goes_by_name(o, &syn->to);
     struct flow *f;
     int error;
 
     if (syn->packet.len > SYN_MAX || is_known(o, &pair))
         return;
-    error = is_question ? (outlet_may_ask(o) ? 0 : EACCES) : outlet_check(o, &syn->to);
+    if (is_question)
+        error = outlet_may_ask(o) ? 0 : EACCES;
+    else if (is_by_name) /* places that cannot be reached are known before the name is */
+        error = route_check(o->egress->route_fd, &syn->to);
+    else
+        error = outlet_check(o, &syn->to);
     if (error == 0 && o->connections >= o->policy.connections_max)
         error = ECONNREFUSED;
     if (error != 0) {
@@ -175,11 +188,12 @@ void tcp_begin(struct outlet *o, const struct wire *syn)
     f->outlet = o;
     f->pair = pair;
     f->upstream = -1;
+    f->is_by_name = is_by_name;
     f->syn_len = syn->packet.len;
     memcpy(f->syn, syn->packet.at, syn->packet.len);
     o->connections++;
     ignore(map_put(&o->flows, pair_key(&f->pair), f) != NULL); /* is_known() has looked */
-    if (is_question)
+    if (is_question || is_by_name)
         offer(f);
     else
         dial(f);
@@ -199,6 +213,37 @@ static void on_questions_end(void *ctx)
 
     f->questions = NULL;
     flow_free(f);
+}
+
+static void start_relay(struct flow *f, int fd, struct str first)
+{
+    const struct relay_spec spec = {.a = fd,
+                                    .b = take_fd(&f->upstream),
+                                    .to_b = first,
+                                    .is_strict = true,
+                                    .idle_ms = IDLE_MS,
+                                    .pace_a = &f->outlet->up,
+                                    .pace_b = &f->outlet->down,
+                                    .on_end = on_relay_end,
+                                    .ctx = f};
+
+    if (relay_start(f->outlet->egress->loop, &spec, &f->relay, NULL) != 0)
+        flow_free(f);
+}
+
+static void on_named(void *ctx, struct named_result *result)
+{
+    struct flow *f = ctx;
+
+    f->named = NULL;
+    if (result == NULL) {
+        flow_free(f);
+        return;
+    }
+    f->upstream = take_fd(&result->upstream);
+    f->dialled = result->place;
+    f->name = mem_text(result->name);
+    start_relay(f, take_fd(&result->fd), result->first);
 }
 
 static bool read_pair(int fd, struct pair *out)
@@ -224,9 +269,6 @@ static void reset(int fd)
 
 void tcp_accepted(struct outlet *o, int fd)
 {
-    struct relay_spec spec = {
-        .a = fd, .is_strict = true, .idle_ms = IDLE_MS, .pace_a = &o->up, .pace_b = &o->down};
-    struct loop *loop = o->egress->loop;
     struct pair pair;
     struct flow *f = read_pair(fd, &pair) ? map_remove(&o->flows, pair_key(&pair)) : NULL;
 
@@ -236,22 +278,23 @@ void tcp_accepted(struct outlet *o, int fd)
     }
     timer_stop(&f->deadline);
     list_push(&o->links, &f->node);
-    set_alive(fd);
-    if (f->upstream < 0) {
+    tcp_set_alive(fd);
+    if (f->is_by_name)
+        named_start(o, fd, &f->pair.to, on_named, f, &f->named);
+    else if (f->upstream < 0)
         f->questions = dns_stream_new(o, fd, on_questions_end, f);
-        return;
-    }
-    spec.b = take_fd(&f->upstream);
-    spec.on_end = on_relay_end;
-    spec.ctx = f;
-    if (relay_start(loop, &spec, &f->relay, NULL) != 0)
-        flow_free(f);
+    else
+        start_relay(f, fd, (struct str){0});
 }
 
 static bool is_allowed(struct flow *f)
 {
     if (f->pair.to.port == DNS_PORT)
         return outlet_may_ask(f->outlet);
+    if (f->name != NULL)
+        return outlet_check_named(f->outlet, &f->dialled, str_of(f->name)) == 0;
+    if (f->is_by_name && outlet_goes_by_name(f->outlet, &f->pair.to))
+        return true;
     return outlet_check(f->outlet, &f->pair.to) == 0;
 }
 

@@ -2,6 +2,8 @@
 /* See verdict.h. */
 #include "egress/verdict.h"
 
+#include "base/host_name.h"
+
 struct named_range {
     const char *name;
     struct range range;
@@ -83,8 +85,25 @@ static bool has_inner(const struct place *to, struct place *inner)
     return false;
 }
 
+/* Of a place that is denied by its address. */
+static enum verdict judge_name(const struct policy *policy, struct str name, const char **rule)
+{
+    if (policy->names.count > 0 && name.len == 0) {
+        *rule = "allowOut by name";
+        return VERDICT_BY_NAME;
+    }
+    for (size_t i = 0; i < policy->names.count; i++) {
+        if (host_pattern_matches(policy->names.rows[i], name)) {
+            *rule = "allowOut by name";
+            return VERDICT_ALLOW;
+        }
+    }
+    *rule = policy->is_offline ? "no internet access" : "denyOut";
+    return VERDICT_DENY;
+}
+
 static enum verdict judge(const struct site *site, const struct policy *policy,
-                          const struct place *to, const char **rule)
+                          const struct place *to, struct str name, const char **rule)
 {
     const struct named_range *row = find(never, COUNT_OF(never), to);
 
@@ -102,10 +121,8 @@ static enum verdict judge(const struct site *site, const struct policy *policy,
         *rule = "allowOut";
         return VERDICT_ALLOW;
     }
-    if (is_in(&policy->deny, to) || policy->is_offline) {
-        *rule = policy->is_offline ? "no internet access" : "denyOut";
-        return VERDICT_DENY;
-    }
+    if (is_in(&policy->deny, to) || policy->is_offline)
+        return judge_name(policy, name, rule);
     *rule = "default";
     return VERDICT_ALLOW;
 }
@@ -115,11 +132,10 @@ enum verdict verdict(const struct site *site, const struct policy *policy, const
 {
     const char *rule = NULL;
     struct place inner;
-    enum verdict v = judge(site, policy, to, &rule);
+    enum verdict v = judge(site, policy, to, name, &rule);
 
-    ignore((long)name.len); /* rules by name ask for it */
-    if (v == VERDICT_ALLOW && has_inner(to, &inner))
-        v = judge(site, policy, &inner, &rule);
+    if (v != VERDICT_DENY && has_inner(to, &inner))
+        v = judge(site, policy, &inner, name, &rule);
     if (out_rule != NULL)
         *out_rule = rule;
     return v;

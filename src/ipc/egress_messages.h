@@ -50,7 +50,7 @@ struct egress_close {
 struct egress_policy {
     bool is_offline;             /* allow_internet_access: false; as denyOut 0.0.0.0/0 and ::/0 */
     struct codec_list deny_out;  /* of struct str: addresses and CIDRs */
-    struct codec_list allow_out; /* the same; beats deny_out */
+    struct codec_list allow_out; /* the same, and names (base/host_name.h); beats deny_out */
     uint64_t bytes_per_s;        /* each way; 0: the configured limit */
     uint32_t connections_max;    /* at once; 0: the configured limit */
 };

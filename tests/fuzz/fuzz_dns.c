@@ -24,9 +24,12 @@ static void check_question(struct str m)
 static void check_answer(struct str m)
 {
     char *copy = malloc(m.len + 1);
+    struct place places[4];
     uint32_t life, after;
 
     assert(copy != NULL);
+    assert(dns_answer_places(m, DNS_TYPE_A, places, COUNT_OF(places)) <= COUNT_OF(places));
+    assert(dns_answer_places(m, DNS_TYPE_AAAA, places, COUNT_OF(places)) <= COUNT_OF(places));
     if (dns_answer_life(m, &life)) {
         memcpy(copy, m.at, m.len);
         dns_answer_age(copy, m.len, 1);

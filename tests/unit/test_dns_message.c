@@ -110,6 +110,33 @@ static void says_errors(void)
     CHECK(dns_number((struct str){out, len}) == 0xfffe);
 }
 
+static void asks_by_itself(void)
+{
+    static const char mixed[] = "\xab\xcd\x81\x80\x00\x01\x00\x04\x00\x00\x00\x00"
+                                "\x03www\x04test\x00\x00\x01\x00\x01"
+                                "\xc0\x0c\x00\x05\x00\x01\x00\x00\x01\x2c\x00\x04\x01x\xc0\x10"
+                                "\xc0\x2b\x00\x01\x00\x01\x00\x00\x01\x2c\x00\x04\x01\x02\x03\x04"
+                                "\xc0\x2b\x00\x01\x00\x03\x00\x00\x01\x2c\x00\x04\x01\x02\x03\x05"
+                                "\xc0\x2b\x00\x01\x00\x01\x00\x00\x01\x2c\x00\x04\x01\x02\x03\x06";
+    char out[DNS_QUESTION_MAX];
+    struct str message = {out, 0};
+    struct dns_question q;
+    struct place places[4];
+
+    message.len = dns_question_write(STR("www.Test"), DNS_TYPE_AAAA, out);
+    CHECK(dns_question_read(message, &q));
+    CHECK(str_is(str_of(q.name), "www.test") && q.type == DNS_TYPE_AAAA && q.udp_room == 4096);
+    CHECK(dns_answer_places(all(mixed, sizeof(mixed)), DNS_TYPE_A, places, 4) == 2);
+    CHECK(memcmp(places[0].address + 12, "\1\2\3\4", 4) == 0 && place_is_v4(&places[0]));
+    CHECK(memcmp(places[1].address + 12, "\1\2\3\6", 4) == 0 && places[1].port == 0);
+    CHECK(dns_answer_places(all(mixed, sizeof(mixed)), DNS_TYPE_A, places, 1) == 1);
+    CHECK(dns_answer_places(all(mixed, sizeof(mixed)), DNS_TYPE_AAAA, places, 4) == 0);
+    CHECK(dns_answer_places(all(missing, sizeof(missing)), DNS_TYPE_A, places, 4) == 0);
+    CHECK(dns_answer_places(all(question, sizeof(question)), DNS_TYPE_A, places, 4) == 0);
+    for (size_t len = 0; len < sizeof(mixed) - 1; len++)
+        CHECK(dns_answer_places((struct str){mixed, len}, DNS_TYPE_A, places, 4) <= 2);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
@@ -118,6 +145,7 @@ int main(int argc, char **argv)
         {"knows which answer fits",                 knows_which_answer_fits            },
         {"keeps as long as the shortest one lives", keeps_as_long_as_the_shortest_lives},
         {"says errors",                             says_errors                        },
+        {"asks by itself",                          asks_by_itself                     },
     };
     return test_main(tests, COUNT_OF(tests), argc, argv);
 }

@@ -210,16 +210,93 @@ static void policies(void)
     buf_done(&bytes);
 }
 
+/* Names decide where addresses are denied, and only there (semantics.md 13.3). */
+static void by_name(void)
+{
+    struct str names[] = {STR("a.test"), STR("*.b.test")};
+    struct range net[1], all[] = {
+                             {{0}, 0}
+    };
+    struct policy p = {
+        .deny = {all, 1}
+    };
+    static const struct {
+        const char *to, *name;
+        enum verdict verdict;
+    } rows[] = {
+        {"1.1.1.1",           "",          VERDICT_BY_NAME},
+        {"2a00::1",           "",          VERDICT_BY_NAME},
+        {"1.1.1.1",           "a.test",    VERDICT_ALLOW  },
+        {"1.1.1.1",           "A.TEST",    VERDICT_ALLOW  },
+        {"1.1.1.1",           "x.b.test",  VERDICT_ALLOW  },
+        {"1.1.1.1",           "b.test",    VERDICT_DENY   },
+        {"1.1.1.1",           "a.test.",   VERDICT_DENY   },
+        {"1.1.1.1",           "evil.test", VERDICT_DENY   },
+        {"8.8.1.1",           "",          VERDICT_ALLOW  }, /* by address */
+        {"8.8.1.1",           "evil.test", VERDICT_ALLOW  },
+        {"10.0.0.1",          "",          VERDICT_DENY   },
+        {"10.0.0.1",          "a.test",    VERDICT_DENY   }, /* where rebinding leads */
+        {"127.0.0.1",         "a.test",    VERDICT_DENY   },
+        {"169.254.169.254",   "a.test",    VERDICT_DENY   },
+        {"64:ff9b::10.0.0.1", "a.test",    VERDICT_DENY   },
+        {"64:ff9b::1.1.1.1",  "",          VERDICT_BY_NAME},
+    };
+
+    CHECK(range_read(STR("8.8.0.0/16"), &net[0]));
+    p.allow = (struct ranges){net, 1};
+    p.names = (struct names){.rows = names, .count = 2};
+    for (int is_offline = 0; is_offline < 2; is_offline++) {
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+            struct place to = place(rows[i].to);
+
+            test_note("%s %s", rows[i].to, rows[i].name);
+            CHECK(verdict(&no_site, &p, &to, str_of(rows[i].name), NULL) == rows[i].verdict);
+        }
+        p.is_offline = true; /* the same as denying all */
+        p.deny.count = 0;
+    }
+}
+
+static void policies_with_names(void)
+{
+    struct str allow[] = {STR("8.8.8.8"), STR("a.test"), STR("1.0.0.0/8"), STR("*.b.test"),
+                          STR("*")};
+    struct str deny[] = {STR("0.0.0.0/0")}, name[] = {STR("a.test")};
+    struct egress_policy m = {
+        .allow_out = {allow, 5},
+          .deny_out = {deny,  1}
+    };
+    struct place v6 = place("2a00::1");
+    struct policy p;
+    struct buf bytes;
+    struct err err;
+
+    buf_init(&bytes, EGRESS_POLICY_MAX);
+    proto_encode(&egress_policy_message, &m, &bytes);
+    CHECK(policy_read(buf_str(&bytes), &no_policy, &p, &err) == 0);
+    CHECK(p.allow.count == 2 && p.names.count == 3 && str_is(p.names.rows[0], "a.test") &&
+          str_is(p.names.rows[1], "*.b.test") && str_is(p.names.rows[2], "*"));
+    CHECK(range_has(&p.deny.rows[0], &v6)); /* "all traffic" */
+    policy_done(&p);
+    buf_clear(&bytes);
+    m.deny_out = (struct codec_list){name, 1};
+    proto_encode(&egress_policy_message, &m, &bytes);
+    CHECK(policy_read(buf_str(&bytes), &no_policy, &p, &err) != 0 && err.kind == ERR_INVALID);
+    buf_done(&bytes);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"what no policy and no operator opens",         never           },
-        {"private networks are the operator's to open",  private_networks},
-        {"everything else, up to the edges of ranges",   the_rest        },
-        {"operator, then allow, then deny, then online", order           },
-        {"addresses and CIDRs",                          ranges          },
-        {"the operator's lists",                         sites           },
-        {"policies as api encodes them",                 policies        },
+        {"what no policy and no operator opens",         never              },
+        {"private networks are the operator's to open",  private_networks   },
+        {"everything else, up to the edges of ranges",   the_rest           },
+        {"operator, then allow, then deny, then online", order              },
+        {"addresses and CIDRs",                          ranges             },
+        {"the operator's lists",                         sites              },
+        {"policies as api encodes them",                 policies           },
+        {"names, where addresses are denied",            by_name            },
+        {"policies with names",                          policies_with_names},
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);
