@@ -144,6 +144,7 @@ static const struct codec_message lifecycle_message = {
 
 static const struct codec_field network_reply_fields[] = {
     {1, "denyOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct network_reply, deny_out)},
+    {4, "allowOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct network_reply, allow_out)},
     {2, "allowPublicTraffic", CODEC_BOOL, CODEC_ALWAYS,
      offsetof(struct network_reply, allow_public)},
     {3, "maskRequestHost", CODEC_STRING, 0, offsetof(struct network_reply, mask_host)},

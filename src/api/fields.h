@@ -75,7 +75,7 @@ struct lifecycle_reply {
 };
 
 struct network_reply {
-    struct codec_list deny_out;
+    struct codec_list allow_out, deny_out;
     bool allow_public;
     struct str mask_host;
 };

@@ -59,7 +59,8 @@ void sandbox_json_detail(struct call *c, const struct sandbox *s)
 {
     struct lifecycle_reply lifecycle = {
         .auto_resume = s->r.may_resume, .on_timeout = STR("kill"), .idle = s->r.idle_s > 0};
-    struct network_reply network = {s->r.deny_out, !s->r.is_private, s->r.mask_host};
+    struct network_reply network = {s->r.allow_out, s->r.deny_out, !s->r.is_private,
+                                    s->r.mask_host};
     struct detail_reply reply;
     struct times times;
 

@@ -23,12 +23,9 @@ int egress_check(const struct egress_ask *ask, struct err *err)
     if (!is_empty_json(ask->egress_proxy))
         return err_set(err, ERR_INVALID,
                        "Egress proxy (network.egressProxy) is not enabled for this team.");
-    if (network_check_deny(ask->deny_out, err) != 0 ||
-        network_check_allow(ask->allow_out, ask->deny_out, err) != 0)
+    if (network_check_deny(ask->deny_out, err) != 0)
         return -1;
-    if (ask->allow_out->count > 0)
-        return err_set(err, ERR_UNSUPPORTED, "network.allowOut is not implemented yet");
-    return 0;
+    return network_check_allow(ask->allow_out, ask->deny_out, err);
 }
 
 static void on_changed(void *ctx, const struct sandbox *s, const struct err *err)
@@ -57,6 +54,7 @@ void sandbox_network_put(struct call *c)
     ask.rules = body.rules;
     ask.egress_proxy = body.egress_proxy;
     change.is_offline = body.has_allow_internet && !body.allow_internet;
+    change.allow_out = body.allow_out;
     change.deny_out = body.deny_out;
     if (egress_check(&ask, &err) != 0 ||
         sandbox_set_network(c->api->domain, c->team, id, &change, &err) != 0)

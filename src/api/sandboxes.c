@@ -134,6 +134,7 @@ static void create(struct call *c, const struct create_body *b, bool is_secure)
     if (n != NULL) {
         p.is_private = n->has_allow_public && !n->allow_public;
         p.mask_host = n->mask_host;
+        p.allow_out = n->allow_out;
         p.deny_out = n->deny_out;
     }
     if (check_network(n, is_secure, &err) != 0 || read_mode(c, b, &p.is_idle, &err) != 0 ||

@@ -69,11 +69,19 @@ static void add_pairs(struct sha256 *h, const struct codec_list *list)
     free(sorted);
 }
 
+static void add_texts(struct sha256 *h, const struct codec_list *texts)
+{
+    const struct str *rows = texts->items;
+    uint64_t count = texts->count;
+
+    sha256_add(h, &count, sizeof(count));
+    for (size_t i = 0; i < texts->count; i++)
+        add_text(h, rows[i]);
+}
+
 static void digest(const struct sandbox_params *p, char out[2 * SHA256_SIZE + 1])
 {
     const uint8_t flags[] = {p->is_secure, p->is_private, p->is_offline, p->is_idle};
-    const struct str *deny = p->deny_out.items;
-    uint64_t deny_count = p->deny_out.count;
     struct sha256 h;
 
     sha256_init(&h);
@@ -81,9 +89,9 @@ static void digest(const struct sandbox_params *p, char out[2 * SHA256_SIZE + 1]
     sha256_add(&h, &p->timeout_s, sizeof(p->timeout_s));
     sha256_add(&h, flags, sizeof(flags));
     add_text(&h, p->mask_host);
-    sha256_add(&h, &deny_count, sizeof(deny_count));
-    for (size_t i = 0; i < p->deny_out.count; i++)
-        add_text(&h, deny[i]);
+    add_texts(&h, &p->deny_out);
+    if (p->allow_out.count > 0) /* as before, for those that were stored without */
+        add_texts(&h, &p->allow_out);
     add_pairs(&h, &p->metadata);
     add_pairs(&h, &p->env);
     hex_of(&h, out);

@@ -35,6 +35,7 @@ static const struct codec_field sandbox_fields[] = {
     {29, "idleS", CODEC_INT64, 0, offsetof(struct sandbox_record, idle_s)},
     {30, "isUnlimited", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_unlimited)},
     {31, "mayResume", CODEC_BOOL, 0, offsetof(struct sandbox_record, may_resume)},
+    {32, "allowOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct sandbox_record, allow_out)},
 };
 /* clang-format on */
 

@@ -24,9 +24,10 @@ struct sandbox_record {
     int32_t cpu_count, memory_mb, disk_mb;
     int32_t kill_reason; /* enum kill_reason; set while killing */
     struct str user, workdir;
-    int64_t idle_s;    /* seconds without activity until the end; 0: the end is absolute (RX-01) */
-    bool is_unlimited; /* has had no timeout: the longest life does not hold (RX-03) */
-    bool may_resume;   /* autoResume: traffic resumes it when it is paused */
+    int64_t idle_s; /* seconds without activity until the end; 0: the end is absolute (RX-01) */
+    struct codec_list allow_out; /* of struct str; beats deny_out */
+    bool is_unlimited;           /* has had no timeout: the longest life does not hold (RX-03) */
+    bool may_resume;             /* autoResume: traffic resumes it when it is paused */
 };
 
 /* What a team may have; see quota.h. */

@@ -30,7 +30,8 @@ struct sandbox {
     int64_t end_stored_ms; /* the end that is durable: the one to show (CL-11) */
     int64_t idle_stored_s; /* the same for r.idle_s, r.is_unlimited */
     bool is_unlimited_stored;
-    /* Owners of r.deny_out once it was changed: in force, and durable. NULL: still as created. */
+    /* Owners of r.allow_out and r.deny_out once it was changed: in force, and durable. NULL: still
+     * as created. */
     struct egress *egress, *egress_stored;
     struct heap_node deadline;
     bool has_slot;        /* holds one of its team's quota */
@@ -63,7 +64,8 @@ struct sandbox_params {
     bool is_secure, is_private, is_offline;
     bool is_idle; /* the timeout counts from the last activity (RX-01) */
     struct str mask_host;
-    struct codec_list deny_out; /* of struct str: addresses and CIDRs, checked */
+    struct codec_list allow_out; /* of struct str: addresses, CIDRs and names, checked */
+    struct codec_list deny_out;  /* of struct str: addresses and CIDRs, checked */
     struct codec_list metadata, env;
     struct str repeat_key; /* Idempotency-Key, checked; empty: none. See creation.h */
 };
@@ -108,7 +110,7 @@ void sandbox_active(struct domain *d, struct str id);
 
 struct network_change {
     bool is_offline;
-    struct codec_list deny_out; /* of struct str, checked; copied */
+    struct codec_list allow_out, deny_out; /* of struct str, checked; copied */
     sandbox_done_fn *fn;
     void *ctx;
 };

@@ -85,6 +85,7 @@ static void fill(struct sandbox_record *r, const struct sandbox_params *p, const
         .is_private = p->is_private,
         .is_offline = p->is_offline,
         .mask_host = p->mask_host,
+        .allow_out = p->allow_out,
         .deny_out = p->deny_out,
         .metadata = p->metadata,
         .env = p->env,

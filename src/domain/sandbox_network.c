@@ -13,7 +13,7 @@
 struct egress {
     unsigned users;
     bool is_offline;
-    struct codec_list deny_out; /* of struct str, in mem */
+    struct codec_list allow_out, deny_out; /* of struct str, in mem */
     struct arena mem;
 };
 
@@ -31,24 +31,46 @@ static struct egress *hold(struct egress *e)
     return e;
 }
 
-/* NULL: too many texts for one record. */
-static struct egress *egress_new(const struct codec_list *deny_out, bool is_offline)
+static bool copy_list(struct arena *mem, const struct codec_list *list, struct codec_list *out)
+{
+    const struct str *from = list->items;
+    struct str *to = arena_array(mem, list->count + 1, sizeof(*to));
+
+    *out = (struct codec_list){to, list->count};
+    for (size_t i = 0; to != NULL && i < list->count; i++) {
+        to[i] = arena_str(mem, from[i]);
+        if (to[i].at == NULL)
+            return false;
+    }
+    return to != NULL;
+}
+
+/* The limit of what egress is told holds before anything is in force: half of the rules would be
+ * other rules. */
+static bool can_be_told(const struct egress *e)
+{
+    const struct sandbox_record r = {.allow_out = e->allow_out, .deny_out = e->deny_out};
+    struct buf bytes;
+    bool is_good;
+
+    buf_init(&bytes, EGRESS_POLICY_MAX);
+    egress_policy_bytes(&r, &bytes);
+    is_good = buf_ok(&bytes);
+    buf_done(&bytes);
+    return is_good;
+}
+
+/* NULL: too many texts for one record, or for one message. */
+static struct egress *egress_new(const struct codec_list *allow_out,
+                                 const struct codec_list *deny_out, bool is_offline)
 {
     struct egress *e = mem_zero(sizeof(*e));
-    const struct str *from = deny_out->items;
-    struct str *to;
 
     e->users = 1;
     e->is_offline = is_offline;
     arena_init(&e->mem, SANDBOX_MEM_MAX);
-    to = arena_array(&e->mem, deny_out->count + 1, sizeof(*to));
-    e->deny_out = (struct codec_list){to, deny_out->count};
-    for (size_t i = 0; to != NULL && i < deny_out->count; i++) {
-        to[i] = arena_str(&e->mem, from[i]);
-        if (to[i].at == NULL)
-            to = NULL;
-    }
-    if (to != NULL)
+    if (copy_list(&e->mem, allow_out, &e->allow_out) &&
+        copy_list(&e->mem, deny_out, &e->deny_out) && can_be_told(e))
         return e;
     egress_release(e);
     return NULL;
@@ -56,7 +78,8 @@ static struct egress *egress_new(const struct codec_list *deny_out, bool is_offl
 
 void egress_policy_bytes(const struct sandbox_record *r, struct buf *out)
 {
-    const struct egress_policy p = {.is_offline = r->is_offline, .deny_out = r->deny_out};
+    const struct egress_policy p = {
+        .is_offline = r->is_offline, .allow_out = r->allow_out, .deny_out = r->deny_out};
 
     proto_encode(&egress_policy_message, &p, out);
 }
@@ -101,6 +124,7 @@ static void put_in_force(struct sandbox *s, struct egress *e)
     struct egress *old = s->egress;
 
     s->egress = hold(e);
+    s->r.allow_out = e->allow_out;
     s->r.deny_out = e->deny_out;
     s->r.is_offline = e->is_offline;
     egress_release(old);
@@ -141,12 +165,12 @@ int sandbox_set_network(struct domain *d, const struct team *team, struct str id
     if (s == NULL)
         return -1;
     if (s->egress == NULL) { /* the rules of its creation, to go back to */
-        s->egress = egress_new(&s->r.deny_out, s->r.is_offline);
+        s->egress = egress_new(&s->r.allow_out, &s->r.deny_out, s->r.is_offline);
         if (s->egress == NULL)
             return err_set(err, ERR_LIMIT, "too many network rules");
         s->egress_stored = hold(s->egress);
     }
-    e = egress_new(&change->deny_out, change->is_offline);
+    e = egress_new(&change->allow_out, &change->deny_out, change->is_offline);
     if (e == NULL)
         return err_set(err, ERR_LIMIT, "too many network rules");
     was = hold(s->egress);

@@ -303,8 +303,6 @@ CREATE_ROWS = [
      "Network transform rules are not available for your team."),
     (b'{"templateID":"base","network":{"egressProxy":{"address":"a:1"}}}', 400,
      "Egress proxy (network.egressProxy) is not enabled for this team."),
-    (b'{"templateID":"base","network":{"allowOut":["1.1.1.1"]}}', 501,
-     "network.allowOut is not implemented yet"),
     (b'{"templateID":"base","network":{"allowOut":["a.com"]}}', 400,
      "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out to "
      "block all other traffic."),

@@ -278,6 +278,18 @@ def network(s):
     same(rules(), (None, False))
     put({})
     same(rules(), (None, True))
+    allowed = ["1.1.1.1", "10.0.0.0/8", "a.com", "*.B.com"]
+    put({"allowOut": allowed, "denyOut": ["0.0.0.0/0"]})
+    s.api.restart()
+    same((s.api.detail(a)["network"]["allowOut"], rules()), (allowed, (["0.0.0.0/0"], True)))
+    s.api.refused("PUT", path, {"allowOut": ["a.com"] * 1025, "denyOut": ["0.0.0.0/0"]}, 400,
+                  "allowOut can have at most 1024 entries")
+    same(s.api.detail(a)["network"]["allowOut"], allowed)
+    put({"denyOut": ["9.9.9.9"]})
+    check("allowOut" not in s.api.detail(a)["network"], "not replaced as a whole")
+    long = ["x" * 60 + "." + "y" * 40 + f".n{n}" for n in range(1024)]  # as much as a body holds
+    put({"allowOut": long, "denyOut": ["0.0.0.0/0"]})
+    same(s.api.detail(a)["network"]["allowOut"], long)
     put({"denyOut": ["9.9.9.9"]})
     rows = [({"denyOut": ["a.com"]}, 400, "invalid denied CIDR a.com"),
             ({"denyOut": ["1.1.1.1"] * 1025}, 400, "denyOut can have at most 1024 entries"),
@@ -285,8 +297,6 @@ def network(s):
             ({"allowOut": ["a.com"], "denyOut": ["1.1.1.1"]}, 400,
              "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny "
              "out to block all other traffic."),
-            ({"allowOut": ["a.com"], "denyOut": ["0.0.0.0/0"]}, 501,
-             "network.allowOut is not implemented yet"),
             ({"rules": {"a.com": [{}]}}, 400,
              "Network transform rules are not available for your team."),
             ({"egressProxy": {"address": "a:1"}}, 400,

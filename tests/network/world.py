@@ -4,12 +4,15 @@
 import ctypes
 import json
 import socket
+import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 
-ZONE = {b"web.test": {1: "12.0.0.1", 28: "2a00:12::1"}, b"two.test": {1: "12.0.0.2"}, b"inside.test": {1: "10.9.0.1"}}
+ZONE = {b"web.test": {1: "12.0.0.1", 28: "2a00:12::1"}, b"two.test": {1: "12.0.0.2"}, b"inside.test": {1: "10.9.0.1"},
+        b"x.two.test": {1: "12.0.0.2"}, b"evil.test": {1: "12.0.0.2"}}
 ASKED = []
 
 
@@ -55,6 +58,17 @@ def web(c):
         data += part
     body = f"{plain(c.getsockname())} sees {plain(c.getpeername())}".encode()
     c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def certificate():
+    """A context for servers, with a key made for this run."""
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", d + "/key", "-out", d + "/cert", "-days", "1", "-subj", "/CN=world"],
+                       check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(d + "/cert", d + "/key")
+    return context
 
 
 def echo(c):
@@ -147,6 +161,9 @@ def main():
     ip("route", "add", "blackhole", world["silent"])
     for port, serve in ((80, web), (7, echo), (9000, bulk), (22, greet), (66, cut), (53, dns_tcp)):
         listen(port, serve)
+    context = certificate()
+    for port in (443, 8443):
+        listen(port, lambda c: web(context.wrap_socket(c, server_side=True)))
     for address in (world["web"], world["web6"]):
         udp(address, 7, lambda data: data[::-1])
         udp(address, 443, lambda data: b"quic " + data)

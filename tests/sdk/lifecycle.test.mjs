@@ -8,7 +8,7 @@ Object.assign(process.env, server.env)
 after(() => server.stop())
 
 for (const generation of ['e2b-old', 'e2b-new']) {
-  const { Sandbox, SandboxError, NotFoundError, RateLimitError } = await import(generation)
+  const { ALL_TRAFFIC, Sandbox, SandboxError, NotFoundError, RateLimitError } = await import(generation)
   const name = (what) => `${generation}: ${what}`
   const all = async (options) => {
     const found = []
@@ -76,7 +76,9 @@ for (const generation of ['e2b-old', 'e2b-new']) {
     await s.updateNetwork({ allowInternetAccess: false })
     const info = await s.getInfo()
     assert.deepEqual([info.allowInternetAccess, info.network.denyOut ?? []], [false, []])
-    await assert.rejects(s.updateNetwork({ allowOut: ['1.1.1.1'] }), (e) => e instanceof SandboxError && /501.*allowOut/.test(e.message))
+    await s.updateNetwork({ allowOut: ['a.com', '1.1.1.1'], denyOut: [ALL_TRAFFIC] })
+    assert.deepEqual((await s.getInfo()).network.allowOut, ['a.com', '1.1.1.1'])
+    await assert.rejects(s.updateNetwork({ allowOut: ['a.com'] }), (e) => e instanceof SandboxError && /ALL_TRAFFIC/.test(e.message))
     await s.kill()
     await assert.rejects(s.updateNetwork({}), (e) => e instanceof NotFoundError)
   })

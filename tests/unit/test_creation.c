@@ -74,6 +74,8 @@ static void every_parameter_counts_but_no_order(void)
     CHECK(!is_same(&p, &q));
     q = p, q.deny_out.count = 2;
     CHECK(!is_same(&p, &q));
+    q = p, q.allow_out = p.deny_out;
+    CHECK(!is_same(&p, &q));
     q = p, q.timeout_s = 301;
     CHECK(!is_same(&p, &q));
     q = p, q.is_idle = true;
