@@ -62,7 +62,7 @@ enum codec_flag {
     CODEC_OPTIONAL = 2,
     CODEC_ONEOF = 4,
     CODEC_ALWAYS = 8,   /* JSON output includes it even when it has its default value */
-    CODEC_REQUIRED = 16 /* JSON input without it is an error */
+    CODEC_REQUIRED = 16 /* JSON input without it is an error, so output always includes it */
 };
 
 enum {

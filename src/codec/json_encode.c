@@ -263,7 +263,8 @@ static void encode_object(const struct codec_message *m, const void *in, struct 
         const char *name = f->json_name == NULL ? f->name : f->json_name;
         bool is_set = field_is_set(f, in);
 
-        if (!is_set && (f->flags & (CODEC_ALWAYS | CODEC_ONEOF)) != CODEC_ALWAYS)
+        if (!is_set &&
+            ((f->flags & (CODEC_ALWAYS | CODEC_REQUIRED)) == 0 || (f->flags & CODEC_ONEOF) != 0))
             continue;
         buf_add_byte(out, before);
         before = ',';

@@ -274,6 +274,8 @@ static const struct pair rest[] = {
      "!allowInternetAccess: both spellings are given, and differ"},
     {"{\"templateID\":\"t\",\"template_id\":\"t\",\"template_i_d\":\"t\"}",
      "!templateID: duplicate member"},
+    {"{\"templateID\":\"\"}", /* what is required is written, else it could not be read back */
+     "{\"templateID\":\"\",\"timeout\":0,\"list\":[],\"note\":\"\",\"at\":null,\"size\":null}"},
     {"{}", "!templateID: is required"},
     {"{\"templateID\":null}", "!templateID: is required"},
     {"{\"templateID\":\"t\",\"timeout\":\"5\"}", "!timeout: expected an integer"},
