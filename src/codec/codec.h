@@ -84,8 +84,8 @@ struct codec_field {
 };
 
 struct codec_message {
-    const char *name;
-    size_t size; /* sizeof the struct */
+    const char *name; /* for the errors of ipc/; NULL elsewhere */
+    size_t size;      /* sizeof the struct */
     const struct codec_field *fields;
     size_t field_count;
 };

@@ -34,7 +34,7 @@ static const struct codec_field request_fields[] = {
     {3, "username", CODEC_STRING, 0, offsetof(struct compose_request, username), 0, NULL, NULL},
 };
 static const struct codec_message request_message = {
-    "compose_request", sizeof(struct compose_request), request_fields, COUNT_OF(request_fields)};
+    NULL, sizeof(struct compose_request), request_fields, COUNT_OF(request_fields)};
 /* clang-format on */
 
 /* In the arena of its exchange, as are all the texts. */

@@ -8,8 +8,7 @@
 #include "envd/paths.h"
 #include "envd/signature.h"
 
-/* The decoded parameter; .at NULL when absent. False: broken escape, or no memory. */
-static bool parameter(struct exchange *x, const char *name, struct str *out)
+bool files_parameter(struct exchange *x, const char *name, struct str *out)
 {
     struct str raw = url_query(exchange_head(x)->query, name);
     char *text;
@@ -24,6 +23,13 @@ static bool parameter(struct exchange *x, const char *name, struct str *out)
         return false;
     *out = (struct str){text, (size_t)len};
     return true;
+}
+
+bool files_is_type(struct str value, const char *type)
+{
+    struct str rest;
+
+    return str_ieq(str_trim(str_cut(value, ';', &rest)), str_of(type));
 }
 
 /* NULL: may pass. */
@@ -49,9 +55,9 @@ bool files_begin(struct guest *g, struct exchange *x, const char *operation,
     const char *why;
     struct err err;
 
-    if (!parameter(x, "path", &in.path) || !parameter(x, "username", &in.user) ||
-        !parameter(x, "signature", &signature) ||
-        !parameter(x, "signature_expiration", &in.expiration)) {
+    if (!files_parameter(x, "path", &in.path) || !files_parameter(x, "username", &in.user) ||
+        !files_parameter(x, "signature", &signature) ||
+        !files_parameter(x, "signature_expiration", &in.expiration)) {
         answer_error(x, 400, "malformed query");
         return false;
     }

@@ -20,6 +20,14 @@ struct files_request {
     struct user user;
 };
 
+/* The decoded parameter of the query; .at is NULL when absent. False: broken escape, or no memory.
+ */
+bool files_parameter(struct exchange *x, const char *name, struct str *out);
+/* Is this the media type, whatever its parameters? */
+bool files_is_type(struct str value, const char *type);
+/* Answer with the file at an absolute path, as the request's fields ask (files_get.c). */
+void files_send(struct guest *g, struct exchange *x, struct str path);
+
 /* Memory is the exchange's arena. False: it has been answered. `operation` is "read" or "write". */
 bool files_begin(struct guest *g, struct exchange *x, const char *operation,
                  struct files_request *out);

@@ -350,18 +350,10 @@ static void send_file(struct guest *g, struct exchange *x, struct file *f)
     }
 }
 
-void files_get(struct guest *g, struct exchange *x)
+void files_send(struct guest *g, struct exchange *x, struct str path)
 {
-    struct files_request r;
-    struct file f = {0};
-    struct err err;
+    struct file f = {.path = path};
 
-    if (!files_begin(g, x, "read", &r))
-        return;
-    if (path_resolve(r.path, &r.user, g->config.workdir, exchange_arena(x), &f.path, &err) != 0) {
-        answer_failure(x, &err);
-        return;
-    }
     f.fd = open(f.path.at, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (f.fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
         answer_error(x, 404, "path '%.300s' does not exist", f.path.at);
@@ -377,4 +369,18 @@ void files_get(struct guest *g, struct exchange *x)
                      S_ISDIR(f.st.st_mode) ? "a directory" : "not a regular file");
     }
     own_close_fd(&f.fd);
+}
+
+void files_get(struct guest *g, struct exchange *x)
+{
+    struct files_request r;
+    struct str path;
+    struct err err;
+
+    if (!files_begin(g, x, "read", &r))
+        return;
+    if (path_resolve(r.path, &r.user, g->config.workdir, exchange_arena(x), &path, &err) != 0)
+        answer_failure(x, &err);
+    else
+        files_send(g, x, path);
 }

@@ -239,14 +239,6 @@ static size_t body_arrived(void *ctx, struct exchange *x, struct str data, bool 
 
 static const struct multipart_events part_events = {begin_part, write_bytes, end_file};
 
-/* Is this the media type, whatever its parameters? */
-static bool is_type(struct str value, const char *type)
-{
-    struct str rest;
-
-    return str_ieq(str_trim(str_cut(value, ';', &rest)), str_of(type));
-}
-
 static int begin(struct upload *u, const struct http_head *h, struct err *err)
 {
     struct str type = http_field(h, "Content-Type");
@@ -259,13 +251,13 @@ static int begin(struct upload *u, const struct http_head *h, struct err *err)
                        STR_ARG(str_upto(http_field(h, "Content-Encoding"), 40)));
     if (coding == CODING_GZIP && (u->gunzip = gunzip_new(take, u)) == NULL)
         return err_set(err, ERR_LIMIT, "out of memory");
-    if (is_type(type, "multipart/form-data")) {
+    if (files_is_type(type, "multipart/form-data")) {
         if (multipart_init(&u->multipart, type, &part_events, u, err) != 0)
             return -1;
         u->is_multipart = true;
         return 0;
     }
-    if (!is_type(type, "application/octet-stream"))
+    if (!files_is_type(type, "application/octet-stream"))
         return err_set(err, ERR_INVALID,
                        "unsupported content type '%.*s', expected "
                        "multipart/form-data or application/octet-stream",

@@ -97,6 +97,7 @@ struct listing {
     struct rpc_peer peer;
     struct timer turn;
     struct level *deepest;
+    const struct codec_message *entry; /* of one, in JSON */
     struct owners owners;
     struct buf out;
     size_t count;
@@ -117,7 +118,7 @@ static void put_entry(struct listing *l, const struct entry_info *info)
         return;
     }
     buf_add_text(&l->out, l->count == 0 ? "" : ",");
-    json_encode(&entry_info_message, info, &l->out);
+    json_encode(l->entry, info, &l->out);
 }
 
 /* The names of `path` come next. */
@@ -222,7 +223,7 @@ static void list_turn(void *ctx)
         return;
     }
     exchange_on_gone(l->peer.x, NULL, NULL);
-    buf_add_text(&l->out, l->peer.form == CONNECT_JSON ? "]}" : "");
+    buf_add_text(&l->out, l->peer.form == CONNECT_PROTO ? "" : "]}");
     if (rc == 0)
         rpc_reply_buf(l->peer, &l->out);
     else
@@ -271,11 +272,12 @@ void filesystem_list_rpc(struct rpc_call *call)
     }
     l->loop = call->guest->loop;
     l->peer = call->peer;
+    l->entry = call->peer.form == CONNECT_REST ? call->method->response : &entry_info_message;
     l->is_legacy = answer_is_legacy(call->peer.x);
     l->depth = in->depth == 0 ? 1 : in->depth;
     owners_init(&l->owners);
     buf_init(&l->out, ANSWER_BODY_MAX);
-    buf_add_text(&l->out, call->peer.form == CONNECT_JSON ? "{\"entries\":[" : "");
+    buf_add_text(&l->out, call->peer.form == CONNECT_PROTO ? "" : "{\"entries\":[");
     if (!check_root(call, path.at)) {
         listing_free(l);
     } else if (descend(l, path, &err) != 0) {

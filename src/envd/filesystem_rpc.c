@@ -32,14 +32,20 @@ static void reply_entry(struct rpc_call *call, struct str path)
 {
     struct entry_info info;
     const struct entry_response response = {&info};
+    const struct codec_message *wanted = call->method->response;
     struct owners owners;
     struct err err;
 
+    if (wanted == &empty_message) {
+        rpc_reply(call->peer, wanted, &nothing);
+        return;
+    }
     owners_init(&owners);
     if (entry_read(path, &owners, &call->arena, &info, &err) == 0) {
         if (answer_is_legacy(call->peer.x))
             entry_trim(&info);
-        rpc_reply(call->peer, &entry_response_message, &response);
+        rpc_reply(call->peer, wanted,
+                  wanted == &entry_response_message ? (const void *)&response : &info);
     } else {
         rpc_fail_err(call->peer, &err);
     }

@@ -59,24 +59,36 @@ static bool keep_envs(struct arena *a, struct init_request *now, const struct in
 /* What this request leaves out stays as it was. */
 static bool keep_rest(struct arena *a, struct init_request *now, const struct init_request *old)
 {
+    static const struct {
+        uint16_t has, text;
+    } kept[] = {
+  /* clang-format off */
+        {offsetof(struct init_request, has_sandbox_id), offsetof(struct init_request, sandbox_id)},
+        {offsetof(struct init_request, has_template_id), offsetof(struct init_request, template_id)},
+        {offsetof(struct init_request, has_access_token), offsetof(struct init_request, access_token)},
+        {offsetof(struct init_request, has_control_token), offsetof(struct init_request, control_token)},
+        {offsetof(struct init_request, has_user), offsetof(struct init_request, user)},
+        {offsetof(struct init_request, has_workdir), offsetof(struct init_request, workdir)},
+        {offsetof(struct init_request, has_hostname), offsetof(struct init_request, hostname)},
+        {offsetof(struct init_request, has_events_address), offsetof(struct init_request, events_address)},
+  /* clang-format on */
+    };
+    char *to = (char *)now;
+    const char *from = (const char *)old;
+
     if (!now->has_timestamp) {
         now->has_timestamp = old->has_timestamp;
         now->timestamp = old->timestamp;
     }
-    return keep_text(a, &now->has_sandbox_id, &now->sandbox_id, old->has_sandbox_id,
-                     old->sandbox_id) &&
-           keep_text(a, &now->has_template_id, &now->template_id, old->has_template_id,
-                     old->template_id) &&
-           keep_text(a, &now->has_access_token, &now->access_token, old->has_access_token,
-                     old->access_token) &&
-           keep_text(a, &now->has_control_token, &now->control_token, old->has_control_token,
-                     old->control_token) &&
-           keep_text(a, &now->has_user, &now->user, old->has_user, old->user) &&
-           keep_text(a, &now->has_workdir, &now->workdir, old->has_workdir, old->workdir) &&
-           keep_text(a, &now->has_hostname, &now->hostname, old->has_hostname, old->hostname) &&
-           keep_text(a, &now->has_events_address, &now->events_address, old->has_events_address,
-                     old->events_address) &&
-           keep_envs(a, now, old);
+    for (size_t i = 0; i < COUNT_OF(kept); i++) {
+        size_t has = kept[i].has, text = kept[i].text;
+
+        if (!keep_text(a, (bool *)(to + has), (struct str *)(void *)(to + text),
+                       *(const bool *)(from + has),
+                       *(const struct str *)(const void *)(from + text)))
+            return false;
+    }
+    return keep_envs(a, now, old);
 }
 
 /* Fresh randomness for a sandbox that was restored: mixed in, not credited (that needs a privilege

@@ -25,20 +25,20 @@ static const struct codec_enum_value event_type_values[] = {
 };
 static const struct codec_enum event_type_enum = {event_type_values, COUNT_OF(event_type_values)};
 
-const struct codec_message empty_message = {"empty", sizeof(struct empty), NULL, 0};
+const struct codec_message empty_message = {NULL, sizeof(struct empty), NULL, 0};
 
 static const struct codec_field pty_size_fields[] = {
     {1, "cols", CODEC_UINT32, 0, offsetof(struct pty_size, cols), 0, NULL},
     {2, "rows", CODEC_UINT32, 0, offsetof(struct pty_size, rows), 0, NULL},
 };
-static const struct codec_message pty_size_message = {"pty_size", sizeof(struct pty_size),
-                                                      pty_size_fields, COUNT_OF(pty_size_fields)};
+const struct codec_message pty_size_message = {NULL, sizeof(struct pty_size),
+                                               pty_size_fields, COUNT_OF(pty_size_fields)};
 
 static const struct codec_field pty_config_fields[] = {
     {1, "size", CODEC_MESSAGE, 0, offsetof(struct pty_config, size), 0, &pty_size_message},
 };
 static const struct codec_message pty_config_message = {
-    "pty_config", sizeof(struct pty_config), pty_config_fields, COUNT_OF(pty_config_fields)};
+    NULL, sizeof(struct pty_config), pty_config_fields, COUNT_OF(pty_config_fields)};
 
 static const struct codec_field process_config_fields[] = {
     {1, "cmd", CODEC_STRING, 0, offsetof(struct process_config, cmd), 0, NULL},
@@ -48,7 +48,7 @@ static const struct codec_field process_config_fields[] = {
      offsetof(struct process_config, has_cwd), NULL},
 };
 static const struct codec_message process_config_message = {
-    "process_config", sizeof(struct process_config), process_config_fields,
+    NULL, sizeof(struct process_config), process_config_fields,
     COUNT_OF(process_config_fields)};
 
 static const struct codec_field start_request_fields[] = {
@@ -60,7 +60,7 @@ static const struct codec_field start_request_fields[] = {
     {4, "stdin", CODEC_BOOL, CODEC_OPTIONAL, offsetof(struct start_request, wants_stdin),
      offsetof(struct start_request, has_stdin), NULL},
 };
-const struct codec_message start_request_message = {"start_request", sizeof(struct start_request),
+const struct codec_message start_request_message = {NULL, sizeof(struct start_request),
                                                     start_request_fields,
                                                     COUNT_OF(start_request_fields)};
 
@@ -72,14 +72,14 @@ static const struct codec_field process_info_fields[] = {
      offsetof(struct process_info, has_tag), NULL},
 };
 static const struct codec_message process_info_message = {
-    "process_info", sizeof(struct process_info), process_info_fields,
+    NULL, sizeof(struct process_info), process_info_fields,
     COUNT_OF(process_info_fields)};
 
 static const struct codec_field process_list_fields[] = {
     {1, "processes", CODEC_MESSAGE, CODEC_REPEATED | CODEC_ALWAYS,
      offsetof(struct process_list, processes), 0, &process_info_message},
 };
-const struct codec_message process_list_message = {"process_list", sizeof(struct process_list),
+const struct codec_message process_list_message = {NULL, sizeof(struct process_list),
                                                    process_list_fields,
                                                    COUNT_OF(process_list_fields)};
 
@@ -89,7 +89,7 @@ static const struct codec_field selector_fields[] = {
     {2, "tag", CODEC_STRING, CODEC_ONEOF, offsetof(struct selector, tag),
      offsetof(struct selector, which), NULL},
 };
-static const struct codec_message selector_message = {"selector", sizeof(struct selector),
+static const struct codec_message selector_message = {NULL, sizeof(struct selector),
                                                       selector_fields, COUNT_OF(selector_fields)};
 
 static const struct codec_field selector_request_fields[] = {
@@ -97,7 +97,7 @@ static const struct codec_field selector_request_fields[] = {
      &selector_message},
 };
 const struct codec_message selector_request_message = {
-    "selector_request", sizeof(struct selector_request), selector_request_fields,
+    NULL, sizeof(struct selector_request), selector_request_fields,
     COUNT_OF(selector_request_fields)};
 
 static const struct codec_field update_request_fields[] = {
@@ -106,7 +106,7 @@ static const struct codec_field update_request_fields[] = {
     {2, "pty", CODEC_MESSAGE, 0, offsetof(struct update_request, pty), 0, &pty_config_message},
 };
 const struct codec_message update_request_message = {
-    "update_request", sizeof(struct update_request), update_request_fields,
+    NULL, sizeof(struct update_request), update_request_fields,
     COUNT_OF(update_request_fields)};
 
 static const struct codec_field process_input_fields[] = {
@@ -116,7 +116,7 @@ static const struct codec_field process_input_fields[] = {
      offsetof(struct process_input_data, which), NULL},
 };
 static const struct codec_message process_input_message = {
-    "process_input", sizeof(struct process_input_data), process_input_fields,
+    NULL, sizeof(struct process_input_data), process_input_fields,
     COUNT_OF(process_input_fields)};
 
 static const struct codec_field send_input_request_fields[] = {
@@ -126,7 +126,7 @@ static const struct codec_field send_input_request_fields[] = {
      &process_input_message},
 };
 const struct codec_message send_input_request_message = {
-    "send_input_request", sizeof(struct send_input_request), send_input_request_fields,
+    NULL, sizeof(struct send_input_request), send_input_request_fields,
     COUNT_OF(send_input_request_fields)};
 
 static const struct codec_field stream_input_data_fields[] = {
@@ -134,7 +134,7 @@ static const struct codec_field stream_input_data_fields[] = {
      &process_input_message},
 };
 static const struct codec_message stream_input_data_message = {
-    "stream_input_data", sizeof(struct stream_input_data), stream_input_data_fields,
+    NULL, sizeof(struct stream_input_data), stream_input_data_fields,
     COUNT_OF(stream_input_data_fields)};
 
 static const struct codec_field stream_input_request_fields[] = {
@@ -146,7 +146,7 @@ static const struct codec_field stream_input_request_fields[] = {
      offsetof(struct stream_input_request, which), &empty_message},
 };
 const struct codec_message stream_input_request_message = {
-    "stream_input_request", sizeof(struct stream_input_request), stream_input_request_fields,
+    NULL, sizeof(struct stream_input_request), stream_input_request_fields,
     COUNT_OF(stream_input_request_fields)};
 
 static const struct codec_field send_signal_request_fields[] = {
@@ -155,14 +155,14 @@ static const struct codec_field send_signal_request_fields[] = {
     {2, "signal", CODEC_ENUM, 0, offsetof(struct send_signal_request, signal), 0, &signal_enum},
 };
 const struct codec_message send_signal_request_message = {
-    "send_signal_request", sizeof(struct send_signal_request), send_signal_request_fields,
+    NULL, sizeof(struct send_signal_request), send_signal_request_fields,
     COUNT_OF(send_signal_request_fields)};
 
 static const struct codec_field start_event_fields[] = {
     {1, "pid", CODEC_UINT32, 0, offsetof(struct start_event, pid), 0, NULL},
 };
 static const struct codec_message start_event_message = {
-    "start_event", sizeof(struct start_event), start_event_fields, COUNT_OF(start_event_fields)};
+    NULL, sizeof(struct start_event), start_event_fields, COUNT_OF(start_event_fields)};
 
 static const struct codec_field data_event_fields[] = {
     {1, "stdout", CODEC_BYTES, CODEC_ONEOF, offsetof(struct data_event, stdout_bytes),
@@ -173,7 +173,7 @@ static const struct codec_field data_event_fields[] = {
      offsetof(struct data_event, which), NULL},
 };
 static const struct codec_message data_event_message = {
-    "data_event", sizeof(struct data_event), data_event_fields, COUNT_OF(data_event_fields)};
+    NULL, sizeof(struct data_event), data_event_fields, COUNT_OF(data_event_fields)};
 
 static const struct codec_field end_event_fields[] = {
     {1, "exitCode", CODEC_SINT32, 0, offsetof(struct end_event, exit_code), 0, NULL},
@@ -183,7 +183,7 @@ static const struct codec_field end_event_fields[] = {
      offsetof(struct end_event, has_error), NULL},
 };
 static const struct codec_message end_event_message = {
-    "end_event", sizeof(struct end_event), end_event_fields, COUNT_OF(end_event_fields)};
+    NULL, sizeof(struct end_event), end_event_fields, COUNT_OF(end_event_fields)};
 
 static const struct codec_field process_event_fields[] = {
     {1, "start", CODEC_MESSAGE, CODEC_ONEOF, offsetof(struct process_event, start),
@@ -196,7 +196,7 @@ static const struct codec_field process_event_fields[] = {
      offsetof(struct process_event, which), &empty_message},
 };
 static const struct codec_message process_event_message = {
-    "process_event", sizeof(struct process_event), process_event_fields,
+    NULL, sizeof(struct process_event), process_event_fields,
     COUNT_OF(process_event_fields)};
 
 static const struct codec_field event_response_fields[] = {
@@ -204,7 +204,7 @@ static const struct codec_field event_response_fields[] = {
      &process_event_message},
 };
 const struct codec_message event_response_message = {
-    "event_response", sizeof(struct event_response), event_response_fields,
+    NULL, sizeof(struct event_response), event_response_fields,
     COUNT_OF(event_response_fields)};
 
 static const struct codec_field entry_info_fields[] = {
@@ -222,13 +222,13 @@ static const struct codec_field entry_info_fields[] = {
      offsetof(struct entry_info, has_symlink_target), NULL},
     {11, "metadata", CODEC_MAP, 0, offsetof(struct entry_info, metadata), 0, NULL},
 };
-const struct codec_message entry_info_message = {"entry_info", sizeof(struct entry_info),
+const struct codec_message entry_info_message = {NULL, sizeof(struct entry_info),
                                                  entry_info_fields, COUNT_OF(entry_info_fields)};
 
 static const struct codec_field path_request_fields[] = {
     {1, "path", CODEC_STRING, 0, offsetof(struct path_request, path), 0, NULL},
 };
-const struct codec_message path_request_message = {"path_request", sizeof(struct path_request),
+const struct codec_message path_request_message = {NULL, sizeof(struct path_request),
                                                    path_request_fields,
                                                    COUNT_OF(path_request_fields)};
 
@@ -236,14 +236,14 @@ static const struct codec_field entry_response_fields[] = {
     {1, "entry", CODEC_MESSAGE, 0, offsetof(struct entry_response, entry), 0, &entry_info_message},
 };
 const struct codec_message entry_response_message = {
-    "entry_response", sizeof(struct entry_response), entry_response_fields,
+    NULL, sizeof(struct entry_response), entry_response_fields,
     COUNT_OF(entry_response_fields)};
 
 static const struct codec_field move_request_fields[] = {
     {1, "source", CODEC_STRING, 0, offsetof(struct move_request, source), 0, NULL},
     {2, "destination", CODEC_STRING, 0, offsetof(struct move_request, destination), 0, NULL},
 };
-const struct codec_message move_request_message = {"move_request", sizeof(struct move_request),
+const struct codec_message move_request_message = {NULL, sizeof(struct move_request),
                                                    move_request_fields,
                                                    COUNT_OF(move_request_fields)};
 
@@ -252,7 +252,7 @@ static const struct codec_field list_dir_request_fields[] = {
     {2, "depth", CODEC_UINT32, 0, offsetof(struct list_dir_request, depth), 0, NULL},
 };
 const struct codec_message list_dir_request_message = {
-    "list_dir_request", sizeof(struct list_dir_request), list_dir_request_fields,
+    NULL, sizeof(struct list_dir_request), list_dir_request_fields,
     COUNT_OF(list_dir_request_fields)};
 
 static const struct codec_field list_dir_response_fields[] = {
@@ -260,7 +260,7 @@ static const struct codec_field list_dir_response_fields[] = {
      &entry_info_message},
 };
 const struct codec_message list_dir_response_message = {
-    "list_dir_response", sizeof(struct list_dir_response), list_dir_response_fields,
+    NULL, sizeof(struct list_dir_response), list_dir_response_fields,
     COUNT_OF(list_dir_response_fields)};
 
 static const struct codec_field watch_request_fields[] = {
@@ -270,7 +270,7 @@ static const struct codec_field watch_request_fields[] = {
     {4, "allowNetworkMounts", CODEC_BOOL, 0, offsetof(struct watch_request, allow_network_mounts),
      0, NULL},
 };
-const struct codec_message watch_request_message = {"watch_request", sizeof(struct watch_request),
+const struct codec_message watch_request_message = {NULL, sizeof(struct watch_request),
                                                     watch_request_fields,
                                                     COUNT_OF(watch_request_fields)};
 
@@ -278,7 +278,7 @@ static const struct codec_field watcher_request_fields[] = {
     {1, "watcherId", CODEC_STRING, 0, offsetof(struct watcher_request, watcher_id), 0, NULL},
 };
 const struct codec_message watcher_request_message = {
-    "watcher_request", sizeof(struct watcher_request), watcher_request_fields,
+    NULL, sizeof(struct watcher_request), watcher_request_fields,
     COUNT_OF(watcher_request_fields)};
 
 static const struct codec_field filesystem_event_fields[] = {
@@ -288,7 +288,7 @@ static const struct codec_field filesystem_event_fields[] = {
      &entry_info_message},
 };
 const struct codec_message filesystem_event_message = {
-    "filesystem_event", sizeof(struct filesystem_event), filesystem_event_fields,
+    NULL, sizeof(struct filesystem_event), filesystem_event_fields,
     COUNT_OF(filesystem_event_fields)};
 
 static const struct codec_field watcher_events_fields[] = {
@@ -296,7 +296,7 @@ static const struct codec_field watcher_events_fields[] = {
      &filesystem_event_message},
 };
 const struct codec_message watcher_events_message = {
-    "watcher_events", sizeof(struct watcher_events), watcher_events_fields,
+    NULL, sizeof(struct watcher_events), watcher_events_fields,
     COUNT_OF(watcher_events_fields)};
 
 static const struct codec_field watch_response_fields[] = {
@@ -308,7 +308,7 @@ static const struct codec_field watch_response_fields[] = {
      offsetof(struct watch_response, which), &empty_message},
 };
 const struct codec_message watch_response_message = {
-    "watch_response", sizeof(struct watch_response), watch_response_fields,
+    NULL, sizeof(struct watch_response), watch_response_fields,
     COUNT_OF(watch_response_fields)};
 
 static const struct codec_field init_request_fields[] = {
@@ -339,7 +339,7 @@ static const struct codec_field init_request_fields[] = {
     {13, "volumeMounts", CODEC_RAW, 0, offsetof(struct init_request, volumes), 0, NULL},
     {14, "caBundle", CODEC_RAW, 0, offsetof(struct init_request, certificates), 0, NULL},
 };
-const struct codec_message init_request_message = {"init_request", sizeof(struct init_request),
+const struct codec_message init_request_message = {NULL, sizeof(struct init_request),
                                                    init_request_fields,
                                                    COUNT_OF(init_request_fields)};
 /* clang-format on */

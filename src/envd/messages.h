@@ -52,6 +52,7 @@ enum selector_kind {
     SELECTOR_NONE,
     SELECTOR_PID,
     SELECTOR_TAG,
+    SELECTOR_SERIAL, /* `pid` holds it; not of the protocol: agentcube.h */
 };
 
 struct selector {
@@ -125,6 +126,7 @@ enum data_kind {
 
 struct start_event {
     uint32_t pid;
+    uint32_t serial; /* of no use to the protocol: agentcube.h */
 };
 
 struct data_event {
@@ -238,6 +240,7 @@ struct init_request {
 };
 
 extern const struct codec_message empty_message;
+extern const struct codec_message pty_size_message;
 extern const struct codec_message start_request_message;
 extern const struct codec_message process_list_message;
 extern const struct codec_message selector_request_message;

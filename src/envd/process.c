@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
+#include "envd/agentcube.h"
 #include "envd/kernel.h"
 
 enum {
@@ -26,6 +28,8 @@ static bool is_selected(const struct process *p, const struct selector *s)
 {
     if (s->which == SELECTOR_PID)
         return p->pid == (pid_t)s->pid;
+    if (s->which == SELECTOR_SERIAL)
+        return p->serial == s->pid;
     return s->which == SELECTOR_TAG && p->tag != NULL && str_is(s->tag, p->tag);
 }
 
@@ -73,6 +77,8 @@ struct process *process_lookup(const struct process_table *t, const struct selec
     *out_code = CONNECT_NOT_FOUND;
     if (s->which == SELECTOR_PID)
         ignore(err_set(err, ERR_NOT_FOUND, "process with pid %u not found", s->pid));
+    else if (s->which == SELECTOR_SERIAL)
+        ignore(err_set(err, ERR_NOT_FOUND, "process not found"));
     else
         ignore(err_set(err, ERR_NOT_FOUND, "process with tag %.*s not found",
                        STR_ARG(str_upto(s->tag, 200))));
@@ -138,6 +144,8 @@ void process_enter(struct process *p, pid_t pid, uint64_t deadline_ms)
     forget_pid(t, pid);
     spare_memory(t);
     p->pid = pid;
+    p->serial = ++t->last_serial;
+    p->started_ms = clock_wall_ms();
     list_push(&t->running, &p->node);
     t->running_count++;
     if (deadline_ms > 0)
@@ -297,13 +305,17 @@ static void end(struct process *p)
     write_status(p);
     process_end_event(p, &end);
     process_publish_end(p, &event);
-    p->config = NULL;
-    arena_done(&p->arena);
+    p->ended_ms = clock_wall_ms();
+    if (!p->is_door) {
+        p->config = NULL;
+        arena_done(&p->arena);
+    }
     list_remove(&p->node);
     t->running_count--;
     list_push(&t->ended, &p->node);
     t->ended_count++;
-    timer_start(t->loop, &p->timer, PROCESS_RETAIN_MS, forget, p);
+    timer_start(t->loop, &p->timer, p->is_door ? AGENTCUBE_RETAIN_MS : PROCESS_RETAIN_MS, forget,
+                p);
     if (t->ended_count > PROCESSES_ENDED_MAX)
         forget(of_node(list_first(&t->ended)));
 }

@@ -87,14 +87,18 @@ struct process_table {
     struct list running, ended; /* struct process, oldest first */
     size_t running_count, ended_count;
     size_t replay_max, replay_total; /* bytes of one ring at most, and of all there are */
-    uint64_t oom_explained;          /* kills by the memory cgroup that were told in end events */
+    uint32_t last_serial;
+    uint64_t oom_explained; /* kills by the memory cgroup that were told in end events */
 };
 
 struct process {
     struct list_node node;
     struct process_table *table;
     pid_t pid;
-    struct arena arena; /* owns `config` while it runs */
+    uint32_t serial;              /* of all that this envd started; never used again */
+    bool is_door;                 /* started through agentcube.h, and kept a little longer for it */
+    int64_t started_ms, ended_ms; /* wall time */
+    struct arena arena;           /* owns `config` while it runs */
     const struct process_config *config;
     char *tag; /* or NULL */
     bool is_pty;
@@ -118,8 +122,8 @@ struct process {
 void processes_init(struct process_table *t, struct loop *l);
 /* Kills all that run, forgets everything. Nobody is told. */
 void processes_done(struct process_table *t);
-/* By pid or tag; the running one first (of several with one tag the oldest), then (if may_be_ended)
- * the latest that ended. NULL: none. */
+/* By pid, tag or serial; the running one first (of several with one tag the oldest), then (if
+ * may_be_ended) the latest that ended. NULL: none. */
 struct process *process_find(const struct process_table *t, const struct selector *s,
                              bool may_be_ended);
 /* The same with the code and text that clients get when there is none. `s` may be NULL. */

@@ -46,7 +46,8 @@ static bool read_offset(struct rpc_call *call, const struct process *p, bool *ou
 {
     struct str value = http_field(exchange_head(call->peer.x), "X-Replay-Offset");
 
-    *out_is_asked = value.at != NULL;
+    *out_is_asked = value.at != NULL || call->peer.form > CONNECT_OTHER;
+    *out = 0;
     if (value.at == NULL)
         return true;
     if (!str_to_u64(value, out)) {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "envd/agentcube.h"
 #include "envd/env.h"
 #include "envd/guest.h"
 #include "envd/handlers.h"
@@ -188,14 +189,15 @@ static int open_pipes(struct launch *l, struct process *p, struct err *err)
 static int prepare(struct launch *l, struct err *err)
 {
     const struct start_request *r = l->request;
+    size_t most = l->call->peer.form > CONNECT_OTHER ? AGENTCUBE_PROCESSES_MAX : PROCESSES_MAX;
 
     if (r->process == NULL)
         return err_set(err, ERR_INVALID, "process is missing");
     if (r->has_tag && (r->tag.len > PROCESS_TAG_MAX || has_nul(r->tag)))
         return err_set(err, ERR_INVALID, "tag is longer than %d bytes or has a NUL byte in it",
                        PROCESS_TAG_MAX);
-    if (l->call->guest->processes.running_count >= PROCESSES_MAX)
-        return err_set(err, ERR_LIMIT, "%d processes are running already", PROCESSES_MAX);
+    if (l->call->guest->processes.running_count >= most)
+        return err_set(err, ERR_LIMIT, "%zu processes are running already", most);
     if (make_argv(l, err) != 0 || make_env(l, err) != 0 || make_cwd(l, err) != 0)
         return -1;
     find_program(l);
@@ -209,7 +211,8 @@ static int prepare(struct launch *l, struct err *err)
 /* From here on the process is real, or nothing of it is left. */
 static int start(struct launch *l, struct process *p, struct err *err)
 {
-    struct subscriber *s;
+    enum connect_form form = l->call->peer.form;
+    struct subscriber *s = NULL;
     pid_t pid;
 
     if (l->request->has_tag) {
@@ -219,19 +222,22 @@ static int start(struct launch *l, struct process *p, struct err *err)
     }
     if ((l->request->pty != NULL ? open_pty(l, p, err) : open_pipes(l, p, err)) != 0)
         return -1;
-    s = subscriber_new(p);
-    if (s == NULL)
+    if (form != CONNECT_REST && (s = subscriber_new(p)) == NULL)
         return err_set(err, ERR_LIMIT, "out of memory");
     ignore(kernel_oom_kills(&p->oom_before)); /* nobody counts: nothing will be said */
     if (spawn(&l->spec, &pid, err) != 0) {
         subscriber_free(s);
         return -1;
     }
+    p->is_door = form > CONNECT_OTHER;
     p->config = l->request->process;
     p->arena = l->call->arena; /* the request lives on in the process, for List */
     arena_init(&l->call->arena, RPC_ARENA_MAX);
     process_enter(p, pid, l->call->timeout_ms);
-    subscriber_start(s, l->call);
+    if (s != NULL)
+        subscriber_start(s, l->call);
+    else
+        agentcube_started(l->call, p);
     return 0;
 }
 

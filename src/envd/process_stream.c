@@ -6,7 +6,7 @@
 
 enum {
     NUMBER_MAX = 24,      /* characters of a 64 bit number, and its end */
-    FRAME_MAX = 128 << 10 /* a message of OUTPUT_CHUNK bytes in base64, with room to spare */
+    FRAME_MAX = 256 << 10 /* a message of OUTPUT_CHUNK bytes, each escaped */
 };
 
 struct subscriber {
@@ -24,35 +24,35 @@ struct subscriber {
 /* One event in the encodings that subscribers ask for, each made when it is first needed. */
 struct frames {
     const struct process_event *event;
-    bool is_last; /* the end of the stream follows in the same write */
-    struct buf json, proto;
+    bool is_last;                        /* the end of the stream follows in the same write */
+    struct buf made[CONNECT_EVENTS + 1]; /* by form */
 };
 
 static void frames_init(struct frames *f, const struct process_event *event, bool is_last)
 {
     f->event = event;
     f->is_last = is_last;
-    buf_init(&f->json, FRAME_MAX);
-    buf_init(&f->proto, FRAME_MAX);
+    for (size_t i = 0; i < COUNT_OF(f->made); i++)
+        buf_init(&f->made[i], FRAME_MAX);
 }
 
 static void frames_done(struct frames *f)
 {
-    buf_done(&f->json);
-    buf_done(&f->proto);
+    for (size_t i = 0; i < COUNT_OF(f->made); i++)
+        buf_done(&f->made[i]);
 }
 
 /* Empty when memory is out. */
 static struct str frames_get(struct frames *f, enum connect_form form)
 {
-    struct buf *frame = form == CONNECT_STREAM_JSON ? &f->json : &f->proto;
+    struct buf *frame = &f->made[form];
     struct process_event event = *f->event;
     const struct event_response response = {&event};
 
     if (frame->len > 0)
         return buf_str(frame);
     rpc_envelope(form, &event_response_message, &response, frame);
-    if (f->is_last)
+    if (f->is_last && form < CONNECT_OTHER)
         envelope_end(frame, CONNECT_OK, (struct str){NULL, 0});
     return buf_ok(frame) ? buf_str(frame) : (struct str){NULL, 0};
 }
@@ -288,7 +288,7 @@ static void start(struct subscriber *s, const struct rpc_call *call,
 {
     struct process *p = s->process;
     struct loop *loop = p->table->loop;
-    struct start_event start = {.pid = (uint32_t)p->pid};
+    struct start_event start = {.pid = (uint32_t)p->pid, .serial = p->serial};
     struct process_event event = {.which = EVENT_START, .start = &start};
     struct frames f;
 
@@ -303,7 +303,7 @@ static void start(struct subscriber *s, const struct rpc_call *call,
     send(s, frames_get(&f, s->peer.form));
     frames_done(&f);
     timer_start(loop, &s->keepalive, s->keepalive_ms, keepalive_due, s);
-    if (call->timeout_ms > 0)
+    if (call->timeout_ms > 0 && call->peer.form < CONNECT_OTHER) /* others hear the exit */
         timer_start(loop, &s->deadline, call->timeout_ms, deadline_reached, s);
 }
 

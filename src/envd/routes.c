@@ -4,6 +4,7 @@
  * Paths are fixed strings, so the table is searched as it is: envd needs no compiled router. */
 #include "envd/routes.h"
 
+#include "envd/agentcube.h"
 #include "envd/answer.h"
 #include "envd/gate.h"
 #include "envd/guest.h"
@@ -60,6 +61,8 @@ static const struct route routes[] = {
     {"GET", "/health", GATE_OPEN, 0, health_get, NULL},
     {"GET", "/metrics", GATE_TOKEN, 0, metrics_get, NULL},
     {"GET", "/envs", GATE_TOKEN, 0, envs_get, NULL},
+    {"GET", "/envd/health", GATE_OPEN, 0, health_get, NULL},
+    {"GET", "/envd/env", GATE_TOKEN, 0, envs_get, NULL},
     {"GET", "/files", GATE_OWN, ROUTE_SEES_FILES, files_get, NULL},
     {"POST", "/files", GATE_OWN, ROUTE_SEES_FILES, files_post, NULL},
     {"POST", "/files/compose", GATE_TOKEN, ROUTE_SEES_FILES, files_compose, NULL},
@@ -127,6 +130,11 @@ void routes_serve(void *ctx, struct exchange *x)
     }
     if (!gate_pass(g, x, r == NULL ? GATE_TOKEN : r->gate))
         return;
+    if (r == NULL && !has_path && str_has_prefix(h->path, "/envd/")) {
+        guest_settle(g);
+        agentcube_serve(g, x);
+        return;
+    }
     if (r == NULL) {
         answer_error(x, has_path ? 405 : 404, has_path ? "method not allowed" : "not found");
         return;

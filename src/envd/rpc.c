@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/digest.h"
+#include "envd/agentcube.h"
 #include "envd/answer.h"
 #include "envd/guest.h"
 
@@ -30,7 +31,7 @@ static bool is_stream_form(enum connect_form form)
 
 static bool is_json(enum connect_form form)
 {
-    return form == CONNECT_JSON || form == CONNECT_STREAM_JSON;
+    return form != CONNECT_PROTO && form != CONNECT_STREAM_PROTO;
 }
 
 static void encode(enum connect_form form, const struct codec_message *m, const void *in,
@@ -56,6 +57,10 @@ void rpc_reply(struct rpc_peer p, const struct codec_message *m, const void *out
 {
     struct buf body;
 
+    if (p.form == CONNECT_REST && m == &empty_message) {
+        answer_empty(p.x, 204);
+        return;
+    }
     buf_init(&body, ANSWER_BODY_MAX);
     encode(p.form, m, out, &body);
     rpc_reply_buf(p, &body);
@@ -75,6 +80,10 @@ void rpc_fail(struct rpc_peer p, enum connect_code code, const char *format, ...
         rpc_stream_end(p, code, text);
         return;
     }
+    if (p.form > CONNECT_OTHER) {
+        answer_error(p.x, connect_code_status(code), "%s", text);
+        return;
+    }
     buf_init(&body, 8192);
     connect_error_body(&body, code, str_of(text));
     answer_body(p.x, connect_code_status(code), "application/json", buf_str(&body));
@@ -85,6 +94,10 @@ void rpc_fail_err(struct rpc_peer p, const struct err *err)
 {
     enum connect_code code = connect_code_of(err->kind);
 
+    if (p.form > CONNECT_OTHER) {
+        answer_failure(p.x, err); /* knows more statuses, as that of a full disk */
+        return;
+    }
     if (err->kind == ERR_SYSTEM)
         code = CONNECT_INTERNAL;
     rpc_fail(p, code, "%s", err->text);
@@ -112,6 +125,10 @@ void rpc_envelope(enum connect_form form, const struct codec_message *m, const v
     uint8_t head[ENVELOPE_HEAD] = {0};
     size_t start = out->len;
 
+    if (form > CONNECT_OTHER) {
+        agentcube_put_event(form, ((const struct event_response *)in)->event, out);
+        return;
+    }
     buf_add(out, head, sizeof(head));
     encode(form, m, in, out);
     if (!buf_ok(out))

@@ -58,7 +58,8 @@ void rpc_fail_err(struct rpc_peer p, const struct err *err);
 /* Streams: head (with further fields, if any), messages, end. */
 void rpc_stream_open(struct rpc_peer p);
 void rpc_stream_open_with(struct rpc_peer p, const struct http_field *fields, size_t count);
-/* Append one enveloped message to `out`; check buf_ok(). */
+/* Append one enveloped message to `out`; check buf_ok(). In the forms of the other door: an event,
+ * and `in` is a struct event_response. */
 void rpc_envelope(enum connect_form form, const struct codec_message *m, const void *in,
                   struct buf *out);
 void rpc_stream_end(struct rpc_peer p, enum connect_code code, const char *text);

@@ -50,6 +50,10 @@ static const char *const types[] = {
     [CONNECT_PROTO] = "application/proto",
     [CONNECT_STREAM_JSON] = "application/connect+json",
     [CONNECT_STREAM_PROTO] = "application/connect+proto",
+    [CONNECT_OTHER] = "",
+    [CONNECT_REST] = "application/json",
+    [CONNECT_LINES] = "application/x-ndjson",
+    [CONNECT_EVENTS] = "text/event-stream",
 };
 
 const char *connect_code_name(enum connect_code code)
@@ -72,7 +76,7 @@ enum connect_form connect_form_of(struct str content_type)
     struct str rest;
     struct str type = str_trim(str_cut(content_type, ';', &rest));
 
-    for (size_t i = 0; i < COUNT_OF(types); i++) {
+    for (size_t i = 0; i < CONNECT_OTHER; i++) {
         if (str_ieq(type, str_of(types[i])))
             return (enum connect_form)i;
     }

@@ -37,6 +37,12 @@ enum connect_form {
     CONNECT_STREAM_JSON,  /* application/connect+json */
     CONNECT_STREAM_PROTO, /* application/connect+proto */
     CONNECT_OTHER,        /* answer 415 */
+
+    /* Not of this protocol: how envd answers by its other door (envd/agentcube.h). No Content-Type
+     * of a request names them. */
+    CONNECT_REST,   /* one JSON value */
+    CONNECT_LINES,  /* application/x-ndjson */
+    CONNECT_EVENTS, /* text/event-stream */
 };
 
 enum connect_form connect_form_of(struct str content_type);

@@ -12,7 +12,7 @@ sys.dont_write_bytecode = True
 
 from envd_client import Envd  # noqa: E402
 
-SIZE_MAX = 160000
+SIZE_MAX = 160 << 10
 RSS_KB_MAX, DIRTY_KB_MAX = 300, 100  # idle, after the first answer
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK = 1, 2, 3, 0x6474E551
 DT_NEEDED = 1
