@@ -100,9 +100,10 @@ static struct slab *slab_with_room(size_t size)
 
 static struct block *take(struct slab *s)
 {
-    struct block *b = &s->free->head;
+    struct block *b;
 
     if (s->free != NULL) {
+        b = &s->free->head;
         s->free = s->free->next;
     } else {
         b = (struct block *)(void *)((char *)s + s->fresh);
