@@ -21,7 +21,8 @@ ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 MIB = 1 << 20
 BULK = os.urandom(MIB) + bytes(MIB // 2) + os.urandom(MIB // 3)
 with open(BINARY, "rb") as program:
-    IS_SANITIZED = b"__asan_init" in program.read()
+    code = program.read()
+IS_SANITIZED = b"__asan_init" in code or b"__tsan_init" in code
 GROWTH_MAX_KIB = 65536 if IS_SANITIZED else 2048  # a sanitizer keeps freed memory for a while
 WEBSOCKETS = 500 if IS_SANITIZED else 5000
 
