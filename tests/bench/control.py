@@ -39,6 +39,8 @@ def say(**facts):
 class Server:
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="sandlot-control-"))
+        self.run = Path(tempfile.mkdtemp(prefix="sandlot-run-", dir="/dev/shm"))  # /run is in memory where systemd runs
+        self.run.chmod(0o711)
         self.dir.chmod(0o711)
         (self.dir / "data/templates").mkdir(parents=True)
         (self.dir / "data/rootfs/tree/etc").mkdir(parents=True)
@@ -46,7 +48,7 @@ class Server:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        places = [f"--data_dir={self.dir}/data", f"--run_dir={self.dir}/run", f"--listen=127.0.0.1:{self.port}"]
+        places = [f"--data_dir={self.dir}/data", f"--run_dir={self.run}/run", f"--listen=127.0.0.1:{self.port}"]
         self.process = subprocess.Popen(
             [BUILD / "src/main/sandlot", "serve", *places, "--runtime.driver=fake", "--on_exit=kill", "--log.level=warn",
              f"--team.sandboxes_max={2 * SANDBOXES}", f"--runtime.sandboxes_max={2 * SANDBOXES}"],
@@ -72,6 +74,7 @@ class Server:
     def stop(self):
         self.process.terminate()
         self.process.wait(30)
+        shutil.rmtree(self.run, ignore_errors=True)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
