@@ -44,9 +44,9 @@ static int ask(int fd, const struct place *to, uint32_t seq)
 }
 
 /* The errno or route type in an answer. */
-static int read_answer(const char *answer, size_t len)
+static int read_answer(char *answer, size_t len)
 {
-    const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)answer;
+    struct nlmsghdr *h = (struct nlmsghdr *)(void *)answer;
     struct rtmsg route;
     int error;
 

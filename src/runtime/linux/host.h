@@ -19,8 +19,8 @@ struct host {
     bool has_timens;     /* together with CLONE_VM */
     bool has_clone_into; /* CLONE_INTO_CGROUP */
     bool has_seccomp;
-    bool has_outward; /* outward.h */
-    struct err outward_err;
+    bool has_outward;       /* outward.h */
+    struct err outward_err; /* why not */
     struct runtime_feature features[FEATURES_MAX];
     size_t feature_count;
 };

@@ -11,7 +11,7 @@
 void netlink_init(struct netlink *n)
 {
     n->len = n->message = 0;
-    n->seq = 0;
+    n->seq = n->last_asked = 0;
     n->is_too_long = false;
 }
 
@@ -47,6 +47,8 @@ void netlink_message(struct netlink *n, unsigned type, unsigned flags, const voi
     h->nlmsg_type = (uint16_t)type;
     h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
     h->nlmsg_seq = ++n->seq;
+    if ((flags & NLM_F_ACK) != 0)
+        n->last_asked = n->seq;
     memcpy(at, head, size);
 }
 
@@ -96,7 +98,7 @@ static int read_answer(int fd, uint32_t last, struct err *err)
 
     for (;;) {
         ssize_t got = recv(fd, answer, sizeof(answer), 0);
-        const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)answer;
+        struct nlmsghdr *h = (struct nlmsghdr *)(void *)answer;
         unsigned len = got < 0 ? 0 : (unsigned)got;
 
         if (got < 0)
@@ -115,20 +117,6 @@ static int read_answer(int fd, uint32_t last, struct err *err)
     }
 }
 
-/* The last message that wants an answer: a batch ends with one that gives none. */
-static uint32_t last_asked(const struct netlink *n)
-{
-    const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)n->bytes;
-    unsigned len = (unsigned)n->len;
-    uint32_t seq = 0;
-
-    for (; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
-        if ((h->nlmsg_flags & NLM_F_ACK) != 0)
-            seq = h->nlmsg_seq;
-    }
-    return seq;
-}
-
 int netlink_talk(const struct netlink *n, int protocol, struct err *err)
 {
     const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
@@ -141,5 +129,5 @@ int netlink_talk(const struct netlink *n, int protocol, struct err *err)
         return err_sys(err, errno, "netlink socket");
     if (sendto(fd, n->bytes, n->len, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) < 0)
         return err_sys(err, errno, "netlink send");
-    return read_answer(fd, last_asked(n), err);
+    return read_answer(fd, n->last_asked, err);
 }

@@ -14,9 +14,10 @@ enum { NETLINK_SIZE = 8192 };
 
 struct netlink {
     _Alignas(8) char bytes[NETLINK_SIZE];
-    size_t len;     /* of all messages */
-    size_t message; /* offset of the one being built */
-    uint32_t seq;   /* of that one */
+    size_t len;          /* of all messages */
+    size_t message;      /* offset of the one being built */
+    uint32_t seq;        /* of that one */
+    uint32_t last_asked; /* the last that wants an answer: a batch ends with one that gets none */
     bool is_too_long;
 };
 
@@ -31,7 +32,7 @@ void netlink_put_be32(struct netlink *n, unsigned type, uint32_t value);
 size_t netlink_open(struct netlink *n, unsigned type);
 void netlink_close(struct netlink *n, size_t opened);
 /* Sends all at once over a socket of `protocol` in the thread's network namespace and waits for the
- * answer to the last message, which must ask for one (NLM_F_ACK), or to the first that failed. */
+ * answer to the last message that asks for one (NLM_F_ACK), or to the first that failed. */
 must_check int netlink_talk(const struct netlink *n, int protocol, struct err *err);
 
 #endif

@@ -145,6 +145,10 @@ static bool probe_outward(struct probe *p)
     own_close_fd(&outlet.datagram);
     own_close_fd(&outlet.packet);
     netns_done(&made);
+    if (!is_good)
+        ignore(err_wrap(&p->host->outward_err,
+                        "sandboxes reach nothing outside; nf_tables, nft_tproxy and packet sockets "
+                        "are needed"));
     return is_good;
 }
 
@@ -244,8 +248,7 @@ void host_describe(struct host *h, const struct runtime_config *config, const st
     row_switch(h, "system call filter", h->has_seccomp, strcmp(config->seccomp, "off") == 0,
                "sandboxes may call anything in the kernel: build it with CONFIG_SECCOMP_FILTER");
     row_switch(h, "network out", h->has_outward, strcmp(config->egress, "off") == 0,
-               "sandboxes reach nothing outside: use a kernel with nf_tables, nft_tproxy and "
-               "packet sockets (modules are loaded when they are there)");
+               h->outward_err.text);
     describe_limit(h, g, CGROUP_MEMORY, "memory limit");
     describe_limit(h, g, CGROUP_CPU, "cpu limit");
     describe_limit(h, g, CGROUP_PIDS, "process limit");
