@@ -373,13 +373,16 @@ def watch_of_a_reader_that_is_slow(e):
 def watch_queues_share_their_room(e):
     """Watchers that were forgotten do not take the room from the others."""
     os.mkdir(e.path("d"))
+    os.mkdir(e.path("m"))
+    marker = Watch(e, "json poll", e.path("m"))
     forgotten = [Watch(e, WAYS[2 + i % 2], e.path("d")) for i in range(6)]
     names = ["%s%05d" % ("n" * 240, i) for i in range(6000)]
     for name in names:  # about 3 MB in each
         os.close(os.open(e.path(f"d/{name}"), os.O_CREAT))
         os.unlink(e.path(f"d/{name}"))
-    last = Watch(e, "json poll", e.path("d"))  # made when all before it was read
-    last.close()
+    os.close(os.open(e.path("m/end"), os.O_CREAT))
+    marker.until("CREATE", "end")  # events come in order: all before it were read
+    marker.close()
     lost = 0
     for w in forgotten:
         try:
