@@ -9,6 +9,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 import envd_door_cases  # noqa: E402
+import envd_error_cases  # noqa: E402
 import envd_file_cases  # noqa: E402
 import envd_gate_cases  # noqa: E402
 import envd_process_cases  # noqa: E402
@@ -19,7 +20,7 @@ from envd_client import Envd, Skip  # noqa: E402
 
 CASES = (envd_gate_cases.CASES + envd_process_cases.CASES + envd_stream_cases.CASES +
          envd_file_cases.CASES + envd_transfer_cases.CASES + envd_watch_cases.CASES +
-         envd_door_cases.CASES)
+         envd_door_cases.CASES + envd_error_cases.CASES)
 
 
 def run(program, test):
