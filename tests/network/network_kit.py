@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "api"))
 from envd_client import envelope  # noqa: E402
-from sandlot_kit import API_UID, EDGE_UID, EGRESS_UID, Server, check, same  # noqa: E402
+from sandlot_kit import API_UID, EDGE_UID, EGRESS_UID, Server, check, report, same  # noqa: E402
 
 CLONE_NEWNET = 0x40000000
 DATA = os.environ.get("SANDLOT_TEST_DATA", os.path.join(HERE, "../../build/test-data"))
@@ -199,3 +199,27 @@ def wait_gone(claim, what, seconds=10):
     while not claim():
         check(time.monotonic() < end, "not within", seconds, "s:", what)
         time.sleep(0.02)
+
+
+def run_cases(tests):
+    """The arguments are the server's program and, optionally, a part of the names of the cases that run."""
+    only = sys.argv[2] if len(sys.argv) > 2 else ""
+    chosen = [(n, f) for n, f in tests if only in n]
+    if os.geteuid() != 0:
+        print("1..0 # SKIP sandboxes need root")
+        return 0
+    print(f"1..{len(chosen) + 1}", flush=True)
+    world, failed = World(), 0
+    try:
+        with NetServer(os.path.abspath(sys.argv[1])) as s:
+            s.world = world
+            for number, (name, fn) in enumerate(chosen, 1):
+                failed += report(number, name, fn, s)
+            if failed:
+                print("# " + "\n# ".join(s.log_text().splitlines()[-40:]))
+    except Exception as error:
+        failed += 1
+        print(f"# {error}".replace("\n", "\n# "))
+    world.close()
+    print(f"{'not ok' if failed else 'ok'} {len(chosen) + 1} - the server ends cleanly")
+    return 1 if failed else 0

@@ -10,12 +10,11 @@ import subprocess
 import sys
 import time
 
-from network_kit import (HOST, HOST6, METADATA, PRIVATE, PRIVATE2, RESOLVER, SILENT, UNREACHABLE, WEB, WEB2, WEB6, NetServer,
+from network_kit import (HOST, HOST6, METADATA, PRIVATE, PRIVATE2, RESOLVER, SILENT, UNREACHABLE, WEB, WEB2, WEB6, NetServer, run_cases,
                          World, check, same, wait_gone)
-from sandlot_kit import TESTS, Upstream, report, reply, test
+from sandlot_kit import TESTS, Upstream, reply, test
 
 BINARY = os.path.abspath(sys.argv[1])
-ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 
 
 def shared_box(s):
@@ -379,26 +378,4 @@ def _(s):
     check(re.search(r"ok +network out +on", out), out)
 
 
-def main():
-    chosen = [(n, f) for n, f in TESTS if ONLY in n]
-    if os.geteuid() != 0:
-        print("1..0 # SKIP sandboxes need root")
-        return 0
-    print(f"1..{len(chosen) + 1}", flush=True)
-    world, failed = World(), 0
-    try:
-        with NetServer(BINARY) as s:
-            s.world = world
-            for number, (name, fn) in enumerate(chosen, 1):
-                failed += report(number, name, fn, s)
-            if failed:
-                print("# " + "\n# ".join(s.log_text().splitlines()[-40:]))
-    except Exception as error:
-        failed += 1
-        print(f"# {error}".replace("\n", "\n# "))
-    world.close()
-    print(f"{'not ok' if failed else 'ok'} {len(chosen) + 1} - the server ends cleanly")
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(run_cases(TESTS))

@@ -8,11 +8,9 @@ import os
 import sys
 import time
 
-from network_kit import HOST, HOST6, METADATA, PRIVATE, WEB, WEB2, WEB6, NetServer, World, check, same, wait_gone
-from sandlot_kit import TESTS, report, test
+from network_kit import HOST, HOST6, METADATA, PRIVATE, WEB, WEB2, WEB6, check, run_cases, same, wait_gone
+from sandlot_kit import TESTS, test
 
-BINARY = os.path.abspath(sys.argv[1])
-ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 ALL = "0.0.0.0/0"
 BY_NAME = {"allowOut": ["web.test", "*.two.test", "inside.test"], "denyOut": [ALL]}
 
@@ -211,26 +209,4 @@ def _(s):
     s.kill(box)
 
 
-def main():
-    chosen = [(n, f) for n, f in TESTS if ONLY in n]
-    if os.geteuid() != 0:
-        print("1..0 # SKIP sandboxes need root")
-        return 0
-    print(f"1..{len(chosen) + 1}", flush=True)
-    world, failed = World(), 0
-    try:
-        with NetServer(BINARY) as s:
-            s.world = world
-            for number, (name, fn) in enumerate(chosen, 1):
-                failed += report(number, name, fn, s)
-            if failed:
-                print("# " + "\n# ".join(s.log_text().splitlines()[-40:]))
-    except Exception as error:
-        failed += 1
-        print(f"# {error}".replace("\n", "\n# "))
-    world.close()
-    print(f"{'not ok' if failed else 'ok'} {len(chosen) + 1} - the server ends cleanly")
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(run_cases(TESTS))
