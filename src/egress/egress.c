@@ -6,6 +6,7 @@
 #include "egress/dns.h"
 #include "egress/outlet.h"
 #include "egress/route.h"
+#include "egress/shown.h"
 
 struct peer {
     struct list_node node;
@@ -27,8 +28,20 @@ static void on_socket(struct egress *e, const void *message, int *fd)
 
     if (o == NULL || m->kind >= EGRESS_SOCKET_KINDS || *fd < 0)
         return;
-    closer_put(e->closer, o->fds[m->kind]);
+    own_close_fd(&o->fds[m->kind]);
     o->fds[m->kind] = take_fd(fd);
+}
+
+static void ask_for_sockets(struct egress *e, const struct outlet *o)
+{
+    struct peer *p = container_of(list_first(&e->peers), struct peer, node);
+    const struct egress_close m = {str_of(o->id)};
+    struct err err;
+
+    if (channel_send(p->channel, EGRESS_WANTED, &m, -1, &err) == 0)
+        return;
+    log_warn("egress.peer_dropped", "error=\"%s\"", err.text);
+    peer_free(p); /* it comes back and names all again */
 }
 
 /* With a policy that is not understood nothing leaves. */
@@ -42,8 +55,15 @@ static void on_open(struct egress *e, const void *message, int *fd)
     if (o == NULL)
         return;
     o->is_named = true;
-    if (outlet_open(o, m->policy, &err) == 0)
-        return;
+    if (outlet_set_policy(o, m->policy, &err) == 0) {
+        if (!outlet_is_complete(o)) {
+            if (!o->is_open)
+                ask_for_sockets(e, o);
+            return;
+        }
+        if (outlet_open(o, &err) == 0)
+            return;
+    }
     log_error("egress.open_failed", "id=%s error=\"%s\"", o->id, err.text);
     outlet_free(o);
 }
@@ -143,12 +163,12 @@ int egress_new(struct loop *l, const struct egress_config *config, struct egress
     e->loop = l;
     e->listener.fd = -1;
     e->route_fd = -1;
-    e->packet = mem_zero(WIRE_MAX);
+    e->packet = mem_zero(WIRE_MAX + SHOWN_EXTRA);
     e->answer = mem_zero(WIRE_MAX);
     e->defaults.bytes_per_s = config->bytes_per_s;
     e->defaults.connections_max = config->connections_max;
     if (site_read(config->allow, config->deny, &e->site, err) != 0 ||
-        closer_new(&e->closer, err) != 0 || route_table_open(&e->route_fd, err) != 0 ||
+        route_table_open(&e->route_fd, err) != 0 ||
         dns_new(l, config->resolvers, &e->dns, err) != 0 ||
         listener_start(&e->listener, l, config->listen_fd, on_accept, e, err) != 0) {
         egress_free(e);
@@ -173,7 +193,6 @@ void egress_free(struct egress *e)
     while ((o = map_next(&e->outlets, &cursor)) != NULL)
         outlet_free(o);
     map_done(&e->outlets);
-    closer_free(e->closer);
     dns_free(e->dns);
     own_close_fd(&e->route_fd);
     site_done(&e->site);

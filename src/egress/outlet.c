@@ -3,18 +3,14 @@
 #include "egress/outlet.h"
 
 #include <errno.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 
 #include "base/log.h"
 #include "egress/dns.h"
 #include "egress/route.h"
+#include "egress/shown.h"
 #include "egress/verdict.h"
-
-enum {
-    LOOPBACK = 1, /* index of lo, in every namespace */
-};
 
 struct outlet *outlet_find(struct egress *e, struct str id)
 {
@@ -33,7 +29,7 @@ struct outlet *outlet_get(struct egress *e, struct str id)
         return NULL;
     }
     o->egress = e;
-    o->datagram = o->packet = -1;
+    o->datagram = o->shown = o->raw = o->raw6 = -1;
     for (size_t i = 0; i < COUNT_OF(o->fds); i++)
         o->fds[i] = -1;
     ignore(map_put(&e->outlets, str_of(o->id), o) != NULL); /* it was not there, see above */
@@ -45,11 +41,21 @@ static void stop_serving(struct outlet *o)
     if (o->is_open)
         listener_stop(&o->stream);
     watch_stop(&o->datagram_watch);
-    watch_stop(&o->packet_watch);
+    watch_stop(&o->shown_watch);
     own_close_fd(&o->datagram);
-    closer_put(o->egress->closer, o->packet);
-    o->datagram = o->packet = -1;
+    own_close_fd(&o->shown);
+    own_close_fd(&o->raw);
+    own_close_fd(&o->raw6);
+    o->datagram = o->shown = o->raw = o->raw6 = -1;
     o->is_open = false;
+}
+
+static void drop_fds(struct outlet *o)
+{
+    for (size_t i = 0; i < COUNT_OF(o->fds); i++) {
+        own_close_fd(&o->fds[i]);
+        o->fds[i] = -1;
+    }
 }
 
 void outlet_free(struct outlet *o)
@@ -58,8 +64,7 @@ void outlet_free(struct outlet *o)
     udp_end_all(o);
     dns_forget(o);
     stop_serving(o);
-    for (size_t i = 0; i < COUNT_OF(o->fds); i++)
-        closer_put(o->egress->closer, o->fds[i]);
+    drop_fds(o);
     policy_done(&o->policy);
     ignore(map_remove(&o->egress->outlets, str_of(o->id)) != NULL); /* it is o */
     free(o);
@@ -67,17 +72,15 @@ void outlet_free(struct outlet *o)
 
 void outlet_send(struct outlet *o, const char *packet, size_t size)
 {
-    bool is_v4 = size > 0 && ((unsigned)(uint8_t)packet[0] >> 4) == 4;
-    const struct sockaddr_ll lo = {
-        .sll_family = AF_PACKET,
-        .sll_protocol = htons(is_v4 ? ETH_P_IP : ETH_P_IPV6),
-        .sll_ifindex = LOOPBACK,
-        .sll_halen = ETH_ALEN,
-    };
+    struct sockaddr_storage address;
+    struct place to;
+    socklen_t address_size;
 
-    if (size > 0 && o->packet >= 0)
-        ignore(sendto(o->packet, packet, size, MSG_DONTWAIT, (const struct sockaddr *)&lo,
-                      sizeof(lo)));
+    if (!wire_destination((struct str){packet, size}, &to))
+        return;
+    address_size = place_to(&to, &address);
+    ignore(sendto(address.ss_family == AF_INET ? o->raw : o->raw6, packet, size, MSG_DONTWAIT,
+                  (const struct sockaddr *)&address, address_size));
 }
 
 int outlet_check_named(struct outlet *o, const struct place *to, struct str name)
@@ -130,19 +133,24 @@ bool outlet_may_ask_name(const struct outlet *o, struct str name)
     return outlet_may_ask(o);
 }
 
-static void on_packet(void *ctx, uint32_t events)
+static void on_shown(void *ctx, uint32_t events)
 {
     struct outlet *o = ctx;
-    char *packet = o->egress->packet;
+    char *message = o->egress->packet;
 
     ignore((long)events);
     for (int i = 0; i < PACKETS_BATCH; i++) {
-        ssize_t n = recv(o->packet, packet, WIRE_MAX, MSG_TRUNC);
+        struct sockaddr_nl from = {.nl_pid = UINT32_MAX};
+        socklen_t from_size = sizeof(from);
+        ssize_t n = recvfrom(o->shown, message, WIRE_MAX + SHOWN_EXTRA, MSG_TRUNC,
+                             (struct sockaddr *)&from, &from_size);
+        struct str packet;
         struct wire w;
 
         if (n < 0)
-            return; /* nothing more */
-        if (n > WIRE_MAX || !wire_read((struct str){packet, (size_t)n}, &w))
+            return; /* nothing more; or what came was more than there was room for */
+        if (from.nl_pid != 0 || n > WIRE_MAX + SHOWN_EXTRA ||
+            !shown_packet((struct str){message, (size_t)n}, &packet) || !wire_read(packet, &w))
             continue;
         if (w.kind == WIRE_SYN)
             tcp_begin(o, &w);
@@ -204,19 +212,21 @@ static void on_accept(void *ctx, int fd)
     tcp_accepted(ctx, fd);
 }
 
-static int serve(struct outlet *o, struct err *err)
+int outlet_open(struct outlet *o, struct err *err)
 {
     struct loop *l = o->egress->loop;
 
     stop_serving(o);
     o->datagram = take_fd(&o->fds[EGRESS_DATAGRAM]);
-    o->packet = take_fd(&o->fds[EGRESS_PACKET]);
+    o->shown = take_fd(&o->fds[EGRESS_SHOWN]);
+    o->raw = take_fd(&o->fds[EGRESS_RAW]);
+    o->raw6 = take_fd(&o->fds[EGRESS_RAW6]);
     if (listener_start(&o->stream, l, take_fd(&o->fds[EGRESS_STREAM]), on_accept, o, err) != 0)
         return -1;
     o->is_open = true;
     if (watch_start(l, &o->datagram_watch, o->datagram, EPOLLIN, on_datagram, o, err) != 0)
         return -1;
-    return watch_start(l, &o->packet_watch, o->packet, EPOLLIN, on_packet, o, err);
+    return watch_start(l, &o->shown_watch, o->shown, EPOLLIN, on_shown, o, err);
 }
 
 int outlet_set_policy(struct outlet *o, struct str policy, struct err *err)
@@ -233,13 +243,13 @@ int outlet_set_policy(struct outlet *o, struct str policy, struct err *err)
     return 0;
 }
 
-int outlet_open(struct outlet *o, struct str policy, struct err *err)
+bool outlet_is_complete(struct outlet *o)
 {
     for (size_t i = 0; i < COUNT_OF(o->fds); i++) {
-        if (o->fds[i] < 0)
-            return err_set(err, ERR_INVALID, "socket %zu did not come", i);
+        if (o->fds[i] < 0 && i != EGRESS_RAW6) {
+            drop_fds(o); /* node cannot make others while these are there */
+            return false;
+        }
     }
-    if (outlet_set_policy(o, policy, err) != 0)
-        return -1;
-    return serve(o, err);
+    return true;
 }

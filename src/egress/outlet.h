@@ -5,7 +5,6 @@
 #define EGRESS_OUTLET_H
 
 #include "base/map.h"
-#include "egress/closer.h"
 #include "egress/egress.h"
 #include "egress/policy.h"
 #include "egress/wire.h"
@@ -35,9 +34,8 @@ struct egress {
     struct policy defaults;
     int route_fd;
     struct dns *dns;
-    struct closer *closer;
-    char *packet; /* WIRE_MAX bytes: the one that is read or built right now */
-    char *answer; /* the same, for what is built while `packet` is looked at */
+    char *packet; /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
+    char *answer; /* WIRE_MAX, for what is built while `packet` is looked at */
 };
 
 struct outlet {
@@ -48,8 +46,8 @@ struct outlet {
     struct policy policy;
     int fds[EGRESS_SOCKET_KINDS]; /* came and are not served yet; -1 */
     struct listener stream;
-    int datagram, packet;
-    struct watch datagram_watch, packet_watch;
+    int datagram, shown, raw, raw6; /* -1 */
+    struct watch datagram_watch, shown_watch;
     struct map flows;  /* struct flow by its pair, until they are accepted */
     struct list links; /* of struct flow: accepted */
     size_t connections;
@@ -70,7 +68,10 @@ struct outlet *outlet_find(struct egress *e, struct str id); /* or NULL */
 /* NULL: the id is none. */
 struct outlet *outlet_get(struct egress *e, struct str id);
 void outlet_free(struct outlet *o);
-must_check int outlet_open(struct outlet *o, struct str policy, struct err *err);
+/* Serves the sockets that came. */
+must_check int outlet_open(struct outlet *o, struct err *err);
+/* All of them, that is; false: those that did are dropped. */
+bool outlet_is_complete(struct outlet *o);
 must_check int outlet_set_policy(struct outlet *o, struct str policy, struct err *err);
 /* A packet into the sandbox's loopback. When there is no room it is lost, as packets are. */
 void outlet_send(struct outlet *o, const char *packet, size_t size);

@@ -153,6 +153,17 @@ bool wire_read(struct str packet, struct wire *out)
     return true;
 }
 
+bool wire_destination(struct str packet, struct place *out)
+{
+    struct wire w;
+    unsigned protocol;
+
+    if (!read_head(packet, &w, &protocol))
+        return false;
+    *out = w.to;
+    return true;
+}
+
 size_t wire_again(const struct wire *seen, char *out)
 {
     assert(seen->kind == WIRE_SYN);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The packets that are exchanged with a sandbox's kernel through its packet socket. Hostile input:
- * nothing is believed but what lies inside the bytes that came. */
+/* The packets that are exchanged with a sandbox's kernel (shown.h). Hostile input: nothing is
+ * believed but what lies inside the bytes that came. */
 #ifndef EGRESS_WIRE_H
 #define EGRESS_WIRE_H
 
@@ -36,6 +36,9 @@ enum wire_why {
 
 /* False: not an IP packet that is whole. Other packets than those of the kinds are WIRE_OTHER. */
 bool wire_read(struct str packet, struct wire *out);
+
+/* Where it goes, without a port. False: it is no packet. */
+bool wire_destination(struct str packet, struct place *out);
 
 /* Each makes a packet in `out`, which has room for WIRE_MAX, and returns its size. */
 size_t wire_again(const struct wire *seen, char *out); /* the same, its checksum made good */

@@ -39,7 +39,7 @@ const struct codec_message egress_policy_message = {"EgressPolicy", sizeof(struc
 static const struct codec_message *const egress_table[EGRESS_MESSAGE_COUNT] = {
     [EGRESS_SOCKET] = &socket_message, [EGRESS_OPEN] = &open_message,
     [EGRESS_POLICY] = &open_message,   [EGRESS_CLOSE] = &close_message,
-    [EGRESS_LISTED] = &close_message,
+    [EGRESS_LISTED] = &close_message,  [EGRESS_WANTED] = &close_message,
 };
 
 const struct channel_protocol egress_protocol = {egress_table, EGRESS_MESSAGE_COUNT};

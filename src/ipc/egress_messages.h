@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What node tells the egress role, on egress.sock (node connects; nobody else may).
+/* What node and the egress role tell each other, on egress.sock (node connects; nobody else may).
  *
- * On each connect node names every sandbox that runs: EGRESS_SOCKET for each of its sockets, then
- * EGRESS_OPEN; after the last one EGRESS_LISTED. Sandboxes that were not named by then are closed.
- * Later ones are named when they start. One that is named again gets new sockets and, if it
- * differs, a new policy; its connections go on as far as the policy lets them. */
+ * On each connect node names every sandbox that runs by EGRESS_OPEN; after the last one comes
+ * EGRESS_LISTED. Sandboxes that were not named by then are closed. One whose sockets egress has
+ * gets the policy, and its connections go on as far as that lets them. Of others egress answers
+ * EGRESS_WANTED, and node sends EGRESS_SOCKET for each socket, then EGRESS_OPEN again, as it does
+ * at once for a sandbox that starts. There is one set of sockets for a sandbox, held by egress
+ * alone: dead, it takes them along, and node makes new ones. */
 #ifndef IPC_EGRESS_MESSAGES_H
 #define IPC_EGRESS_MESSAGES_H
 
@@ -12,10 +14,11 @@
 
 enum egress_message {
     EGRESS_SOCKET = 1, /* struct egress_socket, and the descriptor */
-    EGRESS_OPEN,       /* struct egress_open: its sockets are there, serve them */
+    EGRESS_OPEN,       /* struct egress_open: serve it */
     EGRESS_POLICY,     /* struct egress_open: of one that is open */
     EGRESS_CLOSE,      /* struct egress_close: it has ended; all its connections with it */
     EGRESS_LISTED,     /* struct egress_close with an empty id */
+    EGRESS_WANTED,     /* to node, struct egress_close: there are no sockets for it */
     EGRESS_MESSAGE_COUNT,
 };
 
@@ -23,7 +26,9 @@ enum egress_message {
 enum egress_socket_kind {
     EGRESS_STREAM,
     EGRESS_DATAGRAM,
-    EGRESS_PACKET,
+    EGRESS_SHOWN,
+    EGRESS_RAW,
+    EGRESS_RAW6, /* does not come where the host has no IPv6 */
     EGRESS_SOCKET_KINDS,
 };
 

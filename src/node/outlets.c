@@ -41,12 +41,6 @@ static void on_gone(void *ctx, const struct err *why)
     lose(ctx);
 }
 
-static void on_message(void *ctx, unsigned type, const void *message, int fd)
-{
-    own_close_fd(&fd); /* egress has nothing to say */
-    ignore((long)type + (ctx == message));
-}
-
 /* False: egress is away, and will be told all when it is back. */
 static bool tell(struct outlets *o, unsigned type, const void *message, int fd)
 {
@@ -78,41 +72,64 @@ static int read_policy(struct outlets *o, const char *id, struct buf *out, struc
     return n < 0 || !buf_ok(out) ? err_sys(err, errno, "read policy of %s", id) : 0;
 }
 
-static bool tell_sockets(struct outlets *o, const char *id, const struct runtime_outlet *fds)
+static void complain(const char *id, const struct err *err)
 {
-    const int all[EGRESS_SOCKET_KINDS] = {[EGRESS_STREAM] = fds->stream,
-                                          [EGRESS_DATAGRAM] = fds->datagram,
-                                          [EGRESS_PACKET] = fds->packet};
-    bool is_told = true;
-
-    for (uint32_t i = 0; i < EGRESS_SOCKET_KINDS; i++) {
-        const struct egress_socket m = {str_of(id), i};
-
-        is_told = is_told && tell(o, EGRESS_SOCKET, &m, all[i]);
-        own_close_fd(&all[i]);
-    }
-    return is_told;
+    if (err->kind != ERR_UNSUPPORTED && err->kind != ERR_NOT_FOUND) /* it has just ended */
+        log_warn("node.no_way_out", "id=%s error=\"%s\"", id, err->text);
 }
 
-static void open_one(void *ctx, const char *id)
+/* What is lost on the way is told again: egress was away. */
+static void name_one(void *ctx, const char *id)
 {
     struct outlets *o = ctx;
-    struct runtime_outlet fds;
     struct egress_open m = {.id = str_of(id)};
     struct buf policy;
-    struct err err = {0};
+    struct err err;
+
+    buf_init(&policy, EGRESS_POLICY_MAX);
+    if (read_policy(o, id, &policy, &err) == 0) {
+        m.policy = buf_str(&policy);
+        ignore(tell(o, EGRESS_OPEN, &m, -1));
+    } else {
+        complain(id, &err);
+    }
+    buf_done(&policy);
+}
+
+_Static_assert((int)RUNTIME_STREAM == EGRESS_STREAM && (int)RUNTIME_DATAGRAM == EGRESS_DATAGRAM &&
+                   (int)RUNTIME_SHOWN == EGRESS_SHOWN && (int)RUNTIME_RAW == EGRESS_RAW &&
+                   (int)RUNTIME_RAW6 == EGRESS_RAW6 && (int)RUNTIME_SOCKETS == EGRESS_SOCKET_KINDS,
+               "the runtime's sockets are egress's");
+
+static void open_one(struct outlets *o, const char *id)
+{
+    struct runtime_outlet outlet;
+    struct err err;
 
     if (o->channel == NULL)
         return;
-    buf_init(&policy, EGRESS_POLICY_MAX);
-    if (read_policy(o, id, &policy, &err) == 0 &&
-        runtime_outlet(o->node->runtime, id, &fds, &err) == 0 && tell_sockets(o, id, &fds)) {
-        m.policy = buf_str(&policy);
-        ignore(tell(o, EGRESS_OPEN, &m, -1)); /* lost: all are told again */
+    if (runtime_outlet(o->node->runtime, id, &outlet, &err) != 0) {
+        complain(id, &err);
+        return;
     }
-    if (err.kind != ERR_NONE && err.kind != ERR_UNSUPPORTED)
-        log_warn("node.no_way_out", "id=%s error=\"%s\"", id, err.text);
-    buf_done(&policy);
+    for (uint32_t i = 0; i < EGRESS_SOCKET_KINDS; i++) {
+        const struct egress_socket m = {str_of(id), i};
+
+        if (outlet.fds[i] >= 0)
+            ignore(tell(o, EGRESS_SOCKET, &m, outlet.fds[i]));
+    }
+    runtime_outlet_close(&outlet);
+    name_one(o, id);
+}
+
+static void on_message(void *ctx, unsigned type, const void *message, int fd)
+{
+    const struct egress_close *m = message;
+    char id[NAME_SIZE];
+
+    own_close_fd(&fd); /* nothing that egress says has one */
+    if (type == EGRESS_WANTED && str_to_c(m->id, id, sizeof(id)))
+        open_one(ctx, id);
 }
 
 static void connect_now(void *ctx)
@@ -129,7 +146,7 @@ static void connect_now(void *ctx)
         timer_start(o->node->loop, &o->retry, RETRY_MS, connect_now, o);
         return;
     }
-    runtime_each(o->node->runtime, open_one, o);
+    runtime_each(o->node->runtime, name_one, o);
     ignore(tell(o, EGRESS_LISTED, &listed, -1)); /* lost: all are told again */
 }
 

@@ -156,7 +156,7 @@ static int fake_outlet(void *self, const char *id, struct runtime_outlet *out, s
 {
     const struct fake *f = self;
 
-    *out = (struct runtime_outlet){-1, -1, -1};
+    ignore(out == NULL); /* there is none */
     if (map_get(&f->sandboxes, str_of(id)) == NULL)
         return err_set(err, ERR_NOT_FOUND, "outlet %s: no such sandbox", id);
     return err_set(err, ERR_UNSUPPORTED, "outlet %s: nothing runs, nothing leaves", id);

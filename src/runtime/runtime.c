@@ -152,6 +152,12 @@ int runtime_outlet(struct runtime *r, const char *id, struct runtime_outlet *out
     return r->driver->outlet(r->self, id, out, err);
 }
 
+void runtime_outlet_close(struct runtime_outlet *o)
+{
+    for (size_t i = 0; i < COUNT_OF(o->fds); i++)
+        own_close_fd(&o->fds[i]);
+}
+
 void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx)
 {
     r->driver->each(r->self, fn, ctx);

@@ -45,8 +45,17 @@ struct sandbox_stats {
 };
 
 /* The host's ends of a sandbox's way out; linux/outward.h says what each is for. */
+enum runtime_socket {
+    RUNTIME_STREAM,
+    RUNTIME_DATAGRAM,
+    RUNTIME_SHOWN,
+    RUNTIME_RAW,
+    RUNTIME_RAW6,
+    RUNTIME_SOCKETS,
+};
+
 struct runtime_outlet {
-    int stream, datagram, packet;
+    int fds[RUNTIME_SOCKETS]; /* -1: of a family that the host does not have */
 };
 
 /* How a needed kernel feature is provided on this host: rows of `sandlot doctor`. */
@@ -113,10 +122,11 @@ must_check int runtime_connect(struct runtime *r, const char *id, uint16_t port,
                                struct err *err);
 must_check int runtime_stats(struct runtime *r, const char *id, struct sandbox_stats *out,
                              struct err *err);
-/* The descriptors are the caller's. Those of an earlier call do their work until they are closed.
- * ERR_UNSUPPORTED: nothing leaves sandboxes here. */
+/* The descriptors are the caller's. There is one set of them: until all copies of an earlier one
+ * are closed it fails. ERR_UNSUPPORTED: nothing leaves sandboxes here. */
 must_check int runtime_outlet(struct runtime *r, const char *id, struct runtime_outlet *out,
                               struct err *err);
+void runtime_outlet_close(struct runtime_outlet *o);
 void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx);
 size_t runtime_count(const struct runtime *r);
 void runtime_ahead(const struct runtime *r, struct runtime_ahead *out);

@@ -73,10 +73,10 @@ def certificate():
 
 def echo(c):
     """All that came, once it has ended: half-close is kept."""
-    data = b""
+    data = []
     while part := c.recv(65536):
-        data += part
-    c.sendall(data)
+        data.append(part)
+    c.sendall(b"".join(data))
 
 
 def bulk(c):

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets to and from a sandbox's loopback: read strictly, written with checksums that fit. */
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "egress/shown.h"
 #include "egress/wire.h"
 #include "test.h"
 
@@ -127,6 +131,49 @@ static void writes_with_good_sums(void)
     }
     len = wire_again(&seen[1], out);
     CHECK(is_good(out, len) && wire_read(bytes(out, len), &back) && back.kind == WIRE_SYN);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(wire_destination(seen[i].packet, &back.to));
+        CHECK(memcmp(back.to.address, seen[i].to.address, 16) == 0 && back.to.port == 0);
+    }
+    CHECK(!wire_destination(STR("E"), &back.to));
+}
+
+/* A message with an attribute of `extra` bytes before the packet. */
+static size_t make_shown(char *out, size_t extra)
+{
+    const struct nlattr prefix = {(uint16_t)(sizeof(prefix) + extra), NFULA_PREFIX};
+    const struct nlattr payload = {sizeof(payload) + sizeof(syn4), NFULA_PAYLOAD};
+    struct nlmsghdr head = {.nlmsg_type = (NFNL_SUBSYS_ULOG << 8) | NFULNL_MSG_PACKET};
+    size_t at = NLMSG_LENGTH(sizeof(struct nfgenmsg));
+
+    memset(out, 0, at + sizeof(prefix) + extra + 3);
+    memcpy(out + at, &prefix, sizeof(prefix));
+    at += (size_t)NLA_ALIGN(prefix.nla_len);
+    memcpy(out + at, &payload, sizeof(payload));
+    memcpy(out + at + sizeof(payload), syn4, sizeof(syn4));
+    head.nlmsg_len = (uint32_t)(at + payload.nla_len);
+    memcpy(out, &head, sizeof(head));
+    return head.nlmsg_len;
+}
+
+static void finds_what_is_shown(void)
+{
+    _Alignas(8) char message[256];
+    struct str packet;
+    size_t len;
+
+    for (size_t extra = 0; extra < 6; extra++) {
+        len = make_shown(message, extra);
+        CHECK(shown_packet(bytes(message, len), &packet));
+        CHECK(packet.len == sizeof(syn4) && memcmp(packet.at, syn4, sizeof(syn4)) == 0);
+        for (size_t cut = 0; cut < len; cut++)
+            CHECK(!shown_packet(bytes(message, cut), &packet));
+    }
+    message[NLMSG_LENGTH(sizeof(struct nfgenmsg))] = 3; /* an attribute shorter than its head */
+    CHECK(!shown_packet(bytes(message, len), &packet));
+    len = make_shown(message, 1);
+    message[4] ^= 1; /* a message of another type */
+    CHECK(!shown_packet(bytes(message, len), &packet));
 }
 
 int main(int argc, char **argv)
@@ -135,6 +182,7 @@ int main(int argc, char **argv)
         {"reads what begins a connection", reads_what_begins        },
         {"refuses what is not whole",      refuses_what_is_not_whole},
         {"writes with sums that fit",      writes_with_good_sums    },
+        {"finds what is shown",            finds_what_is_shown      },
     };
     return test_main(tests, COUNT_OF(tests), argc, argv);
 }

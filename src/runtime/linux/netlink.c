@@ -69,6 +69,13 @@ void netlink_put_text(struct netlink *n, unsigned type, const char *text)
     netlink_put(n, type, text, strlen(text) + 1);
 }
 
+void netlink_put_be16(struct netlink *n, unsigned type, uint16_t value)
+{
+    const uint16_t be = htons(value);
+
+    netlink_put(n, type, &be, sizeof(be));
+}
+
 void netlink_put_be32(struct netlink *n, unsigned type, uint32_t value)
 {
     const uint32_t be = htonl(value);
@@ -117,17 +124,23 @@ static int read_answer(int fd, uint32_t last, struct err *err)
     }
 }
 
-int netlink_talk(const struct netlink *n, int protocol, struct err *err)
+int netlink_ask(const struct netlink *n, int fd, struct err *err)
 {
     const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    const struct timeval limit = {.tv_sec = 5};
-    auto_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 
     if (n->is_too_long)
         return err_set(err, ERR_LIMIT, "netlink request is too long");
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0)
-        return err_sys(err, errno, "netlink socket");
     if (sendto(fd, n->bytes, n->len, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) < 0)
         return err_sys(err, errno, "netlink send");
     return read_answer(fd, n->last_asked, err);
+}
+
+int netlink_talk(const struct netlink *n, int protocol, struct err *err)
+{
+    const struct timeval limit = {.tv_sec = 5};
+    auto_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0)
+        return err_sys(err, errno, "netlink socket");
+    return netlink_ask(n, fd, err);
 }

@@ -27,12 +27,15 @@ void netlink_message(struct netlink *n, unsigned type, unsigned flags, const voi
                      size_t size);
 void netlink_put(struct netlink *n, unsigned type, const void *data, size_t size);
 void netlink_put_text(struct netlink *n, unsigned type, const char *text);
+void netlink_put_be16(struct netlink *n, unsigned type, uint16_t value);
 void netlink_put_be32(struct netlink *n, unsigned type, uint32_t value);
 /* What is put until netlink_close() is inside; returns what that wants. */
 size_t netlink_open(struct netlink *n, unsigned type);
 void netlink_close(struct netlink *n, size_t opened);
-/* Sends all at once over a socket of `protocol` in the thread's network namespace and waits for the
- * answer to the last message that asks for one (NLM_F_ACK), or to the first that failed. */
+/* Sends all at once over `fd` and waits for the answer to the last message that asks for one
+ * (NLM_F_ACK), or to the first that failed. */
+must_check int netlink_ask(const struct netlink *n, int fd, struct err *err);
+/* The same over a socket of its own, of `protocol`, in the thread's network namespace. */
 must_check int netlink_talk(const struct netlink *n, int protocol, struct err *err);
 
 #endif

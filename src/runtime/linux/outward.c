@@ -133,32 +133,52 @@ static int open_bound(int type, int *out_fd, struct err *err)
     return 0;
 }
 
+static int open_raw(int family, int *out_fd, struct err *err)
+{
+    const int mark = OUTWARD_MARK;
+    auto_fd int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+
+    if (fd < 0)
+        return err_sys(err, errno, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) != 0)
+        return err_sys(err, errno, "mark");
+    *out_fd = take_fd(&fd);
+    return 0;
+}
+
 static int open_all(struct runtime_outlet *out, struct err *err)
 {
-    auto_fd int stream = -1;
-    auto_fd int datagram = -1;
+    int *fds = out->fds;
 
-    if (open_bound(SOCK_STREAM, &stream, err) != 0)
+    if (open_bound(SOCK_STREAM, &fds[RUNTIME_STREAM], err) != 0)
         return err_wrap(err, "stream");
-    if (listen(stream, SOMAXCONN) != 0)
+    if (listen(fds[RUNTIME_STREAM], SOMAXCONN) != 0)
         return err_sys(err, errno, "listen");
-    if (open_bound(SOCK_DGRAM, &datagram, err) != 0)
+    if (open_bound(SOCK_DGRAM, &fds[RUNTIME_DATAGRAM], err) != 0)
         return err_wrap(err, "datagram");
-    if (outward_packet_socket(&out->packet, err) != 0)
-        return err_wrap(err, "packet");
-    out->stream = take_fd(&stream);
-    out->datagram = take_fd(&datagram);
+    if (outward_shown_socket(&fds[RUNTIME_SHOWN], err) != 0)
+        return err_wrap(err, "shown");
+    if (open_raw(AF_INET, &fds[RUNTIME_RAW], err) != 0 ||
+        (has_ipv6() && open_raw(AF_INET6, &fds[RUNTIME_RAW6], err) != 0))
+        return err_wrap(err, "raw");
     return 0;
 }
 
 int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out, struct err *err)
 {
+    struct runtime_outlet made;
     int result;
 
+    for (size_t i = 0; i < COUNT_OF(made.fds); i++)
+        made.fds[i] = -1;
     if (setns(netns_fd, CLONE_NEWNET) != 0)
         return err_sys(err, errno, "enter the network namespace");
-    result = open_all(out, err);
+    result = open_all(&made, err);
     if (setns(host_fd, CLONE_NEWNET) != 0)
         abort(); /* a thread that serves the host from inside a sandbox must not go on */
+    if (result == 0)
+        *out = made;
+    else
+        runtime_outlet_close(&made);
     return result;
 }

@@ -2,19 +2,20 @@
 /* The way out of a network namespace that has no device but loopback.
  *
  * Every address is local there (a route "local 0.0.0.0/0 dev lo"), and a short rule set brings what
- * is meant for elsewhere to three sockets, which belong to the host and are given to the egress
- * role (ipc/egress_messages.h):
+ * is meant for elsewhere to sockets that belong to the host and are given to the egress role
+ * (ipc/egress_messages.h):
  *
- *   packet    sees a copy of each packet that begins something: TCP SYN, ICMP echo. The original
- *             is dropped. What is sent through it enters loopback with the mark that the rules let
- *             pass: the SYN once the far end has answered, or a reset, or an ICMP error. So
- *             connect(2) inside ends with what the far end said, and not before.
- *   stream    listens; accepts the SYNs that were sent again. getsockname(2) is the original
- *             destination.
- *   datagram  gets each UDP datagram for elsewhere, with its original destination.
+ *   shown      gets a copy of each packet that begins something: TCP SYN, ICMP echo, each whole
+ *              again if it came in fragments. The original is dropped.
+ *   raw, raw6  What is sent through them enters loopback with the mark that the rules let pass: the
+ *              SYN once the far end has answered, or a reset, or an ICMP error. So connect(2)
+ * inside ends with what the far end said, and not before. They receive nothing. stream     listens;
+ * accepts the SYNs that were sent again. getsockname(2) is the original destination. datagram gets
+ * each UDP datagram for elsewhere, with its original destination.
  *
- * No address is translated and no connection tracked. Nobody inside can change any of it: the
- * namespace belongs to the host's user namespace. */
+ * All of them close at once, as no packet socket does (16 ms of RCU): hundreds end in no time when
+ * the process that has them dies. No address is translated and no connection tracked. Nobody inside
+ * can change any of it: the namespace belongs to the host's user namespace. */
 #ifndef RUNTIME_LINUX_OUTWARD_H
 #define RUNTIME_LINUX_OUTWARD_H
 
@@ -35,8 +36,7 @@ extern const char outward_resolv_conf[];
 /* In the calling thread's network namespace, once: addresses, routes, rules. lo must be up. */
 must_check int outward_configure(struct err *err);
 /* The sockets, made in the namespace `netns_fd`; the thread is in that of `host_fd` afterwards.
- * Others of the same kind may exist until they are closed. Not for creators: their filter has no
- * packet sockets. Closing the last copy of one takes the kernel a grace period, about 16 ms. */
+ * There is one `shown` for a namespace: EPERM until all copies of an earlier one are closed. */
 must_check int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out,
                                struct err *err);
 

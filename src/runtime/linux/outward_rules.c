@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See outward_rules.h. The chain and the filter of the packet socket are two halves of one
- * decision: what the chain drops because it begins something, the filter shows. */
+/* See outward_rules.h. */
 #include "runtime/linux/outward_rules.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,8 +23,10 @@ enum {
     SYN_ACK = 0x12,
     IP_TO = 16, /* offsets of destinations */
     IP6_TO = 24,
-    LOOPBACK = 1,
-    MARK = 0x53424f58, /* of what the relay sends; anything that nobody else uses */
+    ECHO4 = 8, /* types of ICMP */
+    ECHO6 = 128,
+    GROUP = 1,      /* of netfilter's log, in every sandbox */
+    WHOLE = 0xffff, /* bytes of a packet that are shown */
 };
 
 enum piece_kind {
@@ -37,6 +36,7 @@ enum piece_kind {
     MASK,      /* keep these bits of what was loaded */
     EQUAL,     /* else the next rule */
     DIFFERENT,
+    SHOW,
     CAPTURE, /* to the socket of family `at` that is bound to OUTWARD_PORT */
     VERDICT, /* `at`; ends the rule */
 };
@@ -78,9 +78,19 @@ static const struct piece pieces[] = {
     {META, NFT_META_L4PROTO, 0, {0}}, {EQUAL, 0, 1, {IPPROTO_UDP}},
     {META, NFT_META_NFPROTO, 0, {0}}, {EQUAL, 0, 1, {NFPROTO_IPV6}},
     {CAPTURE, NFPROTO_IPV6, 0, {0}}, {VERDICT, NF_ACCEPT, 0, {0}},
-    /* shown by the packet socket, and perhaps sent again by the relay */
+    /* what begins something: shown, and perhaps sent again by the relay */
+    {META, NFT_META_L4PROTO, 0, {0}}, {EQUAL, 0, 1, {IPPROTO_TCP}},
     {META, NFT_META_MARK, 0, {0}}, {DIFFERENT, 0, 4, {0x58, 0x4f, 0x42, 0x53}},
+    {SHOW, 0, 0, {0}}, {VERDICT, NF_DROP, 0, {0}},
+    {META, NFT_META_L4PROTO, 0, {0}}, {EQUAL, 0, 1, {IPPROTO_ICMP}},
+    {TRANSPORT, 0, 1, {0}}, {EQUAL, 0, 1, {ECHO4}},
+    {SHOW, 0, 0, {0}}, {VERDICT, NF_DROP, 0, {0}},
+    {META, NFT_META_L4PROTO, 0, {0}}, {EQUAL, 0, 1, {IPPROTO_ICMPV6}},
+    {TRANSPORT, 0, 1, {0}}, {EQUAL, 0, 1, {ECHO6}},
+    {SHOW, 0, 0, {0}}, {VERDICT, NF_DROP, 0, {0}},
+    {META, NFT_META_L4PROTO, 0, {0}}, {DIFFERENT, 0, 1, {IPPROTO_TCP}},
     {VERDICT, NF_DROP, 0, {0}},
+    /* our own SYN */
     {META, NFT_META_NFPROTO, 0, {0}}, {EQUAL, 0, 1, {NFPROTO_IPV4}},
     {CAPTURE, NFPROTO_IPV4, 0, {0}}, {VERDICT, NF_ACCEPT, 0, {0}},
     {META, NFT_META_NFPROTO, 0, {0}}, {EQUAL, 0, 1, {NFPROTO_IPV6}},
@@ -89,7 +99,7 @@ static const struct piece pieces[] = {
 };
 /* clang-format on */
 
-_Static_assert(MARK == 0x53424f58 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+_Static_assert(OUTWARD_MARK == 0x53424f58 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "the mark is compared as the bytes of this machine");
 
 static const char table_name[] = "sandlot", chain_name[] = "outward";
@@ -157,6 +167,12 @@ static void put_port(struct netlink *n, const struct piece *p)
     put_value(n, NFTA_IMMEDIATE_DATA, &port, sizeof(port));
 }
 
+static void put_show(struct netlink *n, const struct piece *p)
+{
+    ignore((long)p->at); /* the same for all */
+    netlink_put_be16(n, NFTA_LOG_GROUP, GROUP);
+}
+
 static void put_capture(struct netlink *n, const struct piece *p)
 {
     netlink_put_be32(n, NFTA_TPROXY_FAMILY, p->at);
@@ -189,6 +205,7 @@ static void put_piece(struct netlink *n, const struct piece *p)
           [DIFFERENT] = {"cmp",       put_compare},
         [CAPTURE] = {"tproxy",    put_capture},
           [VERDICT] = {"immediate", put_verdict},
+        [SHOW] = {"log",       put_show   },
     };
 
     if (p->kind == CAPTURE)
@@ -254,78 +271,25 @@ int outward_rules(struct err *err)
     return netlink_talk(&n, NETLINK_NETFILTER, err) == 0 ? 0 : err_wrap(err, "rules");
 }
 
-/* The packet socket. A jump is told as the row it leads to, less the row behind its own. */
-
-enum {
-    FILTER_IPV6 = 16,
-    FILTER_IPV6_TO = 22,
-    FILTER_IPV6_LOCAL = 26,
-    SHOW = 29,
-    HIDE = 30,
-    SHOW_ALL = 0x40000, /* bytes */
-    PROTOCOL = 9,       /* offset in an IPv4 head */
-    NEXT_HEADER = 6,
-    IP6_HEAD = 40,
-};
-
-static const struct sock_filter filter[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_MARK)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MARK, HIDE - 2, 0), /* our own */
-    BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, FILTER_IPV6 - 4, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, HIDE - 5),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_TO),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc0000008, HIDE - 7, 0), /* outward_address */
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff000000),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x7f000000, HIDE - 9, 0),
-    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, SHOW - 11, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, HIDE - 12),
-    BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
-    BPF_STMT(BPF_LD | BPF_B | BPF_IND, TCP_FLAGS),
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN_ACK),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, SHOW - 16, HIDE - 16),
-    /* FILTER_IPV6: only what is right behind the head */
-    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NEXT_HEADER),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, FILTER_IPV6_TO - 18, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, HIDE - 19),
-    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, IP6_HEAD + TCP_FLAGS),
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN_ACK),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, HIDE - 22),
-    /* FILTER_IPV6_TO: the network of outward_address6, which is nowhere else */
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP6_TO),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xfd73616e, 0, FILTER_IPV6_LOCAL - 24),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP6_TO + 4),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x646c6f74, HIDE - 26, SHOW - 26),
-    /* FILTER_IPV6_LOCAL: ::1 and its likes */
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, SHOW - 27),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP6_TO + 12),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, HIDE - 29, SHOW - 29),
-    /* SHOW, HIDE */
-    BPF_STMT(BPF_RET | BPF_K, SHOW_ALL),
-    BPF_STMT(BPF_RET | BPF_K, 0),
-};
-_Static_assert(COUNT_OF(filter) == HIDE + 1, "rows are counted right");
-
-int outward_packet_socket(int *out_fd, struct err *err)
+int outward_shown_socket(int *out_fd, struct err *err)
 {
-    const struct sockaddr_ll lo = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = LOOPBACK};
-    /* the kernel does not write to it */
-    const struct sock_fprog program = {COUNT_OF(filter), (struct sock_filter *)(uintptr_t)filter};
-    const int one = 1, mark = MARK;
-    auto_fd int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const struct nfgenmsg group = {
+        .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(GROUP)};
+    const struct nfulnl_msg_config_cmd bind = {NFULNL_CFG_CMD_BIND};
+    const struct nfulnl_msg_config_mode whole = {htonl(WHOLE), NFULNL_COPY_PACKET, 0};
+    auto_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
+    struct netlink n;
 
     if (fd < 0)
-        return err_sys(err, errno, "socket");
-    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one)) != 0)
-        return err_sys(err, errno, "filter");
-    if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) != 0)
-        return err_sys(err, errno, "mark");
-    if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) != 0 ||
-        bind(fd, (const struct sockaddr *)&lo, sizeof(lo)) != 0)
-        return err_sys(err, errno, "bind");
+        return err_sys(err, errno, "netlink socket");
+    netlink_init(&n);
+    netlink_message(&n, (NFNL_SUBSYS_ULOG << 8) | NFULNL_MSG_CONFIG, NLM_F_ACK, &group,
+                    sizeof(group));
+    netlink_put(&n, NFULA_CFG_CMD, &bind, sizeof(bind));
+    netlink_put(&n, NFULA_CFG_MODE, &whole, sizeof(whole));
+    netlink_put_be32(&n, NFULA_CFG_QTHRESH, 1); /* each at once, not a hundred in a second */
+    if (netlink_ask(&n, fd, err) != 0)
+        return -1;
     *out_fd = take_fd(&fd);
     return 0;
 }

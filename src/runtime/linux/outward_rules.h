@@ -5,9 +5,13 @@
 
 #include "base/err.h"
 
+enum {
+    OUTWARD_MARK = 0x53424f58, /* of what the relay sends; anything that nobody else uses */
+};
+
 /* One nftables table with one chain, in the calling thread's network namespace. */
 must_check int outward_rules(struct err *err);
-/* See outward.h. What it does not show is filtered in the kernel. */
-must_check int outward_packet_socket(int *out_fd, struct err *err);
+/* See outward.h. */
+must_check int outward_shown_socket(int *out_fd, struct err *err);
 
 #endif

@@ -131,7 +131,7 @@ static int probe_overlay(struct probe *p)
 static bool probe_outward(struct probe *p)
 {
     struct netns made = netns_none;
-    struct runtime_outlet outlet = {-1, -1, -1};
+    struct runtime_outlet outlet;
     bool is_good;
     struct netns_wish wish = {.is_outward = true};
     auto_fd int host_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -141,14 +141,13 @@ static bool probe_outward(struct probe *p)
     wish.host_fd = host_fd;
     is_good = host_fd >= 0 && netns_make(&wish, &made, &p->host->outward_err) == 0 &&
               outward_open_in(host_fd, made.fd, &outlet, &p->host->outward_err) == 0;
-    own_close_fd(&outlet.stream);
-    own_close_fd(&outlet.datagram);
-    own_close_fd(&outlet.packet);
-    netns_done(&made);
-    if (!is_good)
+    if (is_good)
+        runtime_outlet_close(&outlet);
+    else
         ignore(err_wrap(&p->host->outward_err,
-                        "sandboxes reach nothing outside; nf_tables, nft_tproxy and packet sockets "
-                        "are needed"));
+                        "sandboxes reach nothing outside; nf_tables, nft_tproxy, nft_log and "
+                        "nfnetlink_log are needed"));
+    netns_done(&made);
     return is_good;
 }
 
