@@ -116,7 +116,7 @@ void sandbox_start_failed(struct sandbox *s, const struct err *why);
 
 /* recover.c */
 must_check int recover_load(struct domain *d, struct err *err);
-void recover_list(void *ctx, const struct map *ids, bool is_first);
+void recover_list(void *ctx, const struct node_listing *l);
 void recover_exited(void *ctx, struct str id, unsigned reason);
 
 /* load.c: each record of a kind; fails with the first that `fn` refuses. `what` is for people. */

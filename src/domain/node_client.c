@@ -20,8 +20,12 @@ struct command {
     bool is_sent;    /* on the present connection */
     bool is_settled; /* the list says it has happened */
     struct str id;
-    struct node_start start; /* type NODE_START; texts in mem */
-    struct str policy;       /* type NODE_POLICY */
+    union { /* by type; texts in mem. Others are an id alone */
+        struct node_start start;
+        struct node_policy policy;
+        struct node_keep keep;
+        struct node_stop stop;
+    } m;
     struct arena mem;
     struct timer deadline;
     node_done_fn *fn;
@@ -35,7 +39,7 @@ struct node_client {
     struct channel *channel; /* NULL: not connected */
     bool is_ready;           /* connected and listed */
     uint64_t next_seq, list_seq;
-    struct map ids; /* struct node_id, while the list arrives */
+    struct map ids, snapshots; /* struct node_id, while the list arrives */
     struct map by_seq;
     struct list commands;
     size_t command_count;
@@ -50,15 +54,21 @@ static struct str seq_key(const uint64_t *seq)
     return (struct str){(const char *)seq, sizeof(*seq)};
 }
 
-static void ids_clear(struct node_client *c)
+static void ids_clear(struct map *ids)
 {
     size_t cursor = 0;
     struct node_id *id;
 
-    while ((id = map_next(&c->ids, &cursor)) != NULL) {
-        map_remove(&c->ids, (struct str){id->text, id->len});
+    while ((id = map_next(ids, &cursor)) != NULL) {
+        map_remove(ids, (struct str){id->text, id->len});
         free(id);
     }
+}
+
+static void listing_clear(struct node_client *c)
+{
+    ids_clear(&c->ids);
+    ids_clear(&c->snapshots);
 }
 
 static void command_free(struct command *m)
@@ -107,7 +117,7 @@ static void lose(struct node_client *c, const struct err *why)
     c->is_ready = false;
     timer_stop(&c->list_deadline);
     timer_stop(&c->compare);
-    ids_clear(c);
+    listing_clear(c);
     timer_start(c->loop, &c->retry, c->retry_ms, connect_now, c);
     c->retry_ms = c->retry_ms * 2 > NODE_RETRY_MAX_MS ? NODE_RETRY_MAX_MS : c->retry_ms * 2;
     if (was_ready)
@@ -130,21 +140,28 @@ static void on_list_deadline(void *ctx)
 /* A failure to send is not the command's: the channel reports its end, the deadline is running. */
 static void command_send(struct command *m)
 {
-    struct node_client *c = m->client;
-    struct node_stop stop = {m->seq, m->id};
     struct err err = {0};
-    const struct node_policy policy = {m->seq, m->id, m->policy};
-    const void *message = &stop;
 
-    if (m->type == NODE_START)
-        message = &m->start;
-    else if (m->type == NODE_POLICY)
-        message = &policy;
-    m->is_sent = channel_send(c->channel, m->type, message, -1, &err) == 0;
+    m->is_sent = channel_send(m->client->channel, m->type, &m->m, -1, &err) == 0;
 }
 
-/* After a reconnect: starts that have happened are done, everything else goes out again. Marking
- * comes first, because the callbacks give new commands. */
+/* Does the list say that it has happened? Stops do not: what is not there was stopped, and is
+ * answered so when it is asked again. */
+static bool has_happened(const struct node_client *c, const struct command *m)
+{
+    const struct node_id *id = map_get(&c->ids, m->id);
+
+    if (m->type == NODE_START)
+        return id != NULL;
+    if (m->type == NODE_PAUSE)
+        return id != NULL && id->is_paused;
+    if (m->type == NODE_RESUME)
+        return id != NULL && !id->is_paused;
+    return m->type == NODE_SNAPSHOT && map_get(&c->snapshots, m->m.keep.name) != NULL;
+}
+
+/* After a reconnect: what has happened is done, everything else goes out again. Marking comes
+ * first, because the callbacks give new commands. */
 static void settle(struct node_client *c)
 {
     struct list_node *at;
@@ -152,7 +169,7 @@ static void settle(struct node_client *c)
     for (at = list_first(&c->commands); at != NULL; at = list_next(&c->commands, at)) {
         struct command *m = container_of(at, struct command, node);
 
-        m->is_settled = m->type == NODE_START && m->is_sent && map_get(&c->ids, m->id) != NULL;
+        m->is_settled = m->is_sent && has_happened(c, m);
         m->is_sent = m->is_settled;
     }
     at = list_first(&c->commands);
@@ -189,31 +206,33 @@ static void on_compare(void *ctx)
 
 static void on_listed(struct node_client *c)
 {
-    bool is_first = !c->is_ready;
+    const struct node_listing listing = {&c->ids, &c->snapshots, !c->is_ready};
 
     timer_stop(&c->list_deadline);
     c->list_seq = 0;
     c->is_ready = true;
     c->retry_ms = NODE_RETRY_MIN_MS;
-    if (is_first)
+    if (listing.is_first)
         settle(c);
-    c->hooks->on_list(c->ctx, &c->ids, is_first);
-    ids_clear(c);
+    c->hooks->on_list(c->ctx, &listing);
+    listing_clear(c);
     timer_start(c->loop, &c->compare, c->compare_ms, on_compare, c);
 }
 
 static void on_item(struct node_client *c, const struct node_item *item)
 {
+    struct map *ids = item->kind == NODE_ITEM_SNAPSHOT ? &c->snapshots : &c->ids;
     struct node_id *id;
 
     if (item->seq != c->list_seq || item->id.len == 0 || item->id.len >= sizeof(id->text))
         return;
-    if (map_get(&c->ids, item->id) != NULL)
+    if (map_get(ids, item->id) != NULL)
         return;
     id = mem_zero(sizeof(*id));
     memcpy(id->text, item->id.at, item->id.len);
     id->len = item->id.len;
-    map_put(&c->ids, (struct str){id->text, id->len}, id);
+    id->is_paused = item->kind == NODE_ITEM_PAUSED;
+    map_put(ids, (struct str){id->text, id->len}, id);
 }
 
 static void on_done(struct node_client *c, const struct node_done *done)
@@ -268,6 +287,9 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_DIALED:
     case NODE_RESUME:
     case NODE_POLICY:
+    case NODE_PAUSE:
+    case NODE_SNAPSHOT:
+    case NODE_SNAPSHOT_REMOVE:
     case NODE_MESSAGE_COUNT: break; /* not for us */
     }
 }
@@ -312,8 +334,9 @@ void node_client_free(struct node_client *c)
     timer_stop(&c->retry);
     timer_stop(&c->compare);
     timer_stop(&c->list_deadline);
-    ids_clear(c);
+    listing_clear(c);
     map_done(&c->ids);
+    map_done(&c->snapshots);
     map_done(&c->by_seq);
     free(c);
 }
@@ -346,30 +369,90 @@ static struct command *command_new(struct node_client *c, struct str id, node_do
     return m;
 }
 
-int node_client_start(struct node_client *c, const struct node_start *start, uint64_t timeout_ms,
-                      node_done_fn *fn, struct err *err)
+/* It is complete: send it, now or when node is there. */
+static void command_begin(struct command *m, enum node_message type, uint64_t timeout_ms)
+{
+    struct node_client *c = m->client;
+
+    m->type = type;
+    timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
+    if (c->is_ready)
+        command_send(m);
+}
+
+static bool copy_start(struct arena *mem, const struct node_start *start, struct node_start *out)
+{
+    struct str *layers = arena_alloc(mem, start->layers.count * sizeof(*layers));
+
+    out->rootfs = arena_str(mem, start->rootfs);
+    out->hostname = arena_str(mem, start->hostname);
+    out->init = arena_str(mem, start->init);
+    out->policy = arena_str(mem, start->policy);
+    out->snapshot = arena_str(mem, start->snapshot);
+    for (size_t i = 0; layers != NULL && i < start->layers.count; i++) {
+        layers[i] = arena_str(mem, ((const struct str *)start->layers.items)[i]);
+        if (layers[i].at == NULL)
+            return false;
+    }
+    out->layers.items = layers;
+    return layers != NULL && out->rootfs.at != NULL && out->hostname.at != NULL &&
+           out->init.at != NULL && out->policy.at != NULL && out->snapshot.at != NULL;
+}
+
+static int give_start(struct node_client *c, enum node_message type, const struct node_start *start,
+                      uint64_t timeout_ms, node_done_fn *fn, struct err *err)
 {
     struct command *m = command_new(c, start->id, fn, err);
 
     if (m == NULL)
         return -1;
-    m->type = NODE_START;
-    m->start = *start;
-    m->start.seq = m->seq;
-    m->start.id = m->id;
-    m->start.rootfs = arena_str(&m->mem, start->rootfs);
-    m->start.hostname = arena_str(&m->mem, start->hostname);
-    m->start.init = arena_str(&m->mem, start->init);
-    m->start.policy = arena_str(&m->mem, start->policy);
-    if (m->start.rootfs.at == NULL || m->start.hostname.at == NULL || m->start.init.at == NULL ||
-        m->start.policy.at == NULL) {
+    m->m.start = *start;
+    m->m.start.seq = m->seq;
+    m->m.start.id = m->id;
+    if (!copy_start(&m->mem, start, &m->m.start)) {
         command_free(m);
         return err_set(err, ERR_LIMIT, "start command too large");
     }
-    timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
-    if (c->is_ready)
-        command_send(m);
+    command_begin(m, type, timeout_ms);
     return 0;
+}
+
+int node_client_start(struct node_client *c, const struct node_start *start, uint64_t timeout_ms,
+                      node_done_fn *fn, struct err *err)
+{
+    return give_start(c, NODE_START, start, timeout_ms, fn, err);
+}
+
+int node_client_resume(struct node_client *c, const struct node_start *start, uint64_t timeout_ms,
+                       node_done_fn *fn, struct err *err)
+{
+    return give_start(c, NODE_RESUME, start, timeout_ms, fn, err);
+}
+
+static int give_keep(struct node_client *c, enum node_message type, const struct node_keep *keep,
+                     uint64_t timeout_ms, node_done_fn *fn, struct err *err)
+{
+    struct command *m = command_new(c, keep->id, fn, err);
+
+    if (m == NULL)
+        return -1;
+    m->m.keep =
+        (struct node_keep){m->seq, m->id, arena_str(&m->mem, keep->name), keep->keeps_memory};
+    assert(m->m.keep.name.at != NULL); /* both are short */
+    command_begin(m, type, timeout_ms);
+    return 0;
+}
+
+int node_client_pause(struct node_client *c, const struct node_keep *keep, uint64_t timeout_ms,
+                      node_done_fn *fn, struct err *err)
+{
+    return give_keep(c, NODE_PAUSE, keep, timeout_ms, fn, err);
+}
+
+int node_client_snapshot(struct node_client *c, const struct node_keep *keep, uint64_t timeout_ms,
+                         node_done_fn *fn, struct err *err)
+{
+    return give_keep(c, NODE_SNAPSHOT, keep, timeout_ms, fn, err);
 }
 
 /* Of those commands that are an id alone. */
@@ -380,10 +463,8 @@ static int give(struct node_client *c, enum node_message type, struct str id, ui
 
     if (m == NULL)
         return -1;
-    m->type = type;
-    timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
-    if (c->is_ready)
-        command_send(m);
+    m->m.stop = (struct node_stop){m->seq, m->id};
+    command_begin(m, type, timeout_ms);
     return 0;
 }
 
@@ -393,10 +474,10 @@ int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms, 
     return give(c, NODE_STOP, id, timeout_ms, fn, err);
 }
 
-int node_client_resume(struct node_client *c, struct str id, uint64_t timeout_ms, node_done_fn *fn,
-                       struct err *err)
+int node_client_snapshot_remove(struct node_client *c, struct str name, uint64_t timeout_ms,
+                                node_done_fn *fn, struct err *err)
 {
-    return give(c, NODE_RESUME, id, timeout_ms, fn, err);
+    return give(c, NODE_SNAPSHOT_REMOVE, name, timeout_ms, fn, err);
 }
 
 int node_client_policy(struct node_client *c, const struct node_policy *policy, uint64_t timeout_ms,
@@ -406,14 +487,11 @@ int node_client_policy(struct node_client *c, const struct node_policy *policy, 
 
     if (m == NULL)
         return -1;
-    m->type = NODE_POLICY;
-    m->policy = arena_str(&m->mem, policy->policy);
-    if (m->policy.at == NULL) {
+    m->m.policy = (struct node_policy){m->seq, m->id, arena_str(&m->mem, policy->policy)};
+    if (m->m.policy.policy.at == NULL) {
         command_free(m);
         return err_set(err, ERR_LIMIT, "policy too large");
     }
-    timer_start(c->loop, &m->deadline, timeout_ms, on_deadline, m);
-    if (c->is_ready)
-        command_send(m);
+    command_begin(m, NODE_POLICY, timeout_ms);
     return 0;
 }

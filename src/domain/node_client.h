@@ -3,7 +3,7 @@
  * they are answered.
  *
  * A command given while node is away waits for it; one in flight when node goes away is settled
- * after the reconnect: NODE_LIST tells whether a start has happened, what has not is sent again.
+ * after the reconnect: NODE_LIST tells whether it has happened, what has not is sent again.
  * Every command has a deadline that includes the waiting, after which it fails with ERR_TIMEOUT, or
  * with ERR_UNAVAILABLE while node is away; a late answer is ignored. */
 #ifndef DOMAIN_NODE_CLIENT_H
@@ -23,16 +23,23 @@ enum {
     NODE_RETRY_MAX_MS = 1000,
 };
 
-/* The values of the map that on_list gets. */
+/* The values of the maps that on_list gets. */
 struct node_id {
     char text[64];
     size_t len;
+    bool is_paused;
+};
+
+/* All that node has, as struct node_id by its text. */
+struct node_listing {
+    const struct map *sandboxes;
+    const struct map *snapshots;
+    bool is_first; /* since it was connected */
 };
 
 struct node_client_hooks {
-    /* All ids node has, as struct node_id by its text: after each connect (is_first) and every
-     * compare_ms. */
-    void (*on_list)(void *ctx, const struct map *ids, bool is_first);
+    /* After each connect and every compare_ms. */
+    void (*on_list)(void *ctx, const struct node_listing *listing);
     void (*on_exited)(void *ctx, struct str id, unsigned reason); /* enum exit_reason */
     void (*on_lost)(void *ctx, const struct err *why);            /* once per loss */
     void (*on_report)(void *ctx, const struct node_report *r);    /* the same */
@@ -52,8 +59,16 @@ must_check int node_client_start(struct node_client *c, const struct node_start 
                                  uint64_t timeout_ms, node_done_fn *fn, struct err *err);
 must_check int node_client_stop(struct node_client *c, struct str id, uint64_t timeout_ms,
                                 node_done_fn *fn, struct err *err);
-must_check int node_client_resume(struct node_client *c, struct str id, uint64_t timeout_ms,
-                                  node_done_fn *fn, struct err *err);
+/* The message is that of a start; its trees do not count. */
+must_check int node_client_resume(struct node_client *c, const struct node_start *m,
+                                  uint64_t timeout_ms, node_done_fn *fn, struct err *err);
+must_check int node_client_pause(struct node_client *c, const struct node_keep *m,
+                                 uint64_t timeout_ms, node_done_fn *fn, struct err *err);
+must_check int node_client_snapshot(struct node_client *c, const struct node_keep *m,
+                                    uint64_t timeout_ms, node_done_fn *fn, struct err *err);
+/* `fn` gets the name for an id. */
+must_check int node_client_snapshot_remove(struct node_client *c, struct str name,
+                                           uint64_t timeout_ms, node_done_fn *fn, struct err *err);
 /* What a running sandbox may reach from now on. */
 must_check int node_client_policy(struct node_client *c, const struct node_policy *m,
                                   uint64_t timeout_ms, node_done_fn *fn, struct err *err);

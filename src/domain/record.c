@@ -36,6 +36,14 @@ static const struct codec_field sandbox_fields[] = {
     {30, "isUnlimited", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_unlimited)},
     {31, "mayResume", CODEC_BOOL, 0, offsetof(struct sandbox_record, may_resume)},
     {32, "allowOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct sandbox_record, allow_out)},
+    {33, "templateEnv", CODEC_MAP, 0, offsetof(struct sandbox_record, template_env)},
+    {34, "layers", CODEC_STRING, CODEC_REPEATED, offsetof(struct sandbox_record, layers)},
+    {35, "snapshot", CODEC_STRING, 0, offsetof(struct sandbox_record, snapshot)},
+    {36, "pausesAtEnd", CODEC_BOOL, 0, offsetof(struct sandbox_record, pauses_at_end)},
+    {37, "pausesFilesOnly", CODEC_BOOL, 0, offsetof(struct sandbox_record, pauses_files_only)},
+    {38, "isFilesOnly", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_files_only)},
+    {39, "pausedAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, paused_at_ms)},
+    {40, "runAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, run_at_ms)},
 };
 /* clang-format on */
 

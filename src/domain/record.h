@@ -25,9 +25,18 @@ struct sandbox_record {
     int32_t kill_reason; /* enum kill_reason; set while killing */
     struct str user, workdir;
     int64_t idle_s; /* seconds without activity until the end; 0: the end is absolute (RX-01) */
-    struct codec_list allow_out; /* of struct str; beats deny_out */
-    bool is_unlimited;           /* has had no timeout: the longest life does not hold (RX-03) */
-    bool may_resume;             /* autoResume: traffic resumes it when it is paused */
+    struct codec_list allow_out;    /* of struct str; beats deny_out */
+    bool is_unlimited;              /* has had no timeout: the longest life does not hold (RX-03) */
+    bool may_resume;                /* autoResume: traffic resumes it when it is paused */
+    struct codec_list template_env; /* what its template gave; `env` beats it */
+    struct codec_list layers;       /* of struct str: trees over rootfs, lowest first */
+    struct str snapshot;            /* node's name of what it was started from; empty: nothing */
+    bool pauses_at_end;             /* autoPause: its timeout pauses it instead of killing it */
+    bool pauses_files_only;         /* autoPauseMemory: false */
+    bool is_files_only;             /* it is paused without its processes */
+    int64_t paused_at_ms;           /* while it is paused */
+    int64_t
+        run_at_ms; /* the last resume; 0: none since the start. The longest life counts from it */
 };
 
 /* What a team may have; see quota.h. */

@@ -76,20 +76,21 @@ static size_t stop_orphans(struct domain *d, const struct map *ids)
     return count;
 }
 
-void recover_list(void *ctx, const struct map *ids, bool is_first)
+void recover_list(void *ctx, const struct node_listing *l)
 {
     struct domain *d = ctx;
-    size_t lost = drop_lost(d, ids), orphans = stop_orphans(d, ids);
+    size_t lost = drop_lost(d, l->sandboxes), orphans = stop_orphans(d, l->sandboxes);
     char text[120];
 
     d->counters.compared++;
     d->counters.lost += lost;
     d->counters.orphaned += orphans;
-    if (is_first)
+    if (l->is_first)
         egress_tell_all(d); /* either of us may have missed a change */
-    if (!is_first && lost + orphans == 0)
+    if (!l->is_first && lost + orphans == 0)
         return;
-    snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu", ids->count, lost, orphans);
+    snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu", l->sandboxes->count, lost,
+             orphans);
     event_emit(d, (struct event){.kind = EVENT_NODE_READY, .detail = text});
 }
 

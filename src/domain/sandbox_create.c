@@ -9,15 +9,14 @@
 #include "domain/creation.h"
 #include "domain/domain_internal.h"
 #include "domain/guest_init.h"
+#include "domain/guest_start.h"
 #include "domain/nodes.h"
 #include "domain/quota.h"
 #include "domain/sandbox.h"
 #include "domain/template_use.h"
-#include "ipc/egress_messages.h"
 
 enum {
-    ID_TRIES = 5,         /* an id that is taken is never given out again (AC-11) */
-    INIT_MAX = 150 << 10, /* fits one packet to node with the rest of the command */
+    ID_TRIES = 5, /* an id that is taken is never given out again (AC-11) */
 };
 
 /* Everything random of a new sandbox. */
@@ -94,6 +93,7 @@ static void fill(struct sandbox_record *r, const struct sandbox_params *p, const
         .disk_mb = t->r.disk_mb,
         .user = t->r.user,
         .workdir = t->r.workdir,
+        .template_env = t->r.env,
     };
 }
 
@@ -226,37 +226,15 @@ static void on_started(void *ctx, struct str id, uint64_t took_us, const struct 
     store_commit(d->store, on_stored, commit);
 }
 
-static int start_guest(struct sandbox *s, const struct template *t, struct err *err)
+static int start_guest(struct sandbox *s, struct err *err)
 {
     struct domain *d = s->domain;
-    struct node_start m = {
-        .id = s->r.id,
-        .rootfs = s->r.rootfs,
-        .hostname = s->r.id,
-        .memory_bytes = (uint64_t)s->r.memory_mb << 20,
-        .disk_bytes = (uint64_t)s->r.disk_mb << 20,
-        .cpu_percent = (uint32_t)s->r.cpu_count * 100,
-        .pids_max = SANDBOX_PIDS_MAX,
-    };
-    struct buf init, policy;
-    int result;
+    struct guest_start g;
+    int result = guest_start_init(&g, &s->r, d->config.replay_kb, err);
 
-    buf_init(&init, INIT_MAX);
-    buf_init(&policy, EGRESS_POLICY_MAX);
-    egress_policy_bytes(&s->r, &policy);
-    m.policy = buf_str(&policy);
-    guest_init_json(&s->r, &t->r.env, d->config.replay_kb, &init);
-    m.init = buf_str(&init);
-    if (!buf_ok(&policy))
-        result = err_set(err, ERR_INVALID, "network rules are too many");
-    else if (buf_ok(&init))
-        result = node_client_start(d->node, &m, d->config.start_timeout_ms, on_started, err);
-    else
-        result = err_set(err, ERR_INVALID, "envVars are too large");
-    if (init.at != NULL)
-        explicit_bzero(init.at, init.len);
-    buf_done(&init);
-    buf_done(&policy);
+    if (result == 0)
+        result = node_client_start(d->node, &g.m, d->config.start_timeout_ms, on_started, err);
+    guest_start_done(&g);
     return result;
 }
 
@@ -306,7 +284,7 @@ static int create(struct domain *d, const struct sandbox_params *p, const struct
         guest_init_check_env(&p->env, &t->r.env, err) != 0 || make(d, p, t, &s, err) != 0)
         return -1;
     s->team = p->team;
-    if (quota_take(d, s, err) != 0 || start_guest(s, t, err) != 0) {
+    if (quota_take(d, s, err) != 0 || start_guest(s, err) != 0) {
         sandbox_free(s);
         return -1;
     }

@@ -25,19 +25,21 @@ enum {
 /* clang-format off */
 static const struct sandbox_state_row states[SANDBOX_STATE_COUNT] = {
     [SANDBOX_STARTING] = {"starting", TO_RUNNING | TO_KILLING | TO_KILLED, SANDBOX_PUBLIC_NONE,
-                          false, ROUTE_TRANSITION},
-    [SANDBOX_RUNNING] = {"running", TO_PAUSING | TO_SNAPSHOTTING | TO_KILLING | TO_KILLED,
-                         SANDBOX_PUBLIC_RUNNING, true, ROUTE_RUNNING},
+                          false, ROUTE_TRANSITION, false, SANDBOX_STARTING},
+    [SANDBOX_RUNNING] = {"running",
+                         TO_PAUSING | TO_RESUMING | TO_SNAPSHOTTING | TO_KILLING | TO_KILLED,
+                         SANDBOX_PUBLIC_RUNNING, true, ROUTE_RUNNING, true, SANDBOX_RUNNING},
     [SANDBOX_PAUSING] = {"pausing", TO_PAUSED | TO_RUNNING | TO_KILLING | TO_KILLED,
-                         SANDBOX_PUBLIC_PAUSED, false, ROUTE_TRANSITION},
+                         SANDBOX_PUBLIC_PAUSED, false, ROUTE_TRANSITION, true, SANDBOX_RUNNING},
     [SANDBOX_PAUSED] = {"paused", TO_RESUMING | TO_KILLING | TO_KILLED, SANDBOX_PUBLIC_PAUSED,
-                        false, ROUTE_PAUSED},
+                        false, ROUTE_PAUSED, false, SANDBOX_PAUSED},
     [SANDBOX_RESUMING] = {"resuming", TO_RUNNING | TO_PAUSED | TO_KILLING | TO_KILLED,
-                          SANDBOX_PUBLIC_PAUSED, false, ROUTE_TRANSITION},
+                          SANDBOX_PUBLIC_PAUSED, false, ROUTE_TRANSITION, false, SANDBOX_PAUSED},
     [SANDBOX_SNAPSHOTTING] = {"snapshotting", TO_RUNNING | TO_PAUSING | TO_KILLING | TO_KILLED,
-                              SANDBOX_PUBLIC_RUNNING, false, ROUTE_RUNNING},
-    [SANDBOX_KILLING] = {"killing", TO_KILLED, SANDBOX_PUBLIC_NONE, false, 0},
-    [SANDBOX_KILLED] = {"killed", 0, SANDBOX_PUBLIC_NONE, false, 0},
+                              SANDBOX_PUBLIC_RUNNING, false, ROUTE_RUNNING, true, SANDBOX_RUNNING},
+    [SANDBOX_KILLING] = {"killing", TO_KILLED, SANDBOX_PUBLIC_NONE, false, 0, false,
+                         SANDBOX_KILLING},
+    [SANDBOX_KILLED] = {"killed", 0, SANDBOX_PUBLIC_NONE, false, 0, false, SANDBOX_KILLED},
 };
 /* clang-format on */
 
@@ -48,9 +50,10 @@ static const char *const public_names[] = {
 };
 
 static const char *const reason_names[] = {
-    [KILL_NONE] = "none",         [KILL_REQUEST] = "request", [KILL_TIMEOUT] = "timeout",
-    [KILL_ORPHANED] = "orphaned", [KILL_OOM] = "oom",         [KILL_DISK] = "disk",
-    [KILL_EXITED] = "exited",
+    [KILL_NONE] = "none",       [KILL_REQUEST] = "request",
+    [KILL_TIMEOUT] = "timeout", [KILL_ORPHANED] = "orphaned",
+    [KILL_OOM] = "oom",         [KILL_DISK] = "disk",
+    [KILL_EXITED] = "exited",   [KILL_RETENTION] = "retention",
 };
 
 const struct sandbox_state_row *sandbox_state_row(enum sandbox_state state)

@@ -35,8 +35,11 @@ struct sandbox_state_row {
     const char *name;
     uint32_t next; /* bit set of the states it may move to */
     enum sandbox_public shown;
-    bool has_deadline; /* endAt is enforced */
-    uint32_t route;    /* enum route_state; 0: edges know nothing of it */
+    bool has_deadline;              /* endAt is enforced */
+    uint32_t route;                 /* enum route_state; 0: edges know nothing of it */
+    bool may_pause;                 /* now, or once what is under way has ended */
+    enum sandbox_state restarts_as; /* what a record in this state is when api starts: nobody waits
+                                       any more, and node's list says what has become of it */
 };
 
 const struct sandbox_state_row *sandbox_state_row(enum sandbox_state state);
@@ -53,7 +56,8 @@ enum kill_reason {
     KILL_ORPHANED, /* a guest without a record, or the remains of a create that failed */
     KILL_OOM,
     KILL_DISK,
-    KILL_EXITED, /* its first process ended, or the node no longer has it */
+    KILL_EXITED,    /* its first process ended, or the node no longer has it */
+    KILL_RETENTION, /* it was paused for as long as the configuration keeps those */
     KILL_REASON_COUNT,
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "domain/domain_internal.h"
+#include "domain/guest_start.h"
 #include "domain/quota.h"
 
 enum {
@@ -119,13 +120,24 @@ static void on_resumed(void *ctx, struct str id, uint64_t took_us, const struct 
     store_commit(s->domain->store, on_stored, op_new(s->domain, id, NULL, NULL));
 }
 
+static int resume_guest(struct sandbox *s, struct err *err)
+{
+    struct domain *d = s->domain;
+    struct guest_start g;
+    int result = guest_start_init(&g, &s->r, d->config.replay_kb, err);
+
+    if (result == 0)
+        result = node_client_resume(d->node, &g.m, WAKE_RESUME_MS, on_resumed, err);
+    guest_start_done(&g);
+    return result;
+}
+
 static void resume(struct sandbox *s)
 {
     struct err err = {0};
 
     s->has_resume_slot = !s->has_slot && quota_take(s->domain, s, &err) == 0;
-    if (!s->has_slot ||
-        node_client_resume(s->domain->node, s->r.id, WAKE_RESUME_MS, on_resumed, &err) != 0) {
+    if (!s->has_slot || resume_guest(s, &err) != 0) {
         fail(s, &err);
         return;
     }

@@ -4,16 +4,19 @@
 #include "ipc/node_messages.h"
 
 static const struct codec_field start_fields[] = {
-    {1,  "seq",         CODEC_UINT64, 0, offsetof(struct node_start, seq)         },
-    {2,  "id",          CODEC_STRING, 0, offsetof(struct node_start, id)          },
-    {3,  "rootfs",      CODEC_STRING, 0, offsetof(struct node_start, rootfs)      },
-    {4,  "hostname",    CODEC_STRING, 0, offsetof(struct node_start, hostname)    },
-    {5,  "memoryBytes", CODEC_UINT64, 0, offsetof(struct node_start, memory_bytes)},
-    {6,  "diskBytes",   CODEC_UINT64, 0, offsetof(struct node_start, disk_bytes)  },
-    {7,  "cpuPercent",  CODEC_UINT32, 0, offsetof(struct node_start, cpu_percent) },
-    {8,  "pidsMax",     CODEC_UINT32, 0, offsetof(struct node_start, pids_max)    },
-    {9,  "init",        CODEC_STRING, 0, offsetof(struct node_start, init)        },
-    {10, "policy",      CODEC_BYTES,  0, offsetof(struct node_start, policy)      },
+    {1,  "seq",         CODEC_UINT64, 0,              offsetof(struct node_start, seq)         },
+    {2,  "id",          CODEC_STRING, 0,              offsetof(struct node_start, id)          },
+    {3,  "rootfs",      CODEC_STRING, 0,              offsetof(struct node_start, rootfs)      },
+    {4,  "hostname",    CODEC_STRING, 0,              offsetof(struct node_start, hostname)    },
+    {5,  "memoryBytes", CODEC_UINT64, 0,              offsetof(struct node_start, memory_bytes)},
+    {6,  "diskBytes",   CODEC_UINT64, 0,              offsetof(struct node_start, disk_bytes)  },
+    {7,  "cpuPercent",  CODEC_UINT32, 0,              offsetof(struct node_start, cpu_percent) },
+    {8,  "pidsMax",     CODEC_UINT32, 0,              offsetof(struct node_start, pids_max)    },
+    {9,  "init",        CODEC_STRING, 0,              offsetof(struct node_start, init)        },
+    {10, "policy",      CODEC_BYTES,  0,              offsetof(struct node_start, policy)      },
+    {11, "layers",      CODEC_STRING, CODEC_REPEATED, offsetof(struct node_start, layers)      },
+    {12, "snapshot",    CODEC_STRING, 0,              offsetof(struct node_start, snapshot)    },
+    {13, "isCold",      CODEC_BOOL,   0,              offsetof(struct node_start, is_cold)     },
 };
 static const struct codec_message start_message = {"NodeStart", sizeof(struct node_start),
                                                    start_fields, COUNT_OF(start_fields)};
@@ -24,6 +27,15 @@ static const struct codec_field stop_fields[] = {
 };
 static const struct codec_message stop_message = {"NodeStop", sizeof(struct node_stop), stop_fields,
                                                   COUNT_OF(stop_fields)};
+
+static const struct codec_field keep_fields[] = {
+    {1, "seq",         CODEC_UINT64, 0, offsetof(struct node_keep, seq)         },
+    {2, "id",          CODEC_STRING, 0, offsetof(struct node_keep, id)          },
+    {3, "name",        CODEC_STRING, 0, offsetof(struct node_keep, name)        },
+    {4, "keepsMemory", CODEC_BOOL,   0, offsetof(struct node_keep, keeps_memory)},
+};
+static const struct codec_message keep_message = {"NodeKeep", sizeof(struct node_keep), keep_fields,
+                                                  COUNT_OF(keep_fields)};
 
 static const struct codec_field network_fields[] = {
     {1, "seq",    CODEC_UINT64, 0, offsetof(struct node_policy, seq)   },
@@ -49,8 +61,9 @@ static const struct codec_message done_message = {"NodeDone", sizeof(struct node
                                                   COUNT_OF(done_fields)};
 
 static const struct codec_field item_fields[] = {
-    {1, "seq", CODEC_UINT64, 0, offsetof(struct node_item, seq)},
-    {2, "id",  CODEC_STRING, 0, offsetof(struct node_item, id) },
+    {1, "seq",  CODEC_UINT64, 0, offsetof(struct node_item, seq) },
+    {2, "id",   CODEC_STRING, 0, offsetof(struct node_item, id)  },
+    {3, "kind", CODEC_UINT32, 0, offsetof(struct node_item, kind)},
 };
 static const struct codec_message item_message = {"NodeItem", sizeof(struct node_item), item_fields,
                                                   COUNT_OF(item_fields)};
@@ -110,6 +123,17 @@ static const struct codec_field report_fields[] = {
     {24, "device", CODEC_STRING, 0, offsetof(struct node_report, device)},
     {25, "fsType", CODEC_STRING, 0, offsetof(struct node_report, fs_type)},
     {26, "host", CODEC_STRING, 0, offsetof(struct node_report, host)},
+    {27, "paused", CODEC_UINT64, 0, offsetof(struct node_report, paused)},
+    {28, "snapshots", CODEC_UINT64, 0, offsetof(struct node_report, snapshots)},
+    {29, "pauses", CODEC_UINT64, 0, offsetof(struct node_report, pauses)},
+    {30, "resumes", CODEC_UINT64, 0, offsetof(struct node_report, resumes)},
+    {31, "snapshotsMade", CODEC_UINT64, 0, offsetof(struct node_report, snapshots_made)},
+    {32, "pauseFailures", CODEC_UINT64, 0, offsetof(struct node_report, pause_failures)},
+    {33, "resumeFailures", CODEC_UINT64, 0, offsetof(struct node_report, resume_failures)},
+    {34, "snapshotFailures", CODEC_UINT64, 0, offsetof(struct node_report, snapshot_failures)},
+    {35, "canSnapshotFiles", CODEC_BOOL, 0, offsetof(struct node_report, can_snapshot_files)},
+    {36, "canCheckpoint", CODEC_BOOL, 0, offsetof(struct node_report, can_checkpoint)},
+    {37, "lastingNote", CODEC_STRING, 0, offsetof(struct node_report, lasting_note)},
 };
 /* clang-format on */
 
@@ -122,8 +146,9 @@ static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
     [NODE_DONE] = &done_message,          [NODE_ITEM] = &item_message,
     [NODE_USAGE] = &usage_message,        [NODE_EXITED] = &exited_message,
     [NODE_DIAL] = &dial_message,          [NODE_DIALED] = &done_message,
-    [NODE_REPORT] = &node_report_message, [NODE_RESUME] = &stop_message,
-    [NODE_POLICY] = &policy_message,
+    [NODE_REPORT] = &node_report_message, [NODE_RESUME] = &start_message,
+    [NODE_POLICY] = &policy_message,      [NODE_PAUSE] = &keep_message,
+    [NODE_SNAPSHOT] = &keep_message,      [NODE_SNAPSHOT_REMOVE] = &stop_message,
 };
 
 const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};

@@ -12,7 +12,7 @@
 enum node_message {
     NODE_START = 1, /* struct node_start */
     NODE_STOP,      /* struct node_stop */
-    NODE_LIST,      /* struct node_list: NODE_ITEM per sandbox, then NODE_DONE */
+    NODE_LIST,      /* struct node_list: NODE_ITEM per sandbox and snapshot, then NODE_DONE */
     NODE_STATS,     /* struct node_stop: NODE_USAGE, or NODE_DONE with an error */
     NODE_DONE,      /* struct node_done */
     NODE_ITEM,      /* struct node_item */
@@ -21,8 +21,11 @@ enum node_message {
     NODE_DIAL,      /* struct node_dial */
     NODE_DIALED,    /* struct node_done; fd attached when kind is 0 */
     NODE_REPORT,    /* struct node_report, unasked: after each list and every few seconds */
-    NODE_RESUME,    /* struct node_stop: let one that is paused run again */
+    NODE_RESUME,    /* struct node_start: let one that is paused run again; its files are its own */
     NODE_POLICY,    /* struct node_policy: of a sandbox that runs */
+    NODE_PAUSE,     /* struct node_keep, without a name */
+    NODE_SNAPSHOT,  /* struct node_keep */
+    NODE_SNAPSHOT_REMOVE, /* struct node_stop, whose id is a snapshot's */
     NODE_MESSAGE_COUNT,
 };
 
@@ -35,11 +38,22 @@ struct node_start {
     uint32_t cpu_percent, pids_max;
     struct str init;   /* JSON for envd's POST /init */
     struct str policy; /* struct egress_policy (egress_messages.h), encoded; empty: the default */
+    struct codec_list
+        layers;          /* of struct str: names of trees over rootfs, lowest first, no paths */
+    struct str snapshot; /* name of the one to start from; empty: none */
+    bool is_cold;        /* boot, even when there are processes to go on with */
 };
 
 struct node_stop {
     uint64_t seq;
     struct str id;
+};
+
+struct node_keep {
+    uint64_t seq;
+    struct str id;
+    struct str name; /* of the snapshot to be */
+    bool keeps_memory;
 };
 
 struct node_policy {
@@ -56,12 +70,20 @@ struct node_done {
     uint64_t seq;
     uint32_t kind; /* enum err_kind; 0 = success */
     struct str text;
-    uint64_t took_us; /* NODE_START: launch to envd ready */
+    uint64_t took_us; /* NODE_START, NODE_RESUME: launch to envd ready; NODE_PAUSE: all of it;
+                         NODE_SNAPSHOT: while the sandbox stood still */
+};
+
+enum node_item_kind {
+    NODE_ITEM_RUNNING,
+    NODE_ITEM_PAUSED,
+    NODE_ITEM_SNAPSHOT, /* id is its name */
 };
 
 struct node_item {
     uint64_t seq;
     struct str id;
+    uint32_t kind;
 };
 
 struct node_usage {
@@ -83,6 +105,10 @@ struct node_report {
     struct str cpu_family, cpu_model, cpu_model_name, cpu_architecture;
     struct str mount_point, device, fs_type;
     struct str host;
+    uint64_t paused, snapshots; /* there now */
+    uint64_t pauses, resumes, snapshots_made, pause_failures, resume_failures, snapshot_failures;
+    bool can_snapshot_files, can_checkpoint;
+    struct str lasting_note; /* why not; empty when both are there */
 };
 
 struct node_exited {

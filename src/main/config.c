@@ -218,6 +218,19 @@ static const struct config_key keys[] = {
     {"runtime.sandboxes_max", CONFIG_NUMBER, offsetof(struct config, runtime.sandboxes_max),
      "10000", 1, 100000, NULL,
      "sandboxes on this machine"},
+    {"runtime.hot_resume_s", CONFIG_NUMBER, offsetof(struct config, runtime.hot_resume_s),
+     "30", 0, 86400, NULL,
+     "seconds that a paused sandbox is kept in memory too, to resume at once"},
+    {"runtime.hot_memory_mb", CONFIG_NUMBER, offsetof(struct config, hot_memory_mb),
+     "1024", 0, 1073741824, NULL,
+     "MiB for all that are kept so; 0: none"},
+    {"runtime.criu", CONFIG_TEXT, offsetof(struct config, runtime.criu),
+     "auto", 0, 0, NULL,
+     "the program that keeps processes: auto, off or a path; without it only files are kept"},
+    {"runtime.on_uncheckpointable", CONFIG_CHOICE,
+     offsetof(struct config, runtime.on_uncheckpointable),
+     "fail", 0, 0, "fail|freeze",
+     "pauses of processes that cannot be kept; freeze keeps them in memory until a reboot"},
     {"runtime.disk_reserve_mb", CONFIG_NUMBER, offsetof(struct config, disk_reserve_mb),
      "1024", 0, 1073741824, NULL,
      "no sandbox starts when the disk has less free"},
@@ -275,6 +288,7 @@ int config_load(struct config *c, int *argc, char **argv, struct err *err)
     c->runtime.data_dir = c->data_dir;
     c->runtime.run_dir = c->run_dir;
     c->runtime.disk_reserve_bytes = c->disk_reserve_mb << 20;
+    c->runtime.hot_memory_bytes = c->hot_memory_mb << 20;
     return 0;
 }
 

@@ -24,6 +24,7 @@ static const struct place places[] = {
     {"",          0755, false},
     {"api",       0700, true },
     {"rootfs",    0700, false},
+    {"layers",    0700, false},
     {"templates", 0755, false},
 };
 

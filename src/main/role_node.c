@@ -50,12 +50,13 @@ int role_node(const struct invocation *v)
 {
     struct program *program = v->ctx;
     struct config *c = &program->config;
-    char rootfs[PATH_MAX], envd[PATH_MAX];
+    char rootfs[PATH_MAX], layers[PATH_MAX], envd[PATH_MAX];
     char egress[RUN_PATH_MAX], policies[RUN_PATH_MAX];
     struct node_config config = {
         .command_fd = ROLE_FD_FIRST,
         .dial_fd = ROLE_FD_FIRST + 1,
         .rootfs_dir = rootfs,
+        .layers_dir = layers,
         .egress_socket = egress,
         .policy_dir = policies,
         .runtime = c->runtime,
@@ -66,6 +67,7 @@ int role_node(const struct invocation *v)
     if (role_begin(v, "node", on_stop, &r, &r.loop) != 0)
         return EXIT_FAILURE;
     config_path(rootfs, sizeof rootfs, c->data_dir, "rootfs");
+    config_path(layers, sizeof layers, c->data_dir, "layers");
     config_path(egress, sizeof egress, c->run_dir, "egress.sock");
     config_path(policies, sizeof policies, c->run_dir, "policies");
     config.runtime.envd_path = envd;

@@ -13,13 +13,22 @@
 struct debt {
     struct node *node;
     uint64_t peer, seq;
+    enum runtime_work work; /* of on_worked() */
 };
 
 static struct debt *debt_new(struct peer *p, uint64_t seq)
 {
     struct debt *d = mem_zero(sizeof *d);
 
-    *d = (struct debt){p->owner, p->number, seq};
+    *d = (struct debt){.node = p->owner, .peer = p->number, .seq = seq};
+    return d;
+}
+
+static struct debt *debt_new_work(struct peer *p, uint64_t seq, enum runtime_work work)
+{
+    struct debt *d = debt_new(p, seq);
+
+    d->work = work;
     return d;
 }
 
@@ -87,17 +96,73 @@ static void on_stopped(void *ctx, const char *id, const struct err *err)
 struct names {
     char id[64];
     char hostname[65];
+    char snapshot[64];
     char rootfs[PATH_MAX];
+    size_t layer_count;
+    char *layers[RUNTIME_LAYERS_MAX + 1]; /* NULL at the end, as a spec has it */
 };
 
-static int read_names(struct node *n, const struct node_start *m, struct names *out,
-                      struct err *err)
+static void names_free(struct names *n)
+{
+    for (size_t i = 0; i < n->layer_count; i++)
+        free(n->layers[i]);
+    free(n);
+}
+
+static int read_layers(const char *dir, const struct codec_list *list, struct names *out,
+                       struct err *err)
+{
+    char path[PATH_MAX];
+
+    if (list->count > RUNTIME_LAYERS_MAX)
+        return err_set(err, ERR_LIMIT, "more than %d layers", RUNTIME_LAYERS_MAX);
+    if (list->count > 0 && dir == NULL)
+        return err_set(err, ERR_NOT_FOUND, "there is no directory of layers");
+    for (size_t i = 0; i < list->count; i++) {
+        if (rootfs_path(dir, ((const struct str *)list->items)[i], path, sizeof path, err) != 0)
+            return err_wrap(err, "layer");
+        out->layers[out->layer_count++] = mem_text(path);
+    }
+    return 0;
+}
+
+/* What a start and a resume have in common. */
+static int read_who(const struct node_start *m, struct names *out, struct err *err)
 {
     if (!str_to_c(m->id, out->id, sizeof out->id) || m->id.len == 0)
         return err_set(err, ERR_INVALID, "bad sandbox id");
     if (!str_to_c(m->hostname, out->hostname, sizeof out->hostname))
         return err_set(err, ERR_INVALID, "bad hostname");
+    return 0;
+}
+
+static int read_names(struct node *n, const struct node_start *m, struct names *out,
+                      struct err *err)
+{
+    if (read_who(m, out, err) != 0)
+        return -1;
+    if (!str_to_c(m->snapshot, out->snapshot, sizeof out->snapshot))
+        return err_set(err, ERR_NOT_FOUND, "no such snapshot");
+    if (read_layers(n->config.layers_dir, &m->layers, out, err) != 0)
+        return -1;
     return rootfs_path(n->config.rootfs_dir, m->rootfs, out->rootfs, sizeof out->rootfs, err);
+}
+
+static struct sandbox_spec spec_of(const struct node_start *m, const struct names *names)
+{
+    return (struct sandbox_spec){
+        .id = names->id,
+        .rootfs = names->rootfs,
+        .layers = (const char *const *)names->layers,
+        .snapshot = names->snapshot[0] != '\0' ? names->snapshot : NULL,
+        .is_cold = m->is_cold,
+        .hostname = names->hostname,
+        .limits = {.memory_bytes = m->memory_bytes,
+                   .cpu_percent = m->cpu_percent,
+                   .pids_max = m->pids_max,
+                   .disk_bytes = m->disk_bytes},
+        .init = m->init,
+    };
 }
 
 /* Of one that runs already nothing is changed: its start will fail. */
@@ -115,28 +180,21 @@ static void do_start(struct peer *p, const void *message)
 {
     const struct node_start *m = message;
     struct node_done done = {.seq = m->seq};
-    struct names names;
-    struct sandbox_spec spec = {
-        .id = names.id,
-        .rootfs = names.rootfs,
-        .hostname = names.hostname,
-        .limits = {.memory_bytes = m->memory_bytes,
-                   .cpu_percent = m->cpu_percent,
-                   .pids_max = m->pids_max,
-                   .disk_bytes = m->disk_bytes},
-        .init = m->init,
-    };
-    struct err err;
+    struct names *names = mem_zero(sizeof *names);
+    struct err err = {0};
 
-    if (p->owner->is_ending)
+    if (p->owner->is_ending) {
         err_set(&err, ERR_UNAVAILABLE, "node is shutting down");
-    else if (read_names(p->owner, m, &names, &err) == 0 &&
-             keep_policy(p->owner, m, &names, &err) == 0) {
+    } else if (read_names(p->owner, m, names, &err) == 0 &&
+               keep_policy(p->owner, m, names, &err) == 0) {
+        const struct sandbox_spec spec = spec_of(m, names);
+
         p->owner->starting++;
         runtime_start(p->owner->runtime, &spec, on_started, debt_new(p, m->seq));
-        return;
     }
-    ignore(send_done(p, &done, &err));
+    if (err.kind != ERR_NONE)
+        ignore(send_done(p, &done, &err));
+    names_free(names);
 }
 
 static void do_stop(struct peer *p, const void *message)
@@ -154,24 +212,91 @@ static void do_stop(struct peer *p, const void *message)
     ignore(send_done(p, &done, &err));
 }
 
-static void on_resumed(void *ctx, const char *id, const struct err *err)
+/* Pause, resume and snapshot: done, told or not; the next list says how it is. */
+static void on_worked(void *ctx, const char *id, uint64_t took_us, const struct err *err)
 {
-    ignore(id[0]);
-    ignore((long)pay(ctx, 0, err)); /* it runs, told or not; the next list has it */
+    struct debt *d = ctx;
+    struct node *n = d->node;
+
+    n->works[d->work] += err == NULL;
+    n->work_failures[d->work] += err != NULL;
+    if (n->outlets != NULL && d->work == RUNTIME_PAUSE && err == NULL)
+        outlets_close(n->outlets, id);
+    if (n->outlets != NULL && d->work == RUNTIME_RESUME && err == NULL)
+        outlets_open(n->outlets, id);
+    ignore((long)pay(d, took_us, err));
 }
 
 static void do_resume(struct peer *p, const void *message)
 {
-    const struct node_stop *m = message;
+    const struct node_start *m = message;
+    struct node_done done = {.seq = m->seq};
+    struct names *names = mem_zero(sizeof *names);
+    struct err err = {0};
+
+    if (p->owner->is_ending) {
+        err_set(&err, ERR_UNAVAILABLE, "node is shutting down");
+    } else if (read_who(m, names, &err) == 0 && keep_policy(p->owner, m, names, &err) == 0) {
+        const struct sandbox_spec spec = spec_of(m, names);
+
+        runtime_resume(p->owner->runtime, &spec, on_worked,
+                       debt_new_work(p, m->seq, RUNTIME_RESUME));
+    }
+    if (err.kind != ERR_NONE)
+        ignore(send_done(p, &done, &err));
+    names_free(names);
+}
+
+static void do_pause(struct peer *p, const void *message)
+{
+    const struct node_keep *m = message;
     struct node_done done = {.seq = m->seq};
     char id[64];
     struct err err;
 
     if (str_to_c(m->id, id, sizeof id)) {
-        runtime_resume(p->owner->runtime, id, on_resumed, debt_new(p, m->seq));
+        runtime_pause(p->owner->runtime, id, m->keeps_memory, on_worked,
+                      debt_new_work(p, m->seq, RUNTIME_PAUSE));
         return;
     }
     err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
+    ignore(send_done(p, &done, &err));
+}
+
+static void do_snapshot(struct peer *p, const void *message)
+{
+    const struct node_keep *m = message;
+    struct node_done done = {.seq = m->seq};
+    char id[64], name[64];
+    struct err err;
+
+    if (str_to_c(m->id, id, sizeof id) && str_to_c(m->name, name, sizeof name)) {
+        runtime_snapshot(p->owner->runtime, id, name, m->keeps_memory, on_worked,
+                         debt_new_work(p, m->seq, RUNTIME_SNAPSHOT));
+        return;
+    }
+    err_set(&err, ERR_NOT_FOUND, "bad sandbox id or name of a snapshot");
+    ignore(send_done(p, &done, &err));
+}
+
+static void on_removed(void *ctx, const char *name, const struct err *err)
+{
+    ignore(name[0]);
+    ignore((long)pay(ctx, 0, err));
+}
+
+static void do_snapshot_remove(struct peer *p, const void *message)
+{
+    const struct node_stop *m = message;
+    struct node_done done = {.seq = m->seq};
+    char name[64];
+    struct err err;
+
+    if (str_to_c(m->id, name, sizeof name)) {
+        runtime_snapshot_remove(p->owner->runtime, name, on_removed, debt_new(p, m->seq));
+        return;
+    }
+    err_set(&err, ERR_NOT_FOUND, "bad name of a snapshot");
     ignore(send_done(p, &done, &err));
 }
 
@@ -180,13 +305,22 @@ struct listing {
     uint64_t seq;
 };
 
-static void list_one(void *ctx, const char *id)
+static void list_item(struct listing *l, const char *id, enum node_item_kind kind)
 {
-    struct listing *l = ctx;
-    struct node_item item = {.seq = l->seq, .id = str_of(id)};
+    struct node_item item = {.seq = l->seq, .id = str_of(id), .kind = kind};
 
     if (l->peer != NULL && !peer_send(l->peer, NODE_ITEM, &item, -1))
         l->peer = NULL;
+}
+
+static void list_one(void *ctx, const char *id, enum runtime_state state)
+{
+    list_item(ctx, id, state == RUNTIME_PAUSED ? NODE_ITEM_PAUSED : NODE_ITEM_RUNNING);
+}
+
+static void list_snapshot(void *ctx, const char *name)
+{
+    list_item(ctx, name, NODE_ITEM_SNAPSHOT);
 }
 
 static void do_list(struct peer *p, const void *message)
@@ -196,6 +330,7 @@ static void do_list(struct peer *p, const void *message)
     struct node_done done = {.seq = m->seq};
 
     runtime_each(p->owner->runtime, list_one, &l);
+    runtime_each_snapshot(p->owner->runtime, list_snapshot, &l);
     if (l.peer != NULL && send_done(p, &done, NULL))
         reporter_tell(p->owner->reporter, p);
 }
@@ -246,8 +381,15 @@ static void do_policy(struct peer *p, const void *message)
 void command_message(void *ctx, unsigned type, const void *message, int fd)
 {
     static void (*const commands[NODE_MESSAGE_COUNT])(struct peer * p, const void *message) = {
-        [NODE_START] = do_start, [NODE_STOP] = do_stop,     [NODE_LIST] = do_list,
-        [NODE_STATS] = do_stats, [NODE_RESUME] = do_resume, [NODE_POLICY] = do_policy,
+        [NODE_START] = do_start,
+        [NODE_STOP] = do_stop,
+        [NODE_LIST] = do_list,
+        [NODE_STATS] = do_stats,
+        [NODE_RESUME] = do_resume,
+        [NODE_POLICY] = do_policy,
+        [NODE_PAUSE] = do_pause,
+        [NODE_SNAPSHOT] = do_snapshot,
+        [NODE_SNAPSHOT_REMOVE] = do_snapshot_remove,
     };
 
     own_close_fd(&fd); /* no command carries one */

@@ -193,11 +193,12 @@ struct id_list {
     size_t count, room;
 };
 
-static void collect(void *ctx, const char *id)
+static void collect(void *ctx, const char *id, enum runtime_state state)
 {
     struct id_list *l = ctx;
 
-    if (l->count < l->room && str_to_c(str_of(id), l->ids[l->count], sizeof l->ids[0]))
+    if (state == RUNTIME_RUNNING && l->count < l->room &&
+        str_to_c(str_of(id), l->ids[l->count], sizeof l->ids[0]))
         l->count++;
 }
 

@@ -15,12 +15,13 @@ struct node_config {
     const char *egress_socket; /* where the egress role listens; NULL: there is none */
     const char *policy_dir;    /* of what each sandbox may reach; gone after a reboot */
     const char *rootfs_dir;    /* node_start.rootfs names a directory in it */
+    const char *layers_dir;    /* the same for node_start.layers; NULL: there are none */
     struct runtime_config runtime;
 };
 
 enum {
-    NODE_PEERS_MAX = 64, /* connections on both sockets together */
-    NODE_ROOTFS_NAME_MAX = 100,
+    NODE_PEERS_MAX = 64,        /* connections on both sockets together */
+    NODE_ROOTFS_NAME_MAX = 100, /* of a layer too */
 };
 
 struct node;
@@ -29,7 +30,7 @@ struct node;
 must_check int node_new(struct loop *l, const struct node_config *config, struct node **out,
                         struct err *err);
 void node_free(struct node *n); /* sandboxes keep running */
-/* Take no more commands, stop every sandbox, then call `fn`. */
+/* Take no more commands, stop every sandbox that runs (those paused stay), then call `fn`. */
 void node_stop_all(struct node *n, loop_fn *fn, void *ctx);
 size_t node_count(const struct node *n);
 

@@ -79,13 +79,15 @@ static void complain(const char *id, const struct err *err)
 }
 
 /* What is lost on the way is told again: egress was away. */
-static void name_one(void *ctx, const char *id)
+static void name_one(void *ctx, const char *id, enum runtime_state state)
 {
     struct outlets *o = ctx;
     struct egress_open m = {.id = str_of(id)};
     struct buf policy;
     struct err err;
 
+    if (state != RUNTIME_RUNNING)
+        return;
     buf_init(&policy, EGRESS_POLICY_MAX);
     if (read_policy(o, id, &policy, &err) == 0) {
         m.policy = buf_str(&policy);
@@ -119,7 +121,7 @@ static void open_one(struct outlets *o, const char *id)
             ignore(tell(o, EGRESS_SOCKET, &m, outlet.fds[i]));
     }
     runtime_outlet_close(&outlet);
-    name_one(o, id);
+    name_one(o, id, RUNTIME_RUNNING);
 }
 
 static void on_message(void *ctx, unsigned type, const void *message, int fd)
@@ -155,11 +157,11 @@ struct known {
     bool is_there;
 };
 
-static void compare(void *ctx, const char *id)
+static void compare(void *ctx, const char *id, enum runtime_state state)
 {
     struct known *k = ctx;
 
-    k->is_there = k->is_there || strcmp(k->name, id) == 0;
+    k->is_there = k->is_there || (state == RUNTIME_RUNNING && strcmp(k->name, id) == 0);
 }
 
 /* Those of sandboxes that ended while no node was there. */

@@ -7,6 +7,8 @@
 #include "ipc/node_messages.h"
 #include "node/node.h"
 
+enum { NODE_WORK_COUNT = RUNTIME_SNAPSHOT + 1 };
+
 struct peer {
     struct list_node node;
     struct node *owner;
@@ -34,6 +36,7 @@ struct node {
     struct outlets *outlets; /* NULL: without egress */
     int64_t started_at_ms;
     uint64_t starting, starts, start_failures, stops, dials; /* since then; starting: right now */
+    uint64_t works[NODE_WORK_COUNT], work_failures[NODE_WORK_COUNT]; /* by enum runtime_work */
     size_t stopping;
     bool is_ending;
     loop_fn *on_stopped;

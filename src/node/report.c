@@ -123,6 +123,41 @@ static uint64_t number_of(struct str text, const char *key)
     return str_is(unit, "kB") ? value << 10 : value;
 }
 
+static void count_paused(void *ctx, const char *id, enum runtime_state state)
+{
+    struct node_report *m = ctx;
+
+    ignore(id[0]);
+    m->paused += state == RUNTIME_PAUSED;
+}
+
+static void count_snapshot(void *ctx, const char *name)
+{
+    struct node_report *m = ctx;
+
+    ignore(name[0]);
+    m->snapshots++;
+}
+
+/* What lasts: counted now and then, so it may walk all of it. */
+static void fill_lasting(const struct node *n, struct node_report *m)
+{
+    struct runtime_capabilities can;
+
+    runtime_capabilities(n->runtime, &can);
+    m->pauses = n->works[RUNTIME_PAUSE];
+    m->resumes = n->works[RUNTIME_RESUME];
+    m->snapshots_made = n->works[RUNTIME_SNAPSHOT];
+    m->pause_failures = n->work_failures[RUNTIME_PAUSE];
+    m->resume_failures = n->work_failures[RUNTIME_RESUME];
+    m->snapshot_failures = n->work_failures[RUNTIME_SNAPSHOT];
+    m->can_snapshot_files = can.can_snapshot_files;
+    m->can_checkpoint = can.can_checkpoint;
+    m->lasting_note = str_of(can.reason);
+    runtime_each(n->runtime, count_paused, m);
+    runtime_each_snapshot(n->runtime, count_snapshot, m);
+}
+
 static void fill(struct reporter *r, struct node_report *m, char *space)
 {
     const struct node *n = r->node;
@@ -153,6 +188,7 @@ static void fill(struct reporter *r, struct node_report *m, char *space)
         .fs_type = str_of(r->fs_type),
         .host = str_of(r->system.nodename),
     };
+    fill_lasting(n, m);
     m->memory_used = m->memory_total - number_of(memory, "MemAvailable");
     m->huge_used = m->huge_total - number_of(memory, "HugePages_Free");
     if (statvfs(n->config.runtime.data_dir, &disk) == 0) {

@@ -90,11 +90,13 @@ static void on_due(void *ctx)
     arm(s, SAMPLE_PAUSE_MS);
 }
 
-static void on_one(void *ctx, const char *id)
+static void on_one(void *ctx, const char *id, enum runtime_state state)
 {
     struct sampler *s = ctx;
     struct seen *one = map_get(&s->seen, str_of(id));
 
+    if (state != RUNTIME_RUNNING)
+        return; /* uses nothing but its disk, which does not change */
     if (one == NULL) {
         one = mem_zero(sizeof(*one));
         if (!str_to_c(str_of(id), one->id, sizeof(one->id))) {

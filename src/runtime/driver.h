@@ -16,8 +16,16 @@ struct runtime_driver {
     void (*close)(void *self);
     void (*start)(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx);
     void (*stop)(void *self, const char *id, runtime_stopped_fn *fn, void *ctx);
-    /* NULL: this driver cannot pause, so there is nothing to resume. */
-    void (*resume)(void *self, const char *id, runtime_stopped_fn *fn, void *ctx);
+    bool has_layers; /* looks at spec.layers */
+    /* From here to work_step_names: all, or all NULL when this driver cannot pause. */
+    void (*pause)(void *self, const char *id, bool keeps_memory, runtime_started_fn *fn, void *ctx);
+    void (*resume)(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx);
+    void (*snapshot)(void *self, const char *id, const char *name, bool keeps_memory,
+                     runtime_started_fn *fn, void *ctx);
+    void (*snapshot_remove)(void *self, const char *name, runtime_stopped_fn *fn, void *ctx);
+    void (*each_snapshot)(void *self, runtime_name_fn *fn, void *ctx);
+    void (*capabilities)(const void *self, struct runtime_capabilities *out);
+    const char *const *(*work_step_names)(const void *self, enum runtime_work work);
     int (*connect)(void *self, const char *id, uint16_t port, int *out_fd, struct err *err);
     int (*stats)(void *self, const char *id, struct sandbox_stats *out, struct err *err);
     int (*outlet)(void *self, const char *id, struct runtime_outlet *out, struct err *err);

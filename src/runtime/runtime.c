@@ -70,22 +70,61 @@ static bool is_hostname(const char *name)
     return len > 0 && len <= HOSTNAME_MAX && name[len] == '\0';
 }
 
-static int spec_check(const struct sandbox_spec *spec, struct err *err)
+static int name_check(const struct sandbox_spec *spec, const char *verb, struct err *err)
 {
     if (!is_id(spec->id))
-        return err_set(err, ERR_INVALID, "start: a sandbox id is 1 to %d of [a-z0-9]", ID_MAX);
-    if (spec->rootfs == NULL || spec->rootfs[0] != '/' || strlen(spec->rootfs) > ROOTFS_MAX)
-        return err_set(err, ERR_INVALID, "start %s: rootfs must be an absolute path", spec->id);
+        return err_set(err, ERR_INVALID, "%s: a sandbox id is 1 to %d of [a-z0-9]", verb, ID_MAX);
     if (spec->hostname == NULL || !is_hostname(spec->hostname))
-        return err_set(err, ERR_INVALID, "start %s: a hostname is 1 to %d of [A-Za-z0-9.-]",
+        return err_set(err, ERR_INVALID, "%s %s: a hostname is 1 to %d of [A-Za-z0-9.-]", verb,
                        spec->id, HOSTNAME_MAX);
+    return 0;
+}
+
+static int limits_check(const struct sandbox_spec *spec, const char *verb, struct err *err)
+{
     if (spec->init.len > INIT_MAX)
-        return err_set(err, ERR_LIMIT, "start %s: first request of %zu bytes, at most %d", spec->id,
-                       spec->init.len, INIT_MAX);
+        return err_set(err, ERR_LIMIT, "%s %s: first request of %zu bytes, at most %d", verb,
+                       spec->id, spec->init.len, INIT_MAX);
     if (spec->limits.memory_bytes != 0 && spec->limits.memory_bytes < memory_least)
-        return err_set(err, ERR_INVALID, "start %s: memory limit below 8 MiB", spec->id);
+        return err_set(err, ERR_INVALID, "%s %s: memory limit below 8 MiB", verb, spec->id);
     if (spec->limits.pids_max != 0 && spec->limits.pids_max < PIDS_FEWEST)
-        return err_set(err, ERR_INVALID, "start %s: process limit below %d", spec->id, PIDS_FEWEST);
+        return err_set(err, ERR_INVALID, "%s %s: process limit below %d", verb, spec->id,
+                       PIDS_FEWEST);
+    return 0;
+}
+
+static bool is_path(const char *path)
+{
+    return path != NULL && path[0] == '/' && strlen(path) <= ROOTFS_MAX;
+}
+
+static int trees_check(const struct runtime *r, const struct sandbox_spec *spec, struct err *err)
+{
+    size_t count = 0;
+
+    if (!is_path(spec->rootfs))
+        return err_set(err, ERR_INVALID, "start %s: rootfs must be an absolute path", spec->id);
+    for (; spec->layers != NULL && spec->layers[count] != NULL; count++) {
+        if (count >= RUNTIME_LAYERS_MAX || !is_path(spec->layers[count]))
+            return err_set(err, ERR_INVALID, "start %s: layers are at most %d absolute paths",
+                           spec->id, RUNTIME_LAYERS_MAX);
+    }
+    if (count > 0 && !r->driver->has_layers)
+        return err_set(err, ERR_UNSUPPORTED, "start %s: the runtime driver '%s' has no layers",
+                       spec->id, r->driver->name);
+    if (spec->snapshot != NULL && r->driver->pause == NULL)
+        return err_set(err, ERR_UNSUPPORTED, "start %s: the runtime driver '%s' has no snapshots",
+                       spec->id, r->driver->name);
+    if (spec->snapshot != NULL && !is_id(spec->snapshot))
+        return err_set(err, ERR_NOT_FOUND, "start %s: no such snapshot", spec->id);
+    return 0;
+}
+
+static int spec_check(const struct runtime *r, const struct sandbox_spec *spec, struct err *err)
+{
+    if (name_check(spec, "start", err) != 0 || trees_check(r, spec, err) != 0 ||
+        limits_check(spec, "start", err) != 0)
+        return -1;
     return 0;
 }
 
@@ -94,7 +133,7 @@ void runtime_start(struct runtime *r, const struct sandbox_spec *spec, runtime_s
 {
     struct err err = {0};
 
-    if (spec_check(spec, &err) != 0) {
+    if (spec_check(r, spec, &err) != 0) {
         answers_started(&r->answers, spec->id, &err, fn, ctx);
         return;
     }
@@ -113,20 +152,78 @@ void runtime_stop(struct runtime *r, const char *id, runtime_stopped_fn *fn, voi
     r->driver->stop(r->self, id, fn, ctx);
 }
 
-void runtime_resume(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx)
+/* What the driver has no function for, and names that nothing has. */
+static int lasting_check(const struct runtime *r, const char *id, const char *verb, struct err *err)
+{
+    if (!is_id(id))
+        return err_set(err, ERR_NOT_FOUND, "%s: no such sandbox", verb);
+    if (r->driver->pause == NULL)
+        return err_set(err, ERR_UNSUPPORTED, "the runtime driver '%s' cannot %s sandboxes",
+                       r->driver->name, verb);
+    return 0;
+}
+
+void runtime_pause(struct runtime *r, const char *id, bool keeps_memory, runtime_started_fn *fn,
+                   void *ctx)
 {
     struct err err = {0};
 
-    if (is_id(id) && r->driver->resume != NULL) {
-        r->driver->resume(r->self, id, fn, ctx);
+    if (lasting_check(r, id, "pause", &err) != 0)
+        answers_started(&r->answers, id, &err, fn, ctx);
+    else
+        r->driver->pause(r->self, id, keeps_memory, fn, ctx);
+}
+
+void runtime_resume(struct runtime *r, const struct sandbox_spec *spec, runtime_started_fn *fn,
+                    void *ctx)
+{
+    struct err err = {0};
+
+    if (lasting_check(r, spec->id, "resume", &err) != 0 || name_check(spec, "resume", &err) != 0 ||
+        limits_check(spec, "resume", &err) != 0)
+        answers_started(&r->answers, spec->id, &err, fn, ctx);
+    else
+        r->driver->resume(r->self, spec, fn, ctx);
+}
+
+void runtime_snapshot(struct runtime *r, const char *id, const char *name, bool keeps_memory,
+                      runtime_started_fn *fn, void *ctx)
+{
+    struct err err = {0};
+    int result = lasting_check(r, id, "snapshot", &err);
+
+    if (result == 0 && !is_id(name))
+        result = err_set(&err, ERR_INVALID, "snapshot %s: a snapshot's name is made as an id", id);
+    if (result != 0)
+        answers_started(&r->answers, id, &err, fn, ctx);
+    else
+        r->driver->snapshot(r->self, id, name, keeps_memory, fn, ctx);
+}
+
+void runtime_snapshot_remove(struct runtime *r, const char *name, runtime_stopped_fn *fn, void *ctx)
+{
+    struct err err = {0};
+
+    if (is_id(name) && r->driver->pause != NULL) {
+        r->driver->snapshot_remove(r->self, name, fn, ctx);
         return;
     }
-    if (!is_id(id))
-        ignore(err_set(&err, ERR_NOT_FOUND, "resume: no such sandbox"));
+    ignore(err_set(&err, ERR_NOT_FOUND, "remove: no such snapshot"));
+    answers_stopped(&r->answers, name, &err, fn, ctx);
+}
+
+void runtime_each_snapshot(struct runtime *r, runtime_name_fn *fn, void *ctx)
+{
+    if (r->driver->pause != NULL)
+        r->driver->each_snapshot(r->self, fn, ctx);
+}
+
+void runtime_capabilities(const struct runtime *r, struct runtime_capabilities *out)
+{
+    if (r->driver->pause != NULL)
+        r->driver->capabilities(r->self, out);
     else
-        ignore(err_set(&err, ERR_UNSUPPORTED, "the runtime driver '%s' cannot resume sandboxes",
-                       r->driver->name));
-    answers_stopped(&r->answers, id, &err, fn, ctx);
+        *out = (struct runtime_capabilities){.reason = "the runtime driver cannot pause sandboxes"};
 }
 
 int runtime_connect(struct runtime *r, const char *id, uint16_t port, int *out_fd, struct err *err)
@@ -186,6 +283,13 @@ const char *const *runtime_claim_step_names(const struct runtime *r)
 const char *const *runtime_step_names(const struct runtime *r)
 {
     return r->driver->step_names(r->self);
+}
+
+const char *const *runtime_work_step_names(const struct runtime *r, enum runtime_work work)
+{
+    static const char *const none[] = {NULL};
+
+    return r->driver->pause != NULL ? r->driver->work_step_names(r->self, work) : none;
 }
 
 void runtime_fail_step(struct runtime *r, const char *step)

@@ -2,6 +2,11 @@
 /* Running sandboxes, whatever runs them. Users of the runtime (node/) see this; those who implement
  * a way of running (linux/, fake) see driver.h.
  *
+ * A sandbox runs, or is paused: then it has files (and maybe a checkpoint of its processes) below
+ * data_dir and nothing else, so it is there after the end of any process and of the host. A
+ * snapshot is the same without a sandbox: others start from it. What is given up between two steps
+ * is either as before or as after, and what is answered with success is on the disk.
+ *
  * All calls are made on the loop's thread and return at once; results arrive on the loop. A sandbox
  * is named by its id. Stopping is final and complete: after on_stopped no process, mount, cgroup,
  * network namespace, descriptor or file of it is reachable any more (what needs time to free is
@@ -25,9 +30,39 @@ struct sandbox_limits {
 struct sandbox_spec {
     const char *id;     /* [a-z0-9]+, at most 63 */
     const char *rootfs; /* absolute path of the template's tree, never written to */
+    /* Absolute paths of trees stacked over it, lowest first, never written to; NULL at the end.
+     * NULL: none. */
+    const char *const *layers;
+    /* Start with the files of this snapshot, and go on with its processes when it has them; they
+     * are told `init` like a new envd. NULL: boot envd. */
+    const char *snapshot;
+    bool is_cold; /* boot envd over the files even when there are processes to go on with */
     const char *hostname;
     struct sandbox_limits limits;
     struct str init; /* JSON body of envd's POST /init, queued on its control socket at birth */
+};
+
+enum {
+    RUNTIME_LAYERS_MAX = 64, /* of a spec */
+};
+
+enum runtime_state {
+    RUNTIME_RUNNING,
+    RUNTIME_PAUSED,
+};
+
+/* What this host can do about states that last. */
+struct runtime_capabilities {
+    bool can_snapshot_files; /* pause and snapshot without memory */
+    bool can_checkpoint;     /* with it */
+    const char *reason;      /* why not, for people; "" when both are there */
+};
+
+/* Works that consist of named steps, besides starting: for tests. */
+enum runtime_work {
+    RUNTIME_PAUSE,
+    RUNTIME_RESUME,
+    RUNTIME_SNAPSHOT,
 };
 
 enum exit_reason {
@@ -77,7 +112,8 @@ struct runtime_ahead {
 typedef void runtime_started_fn(void *ctx, const char *id, uint64_t took_us, const struct err *err);
 typedef void runtime_stopped_fn(void *ctx, const char *id, const struct err *err);
 typedef void runtime_exit_fn(void *ctx, const char *id, enum exit_reason reason);
-typedef void runtime_each_fn(void *ctx, const char *id);
+typedef void runtime_each_fn(void *ctx, const char *id, enum runtime_state state);
+typedef void runtime_name_fn(void *ctx, const char *name);
 
 struct runtime_config {
     const char *driver;    /* "linux" or "fake" */
@@ -97,7 +133,11 @@ struct runtime_config {
     uint64_t warm_idle_s; /* a template not started for so long has none any more */
     uint64_t uid_base;    /* first host uid given to sandboxes; 65536 each */
     uint64_t sandboxes_max;
-    uint64_t disk_reserve_bytes; /* starts are refused when the disk has less free */
+    uint64_t disk_reserve_bytes;     /* starts are refused when the disk has less free */
+    uint64_t hot_resume_s;           /* frozen processes of a paused one are kept so long … */
+    uint64_t hot_memory_bytes;       /* … while all of them together take no more than this */
+    const char *criu;                /* auto|off|absolute path */
+    const char *on_uncheckpointable; /* fail|freeze: pauses of what no checkpoint can keep */
 };
 
 /* on_exit: a sandbox ended that nobody stopped; its remains are being freed already. */
@@ -111,11 +151,32 @@ void runtime_free(struct runtime *r);
  * and then nothing is left behind. A step's name is in the error's text. */
 void runtime_start(struct runtime *r, const struct sandbox_spec *spec, runtime_started_fn *fn,
                    void *ctx);
-/* Unknown id: fn gets ERR_NOT_FOUND. While starting: waits for the start, then stops. */
+/* Running or paused. Unknown id: fn gets ERR_NOT_FOUND. While starting: waits for the start, then
+ * stops. */
 void runtime_stop(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx);
-/* Lets one that is paused run again; one that runs goes on. ERR_UNSUPPORTED: the driver cannot. */
-void runtime_resume(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx);
-/* A non-blocking TCP socket made inside the sandbox's network namespace, connected (or connecting)
+/* One of the next three at a time for a sandbox: another is ERR_CONFLICT. A stop waits for it.
+ *
+ * Pause: all of it is on the disk, then fn is called. Without keeps_memory its processes are ended.
+ * A failure leaves it running: ERR_UNSUPPORTED names what cannot be kept, ERR_NO_SPACE says what it
+ * would take. One that is paused already stays so, which is success. took_us: the whole of it. */
+void runtime_pause(struct runtime *r, const char *id, bool keeps_memory, runtime_started_fn *fn,
+                   void *ctx);
+/* Of spec only id, hostname, limits, is_cold and init count: files are its own. A failure leaves it
+ * paused. One that runs goes on, which is success. took_us: until envd's answer. */
+void runtime_resume(struct runtime *r, const struct sandbox_spec *spec, runtime_started_fn *fn,
+                    void *ctx);
+/* Of one that runs, which stands still for took_us, or is paused. `name` is made as ids are:
+ * ERR_EXISTS. Without keeps_memory its processes are not kept, and do not stop. */
+void runtime_snapshot(struct runtime *r, const char *id, const char *name, bool keeps_memory,
+                      runtime_started_fn *fn, void *ctx);
+/* Those who run from it go on: what they share stays until the last of them is gone. */
+void runtime_snapshot_remove(struct runtime *r, const char *name, runtime_stopped_fn *fn,
+                             void *ctx);
+void runtime_each_snapshot(struct runtime *r, runtime_name_fn *fn, void *ctx);
+void runtime_capabilities(const struct runtime *r, struct runtime_capabilities *out);
+/* The next three: ERR_CONFLICT while it is paused.
+ *
+ * A non-blocking TCP socket made inside the sandbox's network namespace, connected (or connecting)
  * to 127.0.0.1:port, else to [::1]:port when the first refuses. ERR_NOT_FOUND: no such sandbox;
  * ERR_UNAVAILABLE: nobody listens. */
 must_check int runtime_connect(struct runtime *r, const char *id, uint16_t port, int *out_fd,
@@ -128,7 +189,7 @@ must_check int runtime_outlet(struct runtime *r, const char *id, struct runtime_
                               struct err *err);
 void runtime_outlet_close(struct runtime_outlet *o);
 void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx);
-size_t runtime_count(const struct runtime *r);
+size_t runtime_count(const struct runtime *r); /* those paused are not in it */
 void runtime_ahead(const struct runtime *r, struct runtime_ahead *out);
 
 /* Probed once at runtime_new(). Returns the number of rows; *out is the runtime's. */
@@ -138,6 +199,7 @@ size_t runtime_features(struct runtime *r, const struct runtime_feature **out);
  * step of a claim fails, the start is launched instead. */
 const char *const *runtime_step_names(const struct runtime *r);
 const char *const *runtime_claim_step_names(const struct runtime *r);
+const char *const *runtime_work_step_names(const struct runtime *r, enum runtime_work work);
 void runtime_fail_step(struct runtime *r, const char *step);
 
 #endif

@@ -138,10 +138,11 @@ static void on_exit_unasked(void *ctx, const char *id, enum exit_reason reason)
     fprintf(stderr, "%s ended by itself (%d)\n", id, reason);
 }
 
-static void stop_kept(void *ctx, const char *id)
+static void stop_kept(void *ctx, const char *id, enum runtime_state state)
 {
     struct bench *b = ctx;
 
+    (void)state;
     b->wanted++;
     b->begun++;
     runtime_stop(b->runtime, id, on_stopped, b);

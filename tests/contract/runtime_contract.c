@@ -64,12 +64,168 @@ static void resumes_or_says_that_it_cannot(void)
     CHECK(rig_start("sleeper") == ERR_NONE);
     if (rig_resume("sleeper") == ERR_UNSUPPORTED) {
         CHECK(strstr(rig.err.text, rig.config.driver) != NULL);
+        CHECK(!rig_can_pause(false) && !rig_can_pause(true));
+        CHECK(rig_pause("sleeper", false) == ERR_UNSUPPORTED);
+        CHECK(rig_snapshot("sleeper", "s1", false) == ERR_UNSUPPORTED);
     } else {
         CHECK(rig.err.kind == ERR_NONE);
         CHECK(rig_resume("nobody") == ERR_NOT_FOUND);
+        CHECK(rig_pause("nobody", false) == ERR_NOT_FOUND);
+        CHECK(rig_snapshot("nobody", "s1", false) == ERR_NOT_FOUND);
     }
+    CHECK(rig_snapshot_remove("nothing") == ERR_NOT_FOUND);
+    CHECK(rig_start_from("copy", "nothing") != ERR_NONE);
     CHECK(rig_lists("sleeper"));
     CHECK(rig_stop("sleeper") == ERR_NONE);
+}
+
+static void pauses_and_resumes(bool keeps_memory)
+{
+    struct sandbox_stats stats;
+    struct err err = {0};
+    int fd = -1;
+
+    if (!rig_can_pause(keeps_memory))
+        return;
+    CHECK(rig_start("napper") == ERR_NONE);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(rig_pause("napper", keeps_memory) == ERR_NONE);
+        CHECK(rig_lists_paused("napper") && runtime_count(rig.runtime) == 0);
+        CHECK(rig_pause("napper", keeps_memory) == ERR_NONE); /* it is already */
+        CHECK(runtime_connect(rig.runtime, "napper", 1, &fd, &err) != 0 &&
+              err.kind == ERR_CONFLICT);
+        CHECK(runtime_stats(rig.runtime, "napper", &stats, &err) != 0 && err.kind == ERR_CONFLICT);
+        CHECK(rig_start("napper") == ERR_EXISTS);
+        CHECK(rig_resume("napper") == ERR_NONE);
+        CHECK(rig_lists("napper") && !rig_lists_paused("napper"));
+        CHECK(runtime_count(rig.runtime) == 1);
+        CHECK(runtime_stats(rig.runtime, "napper", &stats, &err) == 0);
+    }
+    CHECK(rig_stop("napper") == ERR_NONE);
+    CHECK(rig_listed() == 0);
+}
+
+static void pauses_with_memory(void)
+{
+    pauses_and_resumes(true);
+}
+
+static void pauses_files_alone(void)
+{
+    pauses_and_resumes(false);
+}
+
+static void stops_what_is_paused(void)
+{
+    if (!rig_can_pause(false))
+        return;
+    CHECK(rig_start("napper") == ERR_NONE);
+    CHECK(rig_pause("napper", false) == ERR_NONE);
+    CHECK(rig_stop("napper") == ERR_NONE);
+    CHECK(rig_listed() == 0);
+    CHECK(rig_resume("napper") == ERR_NOT_FOUND);
+}
+
+/* Whichever of them is first: both are answered, and nothing is left. */
+static void stops_what_is_being_paused(void)
+{
+    size_t before;
+
+    if (!rig_can_pause(false))
+        return;
+    CHECK(rig_start("napper") == ERR_NONE);
+    before = rig.answers;
+    rig_begin_pause("napper");
+    rig_begin_stop("napper");
+    CHECK(rig_pump(&rig.answers, before + 2, WAIT_MS));
+    CHECK(rig_listed() == 0);
+    CHECK(rig_stop("napper") == ERR_NOT_FOUND);
+}
+
+static void another_process_finds_what_is_paused(void)
+{
+    bool has_memory = rig_can_pause(true);
+
+    if (!rig_can_pause(false))
+        return;
+    CHECK(rig_start("napper") == ERR_NONE);
+    CHECK(rig_pause("napper", has_memory) == ERR_NONE);
+    rig_close();
+    rig_open();
+    CHECK(rig_lists_paused("napper") && runtime_count(rig.runtime) == 0);
+    CHECK(rig_resume("napper") == ERR_NONE);
+    CHECK(rig_stop("napper") == ERR_NONE);
+}
+
+static void starts_from_snapshots(bool keeps_memory)
+{
+    if (!rig_can_pause(keeps_memory))
+        return;
+    CHECK(rig_start("origin") == ERR_NONE);
+    CHECK(rig_snapshot("origin", "Not A Name", keeps_memory) == ERR_INVALID);
+    CHECK(rig_snapshot("origin", "s1", keeps_memory) == ERR_NONE);
+    CHECK(rig_lists_snapshot("s1") && rig_lists("origin"));
+    CHECK(rig_snapshot("origin", "s1", keeps_memory) == ERR_EXISTS);
+    CHECK(rig_stop("origin") == ERR_NONE); /* a snapshot survives its sandbox */
+    CHECK(rig_start_from("copy1", "s1") == ERR_NONE);
+    CHECK(rig_start_from("copy2", "s1") == ERR_NONE);
+    CHECK(runtime_count(rig.runtime) == 2);
+    CHECK(rig_snapshot_remove("s1") == ERR_NONE);
+    CHECK(!rig_lists_snapshot("s1"));
+    CHECK(rig_start_from("copy3", "s1") == ERR_NOT_FOUND);
+    CHECK(rig_pause("copy1", keeps_memory) == ERR_NONE); /* what they share is still there */
+    CHECK(rig_snapshot("copy1", "s2", keeps_memory) == ERR_NONE);
+    CHECK(rig_lists_paused("copy1"));
+    CHECK(rig_resume("copy1") == ERR_NONE);
+    CHECK(rig_stop("copy1") == ERR_NONE && rig_stop("copy2") == ERR_NONE);
+    CHECK(rig_snapshot_remove("s2") == ERR_NONE);
+    CHECK(rig_listed() == 0);
+}
+
+static void snapshots_with_memory(void)
+{
+    starts_from_snapshots(true);
+}
+
+static void snapshots_of_files_alone(void)
+{
+    starts_from_snapshots(false);
+}
+
+/* RX-29, and "a failed pause leaves it running": whatever step fails. */
+static void every_step_of_lasting_work_can_fail(void)
+{
+    static const enum runtime_work works[] = {RUNTIME_PAUSE, RUNTIME_SNAPSHOT, RUNTIME_RESUME};
+    bool has_memory = rig_can_pause(true);
+
+    if (!rig_can_pause(false))
+        return;
+    CHECK(rig_start("unlucky") == ERR_NONE);
+    for (size_t w = 0; w < COUNT_OF(works); w++) {
+        const char *const *names = runtime_work_step_names(rig.runtime, works[w]);
+
+        CHECK(names[0] != NULL);
+        for (size_t i = 0; names[i] != NULL; i++) {
+            enum err_kind kind;
+
+            if (works[w] == RUNTIME_RESUME)
+                CHECK(rig_pause("unlucky", has_memory) == ERR_NONE);
+            runtime_fail_step(rig.runtime, names[i]);
+            if (works[w] == RUNTIME_PAUSE)
+                kind = rig_pause("unlucky", has_memory);
+            else if (works[w] == RUNTIME_SNAPSHOT)
+                kind = rig_snapshot("unlucky", "s1", has_memory);
+            else
+                kind = rig_resume("unlucky");
+            runtime_fail_step(rig.runtime, "");
+            CHECK(kind != ERR_NONE && strstr(rig.err.text, names[i]) != NULL);
+            CHECK(rig_lists_paused("unlucky") == (works[w] == RUNTIME_RESUME));
+            CHECK(!rig_lists_snapshot("s1"));
+            if (works[w] == RUNTIME_RESUME)
+                CHECK(rig_resume("unlucky") == ERR_NONE);
+        }
+    }
+    CHECK(rig_stop("unlucky") == ERR_NONE);
 }
 
 static void refuses_bad_specs(void)
@@ -194,21 +350,29 @@ static void every_step_can_fail(void)
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"opens",                           opens                          },
-        {"starts and stops",                starts_and_stops               },
-        {"an id can be used again at once", an_id_can_be_used_again_at_once},
-        {"refuses a second of the same id", refuses_a_second_of_the_same_id},
-        {"does not know other ids",         does_not_know_other_ids        },
-        {"resumes, or says that it cannot", resumes_or_says_that_it_cannot },
-        {"refuses bad specs",               refuses_bad_specs              },
-        {"connecting: nobody listens",      nobody_listens                 },
-        {"statistics",                      counts                         },
-        {"stops what is still starting",    stops_what_is_still_starting   },
-        {"starts many at once",             starts_many_at_once            },
-        {"no more than the most",           stops_at_the_most              },
-        {"says what it uses",               says_what_it_uses              },
-        {"every step can fail",             every_step_can_fail            },
-        {"closes",                          rig_close                      },
+        {"opens",                                             opens                               },
+        {"starts and stops",                                  starts_and_stops                    },
+        {"an id can be used again at once",                   an_id_can_be_used_again_at_once     },
+        {"refuses a second of the same id",                   refuses_a_second_of_the_same_id     },
+        {"does not know other ids",                           does_not_know_other_ids             },
+        {"resumes, or says that it cannot",                   resumes_or_says_that_it_cannot      },
+        {"pauses and resumes with memory",                    pauses_with_memory                  },
+        {"pauses and resumes files alone",                    pauses_files_alone                  },
+        {"stops what is paused",                              stops_what_is_paused                },
+        {"stops what is being paused",                        stops_what_is_being_paused          },
+        {"another process finds what is paused",              another_process_finds_what_is_paused},
+        {"starts from snapshots with memory",                 snapshots_with_memory               },
+        {"starts from snapshots of files alone",              snapshots_of_files_alone            },
+        {"every step of pause, snapshot and resume can fail", every_step_of_lasting_work_can_fail },
+        {"refuses bad specs",                                 refuses_bad_specs                   },
+        {"connecting: nobody listens",                        nobody_listens                      },
+        {"statistics",                                        counts                              },
+        {"stops what is still starting",                      stops_what_is_still_starting        },
+        {"starts many at once",                               starts_many_at_once                 },
+        {"no more than the most",                             stops_at_the_most                   },
+        {"says what it uses",                                 says_what_it_uses                   },
+        {"every step can fail",                               every_step_can_fail                 },
+        {"closes",                                            rig_close                           },
     };
     int result;
 

@@ -36,6 +36,7 @@ static bool set_key(const char *text)
         {"idmap=",   offsetof(struct runtime_config, idmap)  },
         {"overlay=", offsetof(struct runtime_config, overlay)},
         {"seccomp=", offsetof(struct runtime_config, seccomp)},
+        {"criu=",    offsetof(struct runtime_config, criu)   },
     };
 
     if (strncmp(text, "warm=", 5) == 0) {
@@ -114,6 +115,10 @@ bool rig_configure(int argc, char **argv)
         .uid_base = 400000,
         .sandboxes_max = 40,
         .disk_reserve_bytes = 1 << 20,
+        .hot_resume_s = 30,
+        .hot_memory_bytes = 256 << 20,
+        .criu = "auto",
+        .on_uncheckpointable = "fail",
         .envd_path = find_guest(argv[0]),
         .data_dir = rig.dir,
         .run_dir = rig.dir,
@@ -250,15 +255,31 @@ static void on_stopped(void *ctx, const char *id, const struct err *err)
     answered(err);
 }
 
+static const struct sandbox_limits usual = {256 << 20, 100, 100, 64 << 20};
+
+static struct sandbox_spec spec_of(const char *id, const struct sandbox_limits *limits,
+                                   const char *init)
+{
+    return (struct sandbox_spec){.id = id,
+                                 .rootfs = rig.rootfs,
+                                 .hostname = "inside",
+                                 .limits = *limits,
+                                 .init = str_of(init)};
+}
+
 static void begin_start(const char *id, const struct sandbox_limits *limits, const char *init)
 {
-    const struct sandbox_spec spec = {.id = id,
-                                      .rootfs = rig.rootfs,
-                                      .hostname = "inside",
-                                      .limits = *limits,
-                                      .init = str_of(init)};
+    const struct sandbox_spec spec = spec_of(id, limits, init);
 
     runtime_start(rig.runtime, &spec, on_started, NULL);
+}
+
+/* Calls that have no answer yet when they return. */
+static enum err_kind await(size_t before)
+{
+    CHECK(rig.answers == before);
+    CHECK(rig_pump(&rig.answers, before + 1, ANSWER_MS));
+    return rig.err.kind;
 }
 
 enum err_kind rig_start_with(const char *id, const struct sandbox_limits *limits, const char *init)
@@ -273,9 +294,7 @@ enum err_kind rig_start_with(const char *id, const struct sandbox_limits *limits
 
 enum err_kind rig_start(const char *id)
 {
-    const struct sandbox_limits limits = {256 << 20, 100, 100, 64 << 20};
-
-    return rig_start_with(id, &limits, "{}");
+    return rig_start_with(id, &usual, "{}");
 }
 
 enum err_kind rig_stop(const char *id)
@@ -288,21 +307,69 @@ enum err_kind rig_stop(const char *id)
     return rig.err.kind;
 }
 
+enum err_kind rig_start_from(const char *id, const char *snapshot)
+{
+    struct sandbox_spec spec = spec_of(id, &usual, "{}");
+    size_t before = rig.answers;
+
+    spec.snapshot = snapshot;
+    runtime_start(rig.runtime, &spec, on_started, NULL);
+    return await(before);
+}
+
 enum err_kind rig_resume(const char *id)
+{
+    const struct sandbox_spec spec = spec_of(id, &usual, "{}");
+    size_t before = rig.answers;
+
+    runtime_resume(rig.runtime, &spec, on_started, NULL);
+    return await(before);
+}
+
+enum err_kind rig_pause(const char *id, bool keeps_memory)
 {
     size_t before = rig.answers;
 
-    runtime_resume(rig.runtime, id, on_stopped, NULL);
-    CHECK(rig.answers == before);
-    CHECK(rig_pump(&rig.answers, before + 1, ANSWER_MS));
-    return rig.err.kind;
+    runtime_pause(rig.runtime, id, keeps_memory, on_started, NULL);
+    return await(before);
+}
+
+void rig_begin_pause(const char *id)
+{
+    runtime_pause(rig.runtime, id, false, on_started, NULL);
+}
+
+enum err_kind rig_snapshot(const char *id, const char *name, bool keeps_memory)
+{
+    size_t before = rig.answers;
+
+    runtime_snapshot(rig.runtime, id, name, keeps_memory, on_started, NULL);
+    return await(before);
+}
+
+enum err_kind rig_snapshot_remove(const char *name)
+{
+    size_t before = rig.answers;
+
+    runtime_snapshot_remove(rig.runtime, name, on_stopped, NULL);
+    return await(before);
+}
+
+bool rig_can_pause(bool keeps_memory)
+{
+    struct runtime_capabilities can;
+    bool may;
+
+    runtime_capabilities(rig.runtime, &can);
+    may = keeps_memory ? can.can_checkpoint : can.can_snapshot_files;
+    if (!may)
+        test_note("not here: %s", can.reason);
+    return may;
 }
 
 void rig_begin_start(const char *id)
 {
-    const struct sandbox_limits limits = {256 << 20, 100, 100, 64 << 20};
-
-    begin_start(id, &limits, "{}");
+    begin_start(id, &usual, "{}");
 }
 
 void rig_begin_stop(const char *id)
@@ -312,28 +379,51 @@ void rig_begin_stop(const char *id)
 
 struct search {
     const char *id;
-    size_t count;
+    size_t count, paused;
 };
 
-static void compare(void *ctx, const char *id)
+static void compare(void *ctx, const char *id, enum runtime_state state)
 {
     struct search *s = ctx;
 
-    if (s->id == NULL || strcmp(id, s->id) == 0)
-        s->count++;
+    if (s->id != NULL && strcmp(id, s->id) != 0)
+        return;
+    s->count++;
+    s->paused += state == RUNTIME_PAUSED;
+}
+
+static void compare_name(void *ctx, const char *name)
+{
+    compare(ctx, name, RUNTIME_RUNNING);
 }
 
 bool rig_lists(const char *id)
 {
-    struct search s = {id, 0};
+    struct search s = {.id = id};
 
     runtime_each(rig.runtime, compare, &s);
     return s.count == 1;
 }
 
+bool rig_lists_paused(const char *id)
+{
+    struct search s = {.id = id};
+
+    runtime_each(rig.runtime, compare, &s);
+    return s.paused == 1;
+}
+
+bool rig_lists_snapshot(const char *name)
+{
+    struct search s = {.id = name};
+
+    runtime_each_snapshot(rig.runtime, compare_name, &s);
+    return s.count == 1;
+}
+
 size_t rig_listed(void)
 {
-    struct search s = {NULL, 0};
+    struct search s = {0};
 
     runtime_each(rig.runtime, compare, &s);
     return s.count;

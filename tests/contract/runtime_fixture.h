@@ -49,13 +49,23 @@ bool rig_until(bool (*holds)(void), uint64_t ms);
 enum err_kind rig_start(const char *id);
 enum err_kind rig_start_with(const char *id, const struct sandbox_limits *limits, const char *init);
 enum err_kind rig_stop(const char *id);
+enum err_kind rig_start_from(const char *id, const char *snapshot);
 enum err_kind rig_resume(const char *id);
+enum err_kind rig_pause(const char *id, bool keeps_memory);
+enum err_kind rig_snapshot(const char *id, const char *name, bool keeps_memory);
+enum err_kind rig_snapshot_remove(const char *name);
 /* Do not wait: the answer is counted. */
 void rig_begin_start(const char *id);
 void rig_begin_stop(const char *id);
+void rig_begin_pause(const char *id);
 
 bool rig_lists(const char *id);
+bool rig_lists_paused(const char *id);
+bool rig_lists_snapshot(const char *name);
 size_t rig_listed(void);
+
+/* May pause with memory or without it. A case that finds it may not says so and returns. */
+bool rig_can_pause(bool keeps_memory);
 
 /* Runs a command by sh in a sandbox; its output, terminated. */
 const char *rig_sh(const char *id, const char *command);

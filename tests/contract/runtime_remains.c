@@ -152,9 +152,10 @@ static bool is_clean(void)
 }
 
 /* What a failed case left is no reason for the next one to fail. */
-static void stop_one(void *ctx, const char *id)
+static void stop_one(void *ctx, const char *id, enum runtime_state state)
 {
     (void)ctx;
+    (void)state;
     rig_begin_stop(id);
 }
 

@@ -120,7 +120,7 @@ static void linux_each(void *self, runtime_each_fn *fn, void *ctx)
 
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
         if (s->state == SANDBOX_RUNNING)
-            fn(ctx, s->id);
+            fn(ctx, s->id, RUNTIME_RUNNING);
     }
 }
 
