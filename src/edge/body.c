@@ -155,9 +155,9 @@ static void start_tunnel(struct proxy *p, const struct reply *r)
     buf_init(&from_upstream, 0);
     client = exchange_detach(x, &from_client);
     upstream = http_conn_detach(conn, &from_upstream);
-    if (client >= 0)
-        p->peer_slot = tag >> TAG_BITS; /* the server does not count it any more */
-    if (client < 0 || upstream < 0) {   /* one of them left just now */
+    p->has_client = client >= 0; /* the server does not count it any more */
+    p->peer_slot = tag >> TAG_BITS;
+    if (client < 0 || upstream < 0) { /* one of them left just now */
         own_close_fd(&client);
         own_close_fd(&upstream);
         proxy_end(p);

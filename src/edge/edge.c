@@ -2,17 +2,14 @@
 /* Loops of the edge role and what each does with a request; see edge.h. */
 #include "edge/edge.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 
 #include "edge/proxy.h"
 
 enum {
     COUNTERS_MS = 2 * 1000, /* between two reports to api */
     TAG_MASK = (1 << TAG_BITS) - 1,
-    IPV6_NETWORK = 8, /* bytes of an address that name the network */
 };
 
 struct edge {
@@ -21,7 +18,7 @@ struct edge {
     struct loop *loop;
     struct worker *workers;
     size_t count;
-    size_t draining;
+    size_t leaving; /* loops that have not reported yet */
     loop_fn *on_done;
     void *ctx;
 };
@@ -48,6 +45,15 @@ static void on_counting(void *ctx)
         link_send(&w->routes.link, ROUTE_COUNTERS, &w->counters)); /* away: the next one counts */
 }
 
+static bool is_alone(const struct worker *w)
+{
+    uint64_t running = 0;
+
+    for (size_t i = 0; i < TRAFFIC_TUNNEL; i++)
+        running += w->traffic.running[i];
+    return running == 0;
+}
+
 static void on_request(void *ctx, struct exchange *x)
 {
     struct worker *w = ctx;
@@ -56,6 +62,8 @@ static void on_request(void *ctx, struct exchange *x)
     struct traffic_note note = {.class = TRAFFIC_REFUSED, .status = 400, .end = "edge"};
     struct target t;
 
+    if (is_alone(w))
+        place_follow(&w->place, x, loop_now_ms(w->loop));
     target_of(h, &w->rules[exchange_tag(x) & TAG_MASK], &t);
     count(w, t.kind);
     if (t.kind == TARGET_BAD) {
@@ -72,39 +80,11 @@ static void on_request(void *ctx, struct exchange *x)
     }
 }
 
-/* An IPv6 peer is its /64, as that is what one customer has. `out` has room for one address. */
-static struct str peer_key(int fd, char *out)
-{
-    struct in6_addr address;
-
-    socket_peer_address(fd, out);
-    if (inet_pton(AF_INET6, out, &address) != 1)
-        return str_of(out);
-    memcpy(out, &address, IPV6_NETWORK);
-    return (struct str){out, IPV6_NETWORK};
-}
-
-static void on_accept(void *ctx, int fd)
-{
-    const struct door *door = ctx;
-    struct worker *w = door->worker;
-    char address[SOCKET_ADDRESS_MAX];
-    uint32_t slot = w->peers->max > 0 ? counts_take(w->peers, peer_key(fd, address)) : COUNT_NONE;
-
-    if (slot == COUNT_FULL) {
-        w->traffic.refused_peers++;
-        own_close_fd(&fd);
-        return;
-    }
-    socket_no_delay(fd);
-    http_server_adopt(w->server, fd, (unsigned)door->plane | slot << TAG_BITS);
-}
-
 static void on_close(void *ctx, unsigned tag)
 {
     struct worker *w = ctx;
 
-    counts_give(w->peers, tag >> TAG_BITS);
+    doors_leave(w, tag >> TAG_BITS);
 }
 
 static void on_route_gone(void *ctx, struct str id)
@@ -114,46 +94,14 @@ static void on_route_gone(void *ctx, struct str id)
     pool_drop(&w->pool, id);
 }
 
-static int listen_fd(const int *fds, size_t count, size_t index, int *out_fd, struct err *err)
-{
-    *out_fd = index < count ? fds[index] : fcntl(fds[index % count], F_DUPFD_CLOEXEC, 3);
-    if (*out_fd < 0)
-        return err_sys(err, errno, "share the listening socket");
-    return 0;
-}
-
-static int open_door(struct worker *w, struct door *door, enum target_plane plane, int fd,
-                     struct err *err)
-{
-    *door = (struct door){.worker = w, .plane = plane};
-    if (listener_start(&door->listener, w->loop, fd, on_accept, door, err) != 0)
-        return -1;
-    door->is_open = true;
-    return 0;
-}
-
-static int open_doors(struct worker *w, size_t index, struct err *err)
-{
-    const struct edge_config *c = w->config;
-    enum target_plane plane = c->data_count > 0 ? TARGET_CONTROL_ONLY : TARGET_ANY;
-    int fd;
-
-    if (listen_fd(c->listen_fds, c->listen_count, index, &fd, err) != 0 ||
-        open_door(w, &w->doors[0], plane, fd, err) != 0)
-        return -1;
-    if (c->data_count == 0)
-        return 0;
-    if (listen_fd(c->data_fds, c->data_count, index, &fd, err) != 0)
-        return -1;
-    return open_door(w, &w->doors[1], TARGET_DATA_ONLY, fd, err);
-}
-
 static int worker_open(struct worker *w, struct edge *e, size_t index, struct err *err)
 {
     const struct edge_config *c = &e->config;
 
     w->edge = e;
     w->index = index;
+    w->siblings = e->workers;
+    w->sibling_count = e->count;
     w->config = c;
     w->peers = &e->peers;
     w->sandboxes = &e->sandboxes;
@@ -171,22 +119,14 @@ static int worker_open(struct worker *w, struct edge *e, size_t index, struct er
     routes_start(&w->routes, w->loop, c->routes_socket, on_route_gone, w);
     dialer_start(&w->dialer, w->loop, c->dial_socket);
     timer_start(w->loop, &w->counting, 0, on_counting, w);
-    return open_doors(w, index, err);
-}
-
-static void stop_listening(struct worker *w)
-{
-    for (size_t i = 0; i < COUNT_OF(w->doors); i++) {
-        if (w->doors[i].is_open)
-            listener_stop(&w->doors[i].listener);
-        w->doors[i].is_open = false;
-    }
+    return doors_open(w, err);
 }
 
 static void worker_close(struct worker *w)
 {
     timer_stop(&w->counting);
-    stop_listening(w);
+    w->end = WORKER_ENDED;
+    doors_done(w);
     if (w->server != NULL) {
         proxy_cut_all(w);
         http_server_free(w->server);
@@ -246,10 +186,12 @@ int edge_new(struct loop *l, const struct edge_config *config, struct edge **out
     e = mem_zero(sizeof *e);
     e->config = *config;
     e->loop = l;
-    e->count = loops;
+    e->count = e->leaving = loops;
     counts_init(&e->peers, config->peer_max);
     counts_init(&e->sandboxes, config->sandbox_max);
     e->workers = mem_array(loops, sizeof *e->workers);
+    for (size_t i = 0; i < loops; i++)
+        doors_init(&e->workers[i].doors);
     if (open_all(e, err) != 0) {
         edge_free(e);
         return -1;
@@ -258,39 +200,76 @@ int edge_new(struct loop *l, const struct edge_config *config, struct edge **out
     return 0;
 }
 
-/* Draining: each loop reports to the caller's when its last request has ended. */
+/* Ending: each loop reports to the caller's when the last that it waits for has ended. */
 
 static void on_report(void *ctx)
 {
     struct worker *w = ctx;
     struct edge *e = w->edge;
 
-    if (--e->draining == 0)
+    if (--e->leaving == 0)
         e->on_done(e->ctx);
+}
+
+static void report(struct worker *w)
+{
+    if (w->end == WORKER_ENDED)
+        return;
+    w->end = WORKER_ENDED;
+    loop_post(w->edge->loop, &w->reply, on_report, w);
+}
+
+void worker_left(struct worker *w)
+{
+    if (w->end == WORKER_RETIRING &&
+        atomic_load_explicit(&w->doors.load, memory_order_relaxed) == 0)
+        report(w);
 }
 
 static void on_drained(void *ctx)
 {
-    struct worker *w = ctx;
-
-    loop_post(w->edge->loop, &w->reply, on_report, w);
+    report(ctx);
 }
 
 static void drain_worker(void *ctx)
 {
     struct worker *w = ctx;
 
-    stop_listening(w);
+    doors_shut(w);
     http_server_drain(w->server, on_drained, w);
+}
+
+static void retire_worker(void *ctx)
+{
+    struct worker *w = ctx;
+
+    w->end = WORKER_RETIRING;
+    doors_shut(w);
+    http_server_retire(w->server);
+    worker_left(w);
+}
+
+static void tell_workers(struct edge *e, enum worker_order order, loop_fn *fn)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        struct worker *w = &e->workers[i];
+
+        loop_post(w->loop, &w->orders[order], fn, w);
+    }
 }
 
 void edge_drain(struct edge *e, loop_fn *on_done, void *ctx)
 {
     e->on_done = on_done;
     e->ctx = ctx;
-    e->draining = e->count;
-    for (size_t i = 0; i < e->count; i++)
-        loop_post(e->workers[i].loop, &e->workers[i].order, drain_worker, &e->workers[i]);
+    tell_workers(e, ORDER_DRAIN, drain_worker);
+}
+
+void edge_retire(struct edge *e, loop_fn *on_done, void *ctx)
+{
+    e->on_done = on_done;
+    e->ctx = ctx;
+    tell_workers(e, ORDER_RETIRE, retire_worker);
 }
 
 static void stop_worker(void *ctx)

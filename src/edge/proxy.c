@@ -37,7 +37,8 @@ void proxy_end(struct proxy *p)
     timer_stop(&p->pause);
     timer_stop(&p->stall);
     counts_give(w->sandboxes, p->sandbox_slot);
-    counts_give(w->peers, p->peer_slot);
+    if (p->has_client)
+        doors_leave(w, p->peer_slot);
     w->traffic.running[p->class]--;
     if (timer_running(&p->active)) {
         timer_stop(&p->active);

@@ -38,13 +38,14 @@ struct proxy {
     uint64_t began_us, bytes_in, bytes_out;
     uint64_t fed_ms;       /* when the client last gave a byte of its upload */
     uint32_t sandbox_slot; /* in counts */
-    uint32_t peer_slot;    /* of a tunnel; before, the server has it in its tag */
+    uint32_t peer_slot;    /* of a tunnel's client */
     unsigned status, wakes;
     enum traffic_class class;
     struct timer active; /* idle mode: until the next report that it still runs */
     struct timer pause;  /* before the next dial; then until api's answer */
     uint64_t started_ms;
     unsigned dials;
+    bool has_client;        /* its connection is counted here, not by the server */
     bool is_verified;       /* a signature said that it may use envd */
     bool is_pooled;         /* conn has served before: its peer may have closed it meanwhile */
     bool has_retried;       /* on a fresh connection after such a one failed */

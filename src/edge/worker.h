@@ -7,23 +7,23 @@
 
 #include "edge/counts.h"
 #include "edge/dial.h"
+#include "edge/doors.h"
 #include "edge/edge.h"
+#include "edge/place.h"
 #include "edge/pool.h"
 #include "edge/routes.h"
 #include "edge/traffic.h"
-#include "io/socket.h"
 
-enum {
-    TAG_BITS = 2,   /* a connection's tag: its enum target_plane, above that its slot in `peers` */
-    EDGE_DOORS = 2, /* for clients of both planes or of control, for those of the data plane */
+enum worker_order {
+    ORDER_DRAIN,
+    ORDER_RETIRE,
+    WORKER_ORDERS,
 };
 
-/* A listener and what comes in by it. */
-struct door {
-    struct worker *worker;
-    struct listener listener;
-    enum target_plane plane;
-    bool is_open;
+enum worker_end {
+    WORKER_STAYS,
+    WORKER_RETIRING, /* reports when its last connection has left */
+    WORKER_ENDED,    /* has reported */
 };
 
 struct worker {
@@ -31,7 +31,9 @@ struct worker {
     const struct edge_config *config;
     size_t index;                /* among the loops */
     struct target_rule rules[3]; /* by enum target_plane: which listener a request came by */
-    struct door doors[EDGE_DOORS];
+    struct doors doors;
+    struct worker *siblings; /* all loops, this one too */
+    size_t sibling_count;
     struct http_server *server;
     struct routes routes;
     struct dialer dialer;
@@ -40,6 +42,7 @@ struct worker {
     struct list spare;  /* struct proxy to be used again */
     size_t spare_count;
     struct traffic traffic;
+    struct place place;
     uint64_t request_count;   /* named ones */
     struct counts *peers;     /* connections of each address; of all loops */
     struct counts *sandboxes; /* requests of each sandbox; the same */
@@ -49,7 +52,11 @@ struct worker {
     struct edge *edge;
     pthread_t thread;
     bool has_thread;
-    struct letter order, reply;
+    struct letter orders[WORKER_ORDERS], reply;
+    enum worker_end end;
 };
+
+/* A connection has left it. */
+void worker_left(struct worker *w);
 
 #endif

@@ -36,7 +36,8 @@ static struct str build_head(struct exchange *x, const struct reply *r)
     bool has_length = r->length >= 0 && r->status >= 200 && r->status != 204 && r->status != 304;
 
     /* A body that was never asked for may come or not: where the next request starts is unknown. */
-    if (r->close || server->is_draining || (x->head.expects_continue && !x->is_continued))
+    if (r->close || server->is_draining || server->is_retiring ||
+        (x->head.expects_continue && !x->is_continued))
         x->must_close = true;
     x->sink = choose_framing(x, r);
     buf_clear(out);

@@ -2,6 +2,7 @@
 /* The request side of an exchange: its head, its body, its end. The steps are called by pump() of
  * server.c, the rest by handlers. */
 #include <assert.h>
+#include <sys/socket.h>
 
 #include "http/server_internal.h"
 
@@ -286,6 +287,16 @@ struct str exchange_peer(const struct exchange *x)
         socket_peer_address(s->stream.fd, s->peer);
     s->has_peer = true;
     return str_of(s->peer);
+}
+
+int exchange_cpu(const struct exchange *x)
+{
+    int cpu;
+    socklen_t size = sizeof(cpu);
+
+    if (getsockopt(x->session->stream.fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &size) != 0)
+        return -1;
+    return cpu;
 }
 
 /* The peer waits for permission, unless it has begun already. */

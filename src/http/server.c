@@ -381,6 +381,11 @@ void http_server_drain(struct http_server *server, loop_fn *on_done, void *ctx)
     check_drained(server);
 }
 
+void http_server_retire(struct http_server *server)
+{
+    server->is_retiring = true;
+}
+
 void http_server_free(struct http_server *server)
 {
     struct list_node *node;

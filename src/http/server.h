@@ -57,6 +57,9 @@ typedef void close_fn(void *ctx, unsigned tag);
 void http_server_on_close(struct http_server *s, close_fn *fn, void *ctx);
 /* Close idle connections, let running exchanges end, then call on_done. */
 void http_server_drain(struct http_server *s, loop_fn *on_done, void *ctx);
+/* Nobody is cut off, new connections are served too, but each answer is the last of its connection:
+ * peers go elsewhere. */
+void http_server_retire(struct http_server *s);
 void http_server_free(struct http_server *s); /* closes everything; on_gone is called */
 size_t http_server_connections(const struct http_server *s);
 
@@ -66,6 +69,8 @@ struct arena *exchange_arena(struct exchange *x); /* freed with the exchange; 1 
 unsigned exchange_tag(const struct exchange *x);
 /* The peer's address without its port ("192.0.2.1", "2001:db8::1"); empty for a unix socket. */
 struct str exchange_peer(const struct exchange *x);
+/* The processor that took the peer's last packet from the network; -1: unknown. */
+int exchange_cpu(const struct exchange *x);
 void exchange_on_body(struct exchange *x, body_fn *fn, void *ctx);
 void exchange_resume(struct exchange *x);
 /* In the is_last call of body_fn: as http_conn_trailers(). */

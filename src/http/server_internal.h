@@ -61,7 +61,7 @@ struct http_server {
     size_t count;
     struct buf scratch;    /* where heads are built */
     struct http_head head; /* where they are parsed */
-    bool is_draining;
+    bool is_draining, is_retiring;
     close_fn *on_close;
     void *close_ctx;
     loop_fn *on_drained;
