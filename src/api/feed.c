@@ -32,6 +32,9 @@ struct peer {
     struct channel *channel;
     struct feed_counters counters; /* as this loop of an edge told them last */
     struct task closer;            /* a peer that failed while we were sending to it */
+    struct buf untold;             /* ids of the snapshot, each with its zero byte */
+    size_t told;                   /* bytes of it that are done */
+    struct timer pace;
 };
 
 static void keep_list(uint64_t *cells, const struct codec_list *list, size_t count)
@@ -68,6 +71,8 @@ static void keep_counters(struct peer *p, const struct route_counters *m)
 static void peer_free(struct peer *p)
 {
     task_cancel(&p->closer);
+    timer_stop(&p->pace);
+    buf_done(&p->untold);
     list_remove(&p->node);
     p->feed->peer_count--;
     channel_free(p->channel);
@@ -101,6 +106,47 @@ static struct route describe(const struct sandbox *s, uint64_t seq)
         .is_idle = s->r.idle_s > 0,
         .may_resume = s->r.may_resume,
     };
+}
+
+/* The snapshot: ids are gathered at once, what they are is told as it is then. */
+
+static void tell_more(void *ctx)
+{
+    static const struct route_lookup nothing;
+    struct peer *p = ctx;
+
+    for (size_t i = 0; i < FEED_SNAPSHOT_STEP && p->told < p->untold.len; i++) {
+        struct str id = str_of(p->untold.at + p->told);
+        const struct sandbox *s = sandbox_any(p->feed->domain, id);
+        struct route route;
+
+        p->told += id.len + 1;
+        if (route_of(s) == 0)
+            continue;
+        route = describe(s, 0);
+        peer_send(p, ROUTE_PUT, &route);
+    }
+    if (p->told < p->untold.len) {
+        timer_start(p->feed->loop, &p->pace, FEED_SNAPSHOT_PAUSE_MS, tell_more, p);
+        return;
+    }
+    buf_done(&p->untold);
+    peer_send(p, ROUTE_COMPLETE, &nothing);
+}
+
+static void start_snapshot(struct peer *p)
+{
+    static const struct route_lookup nothing;
+    const struct sandbox *s;
+    size_t cursor = 0, count = 0;
+
+    buf_init(&p->untold, FEED_SNAPSHOT_MAX * (FEED_ID_MAX + 1));
+    while (count++ < FEED_SNAPSHOT_MAX && (s = sandbox_next(p->feed->domain, &cursor)) != NULL) {
+        buf_add_str(&p->untold, s->r.id);
+        buf_add_byte(&p->untold, '\0');
+    }
+    peer_send(p, ROUTE_SNAPSHOT, &nothing);
+    tell_more(p);
 }
 
 /* An answer that is owed to a loop of edge, if that is still there. */
@@ -199,6 +245,8 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case ROUTE_GONE:
     case ROUTE_AWAKE:
     case ROUTE_SIGNER:
+    case ROUTE_SNAPSHOT:
+    case ROUTE_COMPLETE:
     case ROUTE_MESSAGE_COUNT: break; /* not for us */
     }
 }
@@ -227,6 +275,8 @@ static void on_accept(void *ctx, int fd)
     p->number = ++f->last_number;
     list_push(&f->peers, &p->node);
     f->peer_count++;
+    if (f->domain != NULL)
+        start_snapshot(p);
 }
 
 int feed_new(struct loop *l, int fd, struct feed **out, struct err *err)
@@ -245,7 +295,11 @@ int feed_new(struct loop *l, int fd, struct feed **out, struct err *err)
 
 void feed_serve(struct feed *f, struct domain *d)
 {
+    struct list_node *at;
+
     f->domain = d;
+    for (at = list_first(&f->peers); at != NULL; at = list_next(&f->peers, at))
+        start_snapshot(container_of(at, struct peer, node));
 }
 
 void feed_free(struct feed *f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Talks with edges about sandboxes over routes.sock: answers their lookups, pushes what changes,
- * takes their reports of activity. */
+/* Talks with edges about sandboxes over routes.sock: tells each what there is when it connects,
+ * pushes what changes, answers their lookups, takes their reports of activity. */
 #ifndef API_FEED_H
 #define API_FEED_H
 
@@ -12,7 +12,11 @@ struct feed;
 struct sandbox;
 
 enum {
-    FEED_PEERS_MAX = 256, /* loops of all edges together */
+    FEED_PEERS_MAX = 256,       /* loops of all edges together */
+    FEED_SNAPSHOT_MAX = 65536,  /* sandboxes told to one that connects; it asks for others */
+    FEED_ID_MAX = 63,           /* bytes of a sandbox's id that edges take */
+    FEED_SNAPSHOT_STEP = 256,   /* of which one turn tells so many, */
+    FEED_SNAPSHOT_PAUSE_MS = 1, /* and the next one later: others wait too */
 };
 
 /* Takes the listening descriptor; -1: nobody will connect. feed_serve() when the domain is there.

@@ -119,6 +119,11 @@ const struct sandbox *sandbox_any(const struct domain *d, struct str id)
     return sandbox_find(d, id);
 }
 
+const struct sandbox *sandbox_next(const struct domain *d, size_t *cursor)
+{
+    return map_next(&d->sandboxes, cursor);
+}
+
 int sandbox_save(struct sandbox *s, enum sandbox_state state, struct err *err)
 {
     struct sandbox_record r = s->r;

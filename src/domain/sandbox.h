@@ -74,6 +74,8 @@ struct sandbox_params {
 const struct sandbox *sandbox_get(const struct domain *d, const struct team *team, struct str id);
 /* By id alone, in any state: for routes. */
 const struct sandbox *sandbox_any(const struct domain *d, struct str id);
+/* All of them, in any state: start with *cursor = 0; NULL at the end. Change none meanwhile. */
+const struct sandbox *sandbox_next(const struct domain *d, size_t *cursor);
 
 /* -1: refused at once, nothing was done (ERR_INVALID, ERR_NOT_FOUND, ERR_LIMIT). Otherwise `fn` is
  * called; its errors are failures to place or to store, and everything has been undone. A caller

@@ -104,6 +104,20 @@ static void gone(struct routes *r, const struct route_lookup *in)
     answer_all(r, in->id, ROUTE_IS_MISSING);
 }
 
+/* What api does not know any more. */
+static void drop_older(struct routes *r)
+{
+    size_t cursor = 0;
+    struct route_entry *e;
+
+    while ((e = map_next(&r->by_id, &cursor)) != NULL) {
+        if (e->generation == r->generation)
+            continue;
+        r->on_gone(r->ctx, e->id);
+        entry_free(r, e);
+    }
+}
+
 static void on_message(void *ctx, unsigned type, const void *message, int fd)
 {
     struct routes *r = ctx;
@@ -115,6 +129,10 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
         gone(r, message);
     else if (type == ROUTE_AWAKE || type == ROUTE_SIGNER)
         asks_answer(&r->asks, message);
+    else if (type == ROUTE_SNAPSHOT)
+        r->generation++;
+    else if (type == ROUTE_COMPLETE)
+        drop_older(r);
 }
 
 static void send_lookup(struct routes *r, const char *id)
@@ -129,7 +147,6 @@ static void on_up(void *ctx)
 {
     struct routes *r = ctx;
 
-    r->generation++;
     for (struct list_node *n = list_first(&r->waiting); n != NULL; n = list_next(&r->waiting, n))
         send_lookup(r, container_of(n, struct route_wait, node)->id);
     asks_again(&r->asks);
@@ -160,14 +177,10 @@ const struct route_entry *routes_get(struct routes *r, const char *id)
 {
     struct route_entry *e = map_get(&r->by_id, str_of(id));
 
-    if (e == NULL)
+    if (e == NULL || (e->generation != r->generation && link_is_up(&r->link)))
         return NULL;
     list_remove(&e->node);
     list_push(&r->by_use, &e->node);
-    if (e->generation != r->generation && link_is_up(&r->link)) {
-        e->generation = r->generation; /* ask once; the answer replaces the entry */
-        send_lookup(r, id);
-    }
     return e;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this loop knows about sandboxes: a bounded cache of routes, filled by asking api on a miss
- * and by what api pushes. It is kept while api is away, so the data plane goes on; after a
- * reconnect entries are asked for again on their next use, without holding the request. */
+/* What this loop knows about sandboxes: a bounded cache of routes, filled by what api tells when we
+ * connect and whenever something changes, and by asking on a miss. It is kept while api is away, so
+ * the data plane goes on. As soon as api is back it tells all again, and nothing that is older than
+ * that is used: a request for it waits until api has said what it is now. */
 #ifndef EDGE_ROUTES_H
 #define EDGE_ROUTES_H
 
@@ -22,7 +23,7 @@ enum {
 struct route_entry {
     struct list_node node;                   /* by use */
     uint32_t state;                          /* enum route_state */
-    uint64_t generation;                     /* of the link that told us */
+    uint64_t generation;                     /* of the snapshot since which we know it */
     uint64_t active_ms;                      /* last report of activity; 0: none */
     bool is_idle;                            /* activity is to be reported */
     bool may_resume;                         /* by a request, while paused */
@@ -56,7 +57,8 @@ struct routes {
     struct list by_use; /* oldest first */
     struct list waiting;
     size_t waiting_count;
-    uint64_t generation, next_seq;
+    uint64_t generation; /* counts snapshots */
+    uint64_t next_seq;
     void (*on_gone)(void *ctx, struct str id); /* the sandbox ended or cannot be used now */
     void *ctx;
 };
@@ -65,7 +67,7 @@ void routes_start(struct routes *r, struct loop *l, const char *path,
                   void (*on_gone)(void *ctx, struct str id), void *ctx);
 void routes_stop(struct routes *r);
 
-/* From the cache, or NULL. */
+/* From the cache; NULL: not known, or not known to be true any more. */
 const struct route_entry *routes_get(struct routes *r, const char *id);
 /* Ask api; fn is called once, from the loop. */
 void routes_ask(struct routes *r, struct route_wait *w, const char *id, route_fn *fn, void *ctx);

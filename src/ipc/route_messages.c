@@ -81,7 +81,8 @@ static const struct codec_message *const route_table[ROUTE_MESSAGE_COUNT] = {
     [ROUTE_GONE] = &lookup_message,       [ROUTE_ACTIVE] = &lookup_message,
     [ROUTE_WAKE] = &wake_message,         [ROUTE_AWAKE] = &answer_message,
     [ROUTE_SIGNED] = &signed_message,     [ROUTE_SIGNER] = &answer_message,
-    [ROUTE_COUNTERS] = &counters_message,
+    [ROUTE_COUNTERS] = &counters_message, [ROUTE_SNAPSHOT] = &lookup_message,
+    [ROUTE_COMPLETE] = &lookup_message,
 };
 
 const struct channel_protocol route_protocol = {route_table, ROUTE_MESSAGE_COUNT};

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What api tells edge about sandboxes, on routes.sock (edge connects, one channel per loop).
  *
- * On connect api sends nothing; edge asks ROUTE_LOOKUP on a miss and caches the answer; api pushes
- * ROUTE_PUT when a route that any edge may have cached changes, ROUTE_GONE when a sandbox ends.
- * A new sandbox is pushed before its 201 leaves; an edge that has not read the push yet asks. */
+ * On connect api sends a snapshot: ROUTE_SNAPSHOT, a ROUTE_PUT for each sandbox, ROUTE_COMPLETE.
+ * Updates come in between and behind it: ROUTE_PUT when a route changes, ROUTE_GONE when a sandbox
+ * ends. From ROUTE_SNAPSHOT on an edge trusts nothing that it knew before: it asks ROUTE_LOOKUP for
+ * what it has not been told since, and caches the answer. A new sandbox is pushed before its 201
+ * leaves; an edge that has not read the push yet asks. */
 #ifndef IPC_ROUTE_MESSAGES_H
 #define IPC_ROUTE_MESSAGES_H
 
@@ -21,6 +23,8 @@ enum route_message {
     ROUTE_AWAKE,  /* struct route_answer: answer, when it runs or will not */
     ROUTE_SIGNED, /* struct route_signed: edge -> api, whose token made this signature? */
     ROUTE_SIGNER, /* struct route_answer: answer, id is whose */
+    ROUTE_SNAPSHOT, /* struct route_lookup, empty: push, all that is known follows */
+    ROUTE_COMPLETE, /* struct route_lookup, empty: push, that was all */
     ROUTE_MESSAGE_COUNT,
 };
 

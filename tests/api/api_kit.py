@@ -299,11 +299,17 @@ class Edge:
     """A loop of edge, on routes.sock."""
 
     LOOKUP, FOUND, MISSING, PUT, GONE, ACTIVE = range(1, 7)
+    SNAPSHOT, COMPLETE = 12, 13
 
     def __init__(self, directory):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.connect(os.path.join(directory, "routes.sock"))
         self.socket.settimeout(5)
+        same(self.read(), (self.SNAPSHOT, {}))
+        self.snapshot = []  # what there was
+        while (message := self.read())[0] != self.COMPLETE:
+            same(message[0], self.PUT)
+            self.snapshot.append(message[1])
 
     def ask(self, sandbox, seq):
         self.socket.send(bytes([self.LOOKUP]) + b"\x08" + varint(seq) + b"\x12" +

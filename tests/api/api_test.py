@@ -910,6 +910,20 @@ def routes_feed(s):
     same(s.api.call("DELETE", "/sandboxes/" + public["sandboxID"]).status, 204)
 
 
+@test("routes: an edge that connects is told all there is, then what changes")
+def routes_snapshot(s):
+    s.api.kill_all()
+    made = {r.json["sandboxID"] for r in parallel(
+        lambda _: s.api.call("POST", "/v2/sandboxes", {"templateID": "base"}), range(600), 8)}
+    edge = Edge(s.directory)
+    same(sorted(route[2] for route in edge.snapshot), sorted(made))
+    check(all(route == {2: route[2], 3: 1} for route in edge.snapshot), edge.snapshot[:3])
+    one = s.api.create()["sandboxID"]
+    same(edge.read(), (Edge.PUT, {2: one, 3: 1}))
+    s.api.kill_all()
+    same(Edge(s.directory).snapshot, [])
+
+
 # --- quotas and limits ---
 
 @test("quota: a burst does not overshoot, every slot comes back")

@@ -747,6 +747,9 @@ def _(_s):
         same(s.call("GET", signed(made["envdAccessToken"])).json["message"], "The sandbox is running but port is not open")
 
 
+PUT, SNAPSHOT, COMPLETE = 4, 12, 13
+
+
 class Alone:
     """role-edge with our own listeners and this object as routes.sock."""
 
@@ -1140,17 +1143,62 @@ def _(s):
         check(4.5 < took < 7, took)
 
 
-@test("api's channel comes back by itself; the cache is kept meanwhile")
+def reconnect(e):
+    """api goes away and comes back, and has not said a word yet."""
+    e.peer.shutdown(socket.SHUT_RDWR)
+    e.peer.close()
+    same(e.call("imoving").status, 409)  # known, and nobody says otherwise
+    e.peer, _ = e.socks[0].accept()
+    threading.Thread(target=e.answer, daemon=True).start()
+
+
+@test("after a reconnect nothing older than the new snapshot is served, before it all that is known")
 def _(s):
     with Alone({"imoving": {3: 2}}) as e:
         same(e.call("imoving").status, 409)
-        e.peer.shutdown(socket.SHUT_RDWR)
-        e.peer.close()
-        same(e.call("imoving").status, 409)
-        e.peer, _ = e.socks[0].accept()
-        threading.Thread(target=e.answer, daemon=True).start()
-        e.routes["imoving"] = {3: 3}
-        wait_until(lambda: e.call("imoving").status == 502, "the question after the reconnect")
+        for number, (state, status) in enumerate(((3, 502), (2, 409), (3, 502), (2, 409)), 2):
+            reconnect(e)
+            same(e.call("imoving").status, 409)
+            e.routes["imoving"] = {3: state}  # while nobody told us
+            e.send(SNAPSHOT, {})
+            same(e.call("imoving").status, status)  # the first request already
+            same(e.lookups, ["imoving"] * number)
+            e.send(PUT, {2: "imoving", 3: 2})
+            e.send(COMPLETE, {})
+            wait_until(lambda: e.call("imoving").status == 409, "the update")
+            same(e.lookups, ["imoving"] * number)
+
+
+@test("a snapshot fills the routes; what it leaves out is gone, with its connections")
+def _(s):
+    ended = threading.Event()
+
+    def serve(sock, reader):
+        reader.request()
+        sock.sendall(reply(b"here"))
+        if sock.recv(1) == b"":
+            ended.set()
+    with Upstream(serve) as up, Alone({}) as e:
+        e.ports[8000] = up.port
+        e.send(SNAPSHOT, {})
+        for n in range(1000):
+            e.send(PUT, {2: f"ibox{n}", 3: 1 if n == 7 else 2})
+        e.send(COMPLETE, {})
+        e.routes["ibox999"] = {3: 2}
+        wait_until(lambda: e.call("ibox999").status == 409, "the last one")
+        e.lookups.clear()
+        same([e.call(f"ibox{n}").status for n in (0, 500, 999)], [409] * 3)
+        same(e.call("ibox7").body, b"here")
+        same(e.lookups, [])
+        check(not ended.is_set())
+        e.send(SNAPSHOT, {})
+        e.send(PUT, {2: "ibox0", 3: 2})
+        e.send(COMPLETE, {})
+        check(ended.wait(10), "the pooled connection of one that is gone is kept")
+        same(e.call("ibox0").status, 409)
+        same(e.lookups, [])
+        same(e.call("ibox7").status, 502)
+        same(e.lookups, ["ibox7"])
 
 
 if __name__ == "__main__":
