@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that talk to a running server: key, webhook, events, status, top; and template list,
- * which reads the files. */
+/* Commands that talk to a running server: key, webhook, events, status, top, edge restart; and
+ * template list, which reads the files. */
 #ifndef CLI_REMOTE_H
 #define CLI_REMOTE_H
 
@@ -34,6 +34,8 @@ bool remote_is_plain(struct str word);
 
 extern const char cli_admin_token_file[]; /* in data_dir, readable by root alone */
 extern const char cli_api_socket[];       /* in run_dir */
+extern const char cli_serve_socket[];     /* the same; of main/control.h */
+extern const char cli_edge_restart_question[];
 
 int cli_key_create(const struct invocation *v); /* NAME; options: see main.c */
 int cli_key_list(const struct invocation *v);
@@ -51,6 +53,7 @@ int cli_webhook_redeliver(const struct invocation *v); /* ID; --team, --event */
 int cli_events(const struct invocation *v);            /* --team, --type */
 int cli_status(const struct invocation *v);            /* --json */
 int cli_top(const struct invocation *v);               /* --once, --count */
-int cli_template_list(const struct invocation *v);     /* option --json */
+int cli_edge_restart(const struct invocation *v);
+int cli_template_list(const struct invocation *v); /* option --json */
 
 #endif

@@ -24,6 +24,7 @@ struct config {
     const char *edge_data_listen;
     bool edge_has_paths, edge_has_access_log;
     uint64_t edge_transition_s, edge_resume_s, edge_head_s, edge_idle_s, edge_upload_stall_s;
+    uint64_t edge_drain_s;
     uint64_t edge_peer_max, edge_sandbox_max;
     uint64_t requests_max, key_rate, peer_rate, body_max, head_max;
     uint64_t team_vcpus_max, team_memory_mb_max, team_disk_mb_max, team_builds_max, team_keys_max;

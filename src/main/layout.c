@@ -220,7 +220,9 @@ static int listen_all(const struct config *c, struct layout *l, struct err *err)
         return -1;
     if (listen_unix(c, "dial.sock", SOCK_SEQPACKET, &l->edge, &l->dial_fd, err) != 0)
         return -1;
-    return listen_unix(c, "egress.sock", SOCK_SEQPACKET, &root, &l->egress_fd, err);
+    if (listen_unix(c, "egress.sock", SOCK_SEQPACKET, &root, &l->egress_fd, err) != 0)
+        return -1;
+    return listen_unix(c, cli_serve_socket, SOCK_SEQPACKET, &root, &l->serve_fd, err);
 }
 
 int layout_open(const struct config *c, struct layout *l, struct err *err)
@@ -230,7 +232,8 @@ int layout_open(const struct config *c, struct layout *l, struct err *err)
                          .routes_fd = -1,
                          .node_fd = -1,
                          .dial_fd = -1,
-                         .egress_fd = -1};
+                         .egress_fd = -1,
+                         .serve_fd = -1};
     if (geteuid() != 0)
         return err_set(err, ERR_DENIED,
                        "serve must be started by root: it makes namespaces and cgroups (edge, "
@@ -248,8 +251,8 @@ int layout_open(const struct config *c, struct layout *l, struct err *err)
 
 void layout_close(struct layout *l)
 {
-    int *const fds[] = {&l->lock_fd, &l->api_fd,  &l->routes_fd,
-                        &l->node_fd, &l->dial_fd, &l->egress_fd};
+    int *const fds[] = {&l->lock_fd, &l->api_fd,    &l->routes_fd, &l->node_fd,
+                        &l->dial_fd, &l->egress_fd, &l->serve_fd};
 
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
         own_close_fd(fds[i]);

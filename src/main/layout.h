@@ -27,7 +27,7 @@ struct layout {
     int data_fds[EDGE_LOOPS_MAX]; /* the same for the data plane alone */
     size_t data_count;            /* 0 where one listener serves both */
     uint16_t port;
-    int api_fd, routes_fd, node_fd, dial_fd, egress_fd;
+    int api_fd, routes_fd, node_fd, dial_fd, egress_fd, serve_fd;
 };
 
 must_check int layout_open(const struct config *c, struct layout *out, struct err *err);

@@ -69,6 +69,8 @@ static const struct command commands[] = {
         {{"--json", NULL, "for machines"}}},
     {"top",             "",          "the sandboxes that use most, every two seconds", cli_top, 0, 0,
         {{"--once", NULL, "print once"}, {"--count", "COUNT", "how many; 20"}}},
+    {"edge restart",    "",          "a new edge process takes the listeners; the old one ends with its connections",
+        cli_edge_restart, 0, 0, {{0}}},
     {"template list",   "",          "templates that sandboxes can start from", cli_template_list, 0, 0,
         {{"--json", NULL, "for machines"}}},
     {"config sample",   "",          "a configuration file with every key", config_sample_command,

@@ -27,7 +27,8 @@ enum {
     ROLE_KILL_ALL_MS = 60000, /* for node to stop every sandbox */
 };
 
-/* SIGTERM ends a role; node leaves sandboxes running then. SIGUSR2 makes node stop them first. */
+/* SIGTERM ends a role; node leaves sandboxes running then. SIGUSR2 makes node stop them first.
+ * SIGUSR1 tells edge that another one serves its listeners. */
 
 int role_edge(const struct invocation *v); /* how many listeners; how many for data */
 int role_api(const struct invocation *v);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The edge process: wiring only. Started by supervisor.c. */
 #include <limits.h>
+#include <signal.h>
 
 #include "base/log.h"
 #include "edge/edge.h"
@@ -10,6 +11,8 @@ struct edge_role {
     struct loop *loop;
     struct edge *edge;
     struct timer deadline;
+    uint64_t retire_ms;
+    bool is_stopping;
 };
 
 static void on_drained(void *ctx)
@@ -23,10 +26,22 @@ static void on_stop(void *ctx)
 {
     struct edge_role *r = ctx;
 
-    if (timer_running(&r->deadline))
+    if (r->is_stopping)
         return;
+    r->is_stopping = true;
     timer_start(r->loop, &r->deadline, ROLE_DRAIN_MS, on_drained, r);
     edge_drain(r->edge, on_drained, r);
+}
+
+/* Another process serves the listeners already. */
+static void on_retire(void *ctx)
+{
+    struct edge_role *r = ctx;
+
+    if (r->is_stopping || timer_running(&r->deadline))
+        return;
+    timer_start(r->loop, &r->deadline, r->retire_ms, on_stop, r);
+    edge_retire(r->edge, on_drained, r);
 }
 
 int role_edge(const struct invocation *v)
@@ -55,7 +70,7 @@ int role_edge(const struct invocation *v)
         .has_access_log = c->edge_has_access_log,
         .names_requests = c->log_requests,
     };
-    struct edge_role r = {0};
+    struct edge_role r = {.retire_ms = c->edge_drain_s * 1000};
     uint64_t count, data_count = 0;
     struct err err;
 
@@ -76,7 +91,8 @@ int role_edge(const struct invocation *v)
     config_path(api, sizeof api, c->run_dir, cli_api_socket);
     config_path(routes, sizeof routes, c->run_dir, "routes.sock");
     config_path(dial, sizeof dial, c->run_dir, "dial.sock");
-    if (edge_new(r.loop, &config, &r.edge, &err) != 0) {
+    if (loop_on_signal(r.loop, SIGUSR1, on_retire, &r, &err) != 0 ||
+        edge_new(r.loop, &config, &r.edge, &err) != 0) {
         log_error("edge.failed", "error=\"%s\"", err.text);
         return EXIT_FAILURE;
     }

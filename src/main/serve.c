@@ -7,13 +7,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "main/control.h"
 #include "main/role.h"
-#include "main/supervisor.h"
 
 struct server {
     const struct config *config;
     struct layout layout;
     struct supervisor *supervisor;
+    struct control *control;
     uint64_t started_ms;
 };
 
@@ -51,12 +52,14 @@ static void warn_about_root(const struct config *c, const struct layout *l)
 static int run(struct loop *l, struct server *s, struct err *err)
 {
     static const int stops[] = {SIGTERM, SIGINT, SIGHUP};
+    const struct run_home home = {.loop = l, .layout = &s->layout, .program = "/proc/self/exe"};
 
     for (size_t i = 0; i < COUNT_OF(stops); i++) {
         if (loop_on_signal(l, stops[i], on_stop, s, err) != 0)
             return -1;
     }
-    if (supervisor_new(l, s->config, &s->layout, on_ready, s, &s->supervisor, err) != 0)
+    if (supervisor_new(&home, s->config, on_ready, s, &s->supervisor, err) != 0 ||
+        control_new(l, take_fd(&s->layout.serve_fd), s->supervisor, &s->control, err) != 0)
         return -1;
     if (loop_run(l, err) != 0)
         return -1;
@@ -80,6 +83,7 @@ int serve(const struct invocation *v)
         return command_fail(v, "%s", err.text);
     warn_about_root(&program->config, &s.layout);
     result = loop_new(&l, &err) == 0 ? run(l, &s, &err) : -1;
+    control_free(s.control);
     supervisor_free(s.supervisor);
     loop_free(l);
     layout_close(&s.layout);
