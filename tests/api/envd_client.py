@@ -272,7 +272,7 @@ def gone(pid, within_s=5):
             with open(f"/proc/{pid}/stat") as f:
                 if f.read().split(")")[1].split()[0] == "Z":
                     return True
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # before it is opened, or while it is read
             return True
         time.sleep(0.01)
     return False

@@ -214,10 +214,11 @@ def idle_configured(_):
 @test("RX-01 idle mode: time in which nobody could count does not end a sandbox")
 def idle_while_down(s):
     s.api.kill_all()
-    a = s.api.create(timeout=1, lifecycle={"idle": True})["sandboxID"]
-    b = s.api.create(timeout=1)["sandboxID"]
+    a = s.api.create(timeout=3, lifecycle={"idle": True})["sandboxID"]
+    b = s.api.create(timeout=3)["sandboxID"]
+    end = max(at(s.api.detail(i)["endAt"]) for i in (a, b))
     s.api.kill()
-    time.sleep(1.2)
+    time.sleep((end - now()).total_seconds() + 0.2)
     s.api.start()
     wait_until(lambda: s.node.ids() == {a}, "the end of the absolute one")
     check(0 < left(s, a) <= 10)

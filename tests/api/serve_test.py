@@ -146,8 +146,11 @@ def _(s):
         found = 0
         with open(f"/proc/{s.process.pid}/task/{s.process.pid}/children") as f:
             for pid in f.read().split():
-                with open(f"/proc/{pid}/stat") as stat:
-                    found += stat.read().split(") ")[1][0] == "Z"
+                try:
+                    with open(f"/proc/{pid}/stat") as stat:
+                        found += stat.read().split(") ")[1][0] == "Z"
+                except OSError:
+                    pass  # reaped since
         return found
     s.kill_role("node")
     wait_until(lambda: zombies() == 0, "no zombies")
