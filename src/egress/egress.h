@@ -7,10 +7,11 @@
  * TCP:  the far end is dialled first. Only when it has answered the sandbox's SYN goes on; a
  *       refusal, or what the way said, is what connect(2) inside fails with. What policy forbids
  *       is refused: ECONNREFUSED.
- * UDP:  a session per pair of places, ended by silence. What policy forbids is "administratively
- *       prohibited": EHOSTUNREACH, with IPv6 EACCES.
+ * UDP:  a talk per pair of places, ended by silence. What policy forbids is "administratively
+ *       prohibited": EHOSTUNREACH, with IPv6 EACCES. What the way says is passed on (talk.h).
  * DNS:  port 53 of every address, UDP and TCP, is this role's own forwarder (dns.h).
- * ICMP: echo is refused as prohibited, never answered by a machine that was not asked.
+ * ICMP: echo as UDP, where the host has ping sockets for this role; else it is prohibited. Never
+ *       answered by a machine that was not asked.
  *
  * Used by src/main/role_egress.c. */
 #ifndef EGRESS_EGRESS_H

@@ -10,7 +10,12 @@
 #include "egress/dns.h"
 #include "egress/route.h"
 #include "egress/shown.h"
+#include "egress/talk.h"
 #include "egress/verdict.h"
+
+enum {
+    HOPS = 64, /* of a datagram when the kernel does not tell */
+};
 
 struct outlet *outlet_find(struct egress *e, struct str id)
 {
@@ -61,7 +66,7 @@ static void drop_fds(struct outlet *o)
 void outlet_free(struct outlet *o)
 {
     tcp_end_all(o);
-    udp_end_all(o);
+    talks_end_all(o);
     dns_forget(o);
     stop_serving(o);
     drop_fds(o);
@@ -91,6 +96,15 @@ int outlet_check_named(struct outlet *o, const struct place *to, struct str name
     if (verdict(&e->site, &o->policy, to, name, &rule) == VERDICT_ALLOW)
         return route_check(e->route_fd, to);
     log_debug("egress.denied", "id=%s rule=\"%s\"", o->id, rule);
+    return EACCES;
+}
+
+int outlet_check_site(struct outlet *o, const struct place *to)
+{
+    static const struct policy all;
+
+    if (verdict(&o->egress->site, &all, to, (struct str){0}, NULL) == VERDICT_ALLOW)
+        return route_check(o->egress->route_fd, to);
     return EACCES;
 }
 
@@ -159,21 +173,27 @@ static void on_shown(void *ctx, uint32_t events)
     }
 }
 
-/* The destination that the datagram was sent to; false when the kernel did not tell. */
-static bool original(struct msghdr *m, struct place *out)
+/* The destination that the datagram was sent to, and how far it may go; false when the kernel did
+ * not tell. */
+static bool original(struct msghdr *m, struct place *out, unsigned *out_hops)
 {
+    bool is_found = false;
+
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
         struct sockaddr_storage address = {0};
         bool is_it = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_ORIGDSTADDR) ||
                      (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_ORIGDSTADDR);
 
+        if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
+            (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
+            memcpy(out_hops, CMSG_DATA(c), sizeof(*out_hops));
         if (!is_it || c->cmsg_len - CMSG_LEN(0) > sizeof(address))
             continue;
         memcpy(&address, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
         *out = place_of((const struct sockaddr *)&address);
-        return true;
+        is_found = true;
     }
-    return false;
+    return is_found;
 }
 
 static void on_datagram(void *ctx, uint32_t events)
@@ -193,17 +213,18 @@ static void on_datagram(void *ctx, uint32_t events)
                            .msg_controllen = sizeof(control)};
         ssize_t n = recvmsg(o->datagram, &m, 0);
         struct str data = {o->egress->packet, n < 0 ? 0 : (size_t)n};
+        unsigned hops = HOPS;
         struct pair pair;
 
         if (n < 0)
             return; /* nothing more */
         pair.from = place_of((const struct sockaddr *)&from);
-        if (!original(&m, &pair.to))
+        if (!original(&m, &pair.to, &hops))
             continue;
         if (pair.to.port == DNS_PORT)
             dns_datagram(o, &pair, data);
         else
-            udp_datagram(o, &pair, data);
+            udp_datagram(o, &pair, hops, data);
     }
 }
 
@@ -239,7 +260,7 @@ int outlet_set_policy(struct outlet *o, struct str policy, struct err *err)
     o->policy = p;
     o->up.bytes_per_s = o->down.bytes_per_s = p.bytes_per_s;
     tcp_recheck(o);
-    udp_recheck(o);
+    talks_recheck(o);
     return 0;
 }
 

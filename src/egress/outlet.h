@@ -4,6 +4,7 @@
 #ifndef EGRESS_OUTLET_H
 #define EGRESS_OUTLET_H
 
+#include "base/bucket.h"
 #include "base/map.h"
 #include "egress/egress.h"
 #include "egress/policy.h"
@@ -20,11 +21,6 @@ enum {
 
 struct dns;
 
-/* Who talks to whom: the key of what is remembered. */
-struct pair {
-    struct place from, to;
-};
-
 struct egress {
     struct loop *loop;
     struct listener listener;
@@ -36,6 +32,18 @@ struct egress {
     struct dns *dns;
     char *packet; /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
     char *answer; /* WIRE_MAX, for what is built while `packet` is looked at */
+};
+
+/* What is remembered without a connection; talk.h. */
+enum talk_kind {
+    TALK_UDP,
+    TALK_ECHO,
+    TALK_KINDS,
+};
+
+struct talks {
+    struct map by_pair; /* struct talk by its pair */
+    struct list recent; /* of them, the longest silent first */
 };
 
 struct outlet {
@@ -52,16 +60,11 @@ struct outlet {
     struct list links; /* of struct flow: accepted */
     size_t connections;
     struct pace up, down; /* of all links together */
-    struct map sessions;  /* struct session by its pair */
-    struct list recent;   /* of them, the longest silent first */
+    struct talks talks[TALK_KINDS];
+    struct bucket echoes;
     size_t dns_waiting;   /* questions that wait for an answer */
     uint64_t last_number; /* of a flow that asks the name service */
 };
-
-static inline struct str pair_key(const struct pair *p)
-{
-    return (struct str){(const char *)p, sizeof(*p)};
-}
 
 /* outlet.c */
 struct outlet *outlet_find(struct egress *e, struct str id); /* or NULL */
@@ -77,6 +80,8 @@ must_check int outlet_set_policy(struct outlet *o, struct str policy, struct err
 void outlet_send(struct outlet *o, const char *packet, size_t size);
 /* 0, or why not: EACCES by policy, or what the kernel has against it. */
 int outlet_check(struct outlet *o, const struct place *to);
+/* The same, whatever its own policy says. */
+int outlet_check_site(struct outlet *o, const struct place *to);
 /* The same of a place that `name` was resolved to by this role. */
 int outlet_check_named(struct outlet *o, const struct place *to, struct str name);
 /* Does the policy, when `to` is asked for by that name? */
@@ -97,12 +102,8 @@ void tcp_recheck(struct outlet *o);
 void tcp_end_all(struct outlet *o);
 void tcp_set_alive(int fd); /* notices when the other side is gone; sends at once */
 
-/* udp.c */
-void udp_datagram(struct outlet *o, const struct pair *pair, struct str data);
-void udp_recheck(struct outlet *o);
-void udp_end_all(struct outlet *o);
-
-/* echo.c */
-void echo_request(struct outlet *o, const struct wire *echo);
+/* udp.c, echo.c: what the sandbox sends. `hops`: it may take. */
+void udp_datagram(struct outlet *o, const struct pair *pair, unsigned hops, struct str data);
+void echo_request(struct outlet *o, const struct wire *w);
 
 #endif

@@ -15,6 +15,16 @@ struct place {
     uint16_t port;
 };
 
+/* Who talks to whom: the key of what is remembered. */
+struct pair {
+    struct place from, to;
+};
+
+static inline struct str pair_key(const struct pair *p)
+{
+    return (struct str){(const char *)p, sizeof(*p)};
+}
+
 enum {
     PLACE_TEXT_MAX = 56, /* "[…]:65535" and a NUL */
 };

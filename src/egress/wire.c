@@ -17,8 +17,14 @@ enum {
     TCP_SYN = 0x02,
     TCP_ACK = 0x10,
     TCP_RST = 0x04,
+    ICMP4_ANSWER = 0, /* types */
+    ICMP4_UNREACHABLE = 3,
     ICMP4_ECHO = 8,
+    ICMP6_UNREACHABLE = 1,
+    ICMP6_TOO_BIG = 2,
     ICMP6_ECHO = 128,
+    ICMP6_ANSWER = 129,
+    ICMP4_NEEDS_FRAGMENTS = 4, /* code of unreachable */
     TTL = 64,
     QUOTE4 = 8,    /* bytes behind the head that an ICMP error repeats */
     QUOTE6 = 1232, /* bytes in all: what fits the smallest MTU */
@@ -111,6 +117,8 @@ static bool read_head(struct str p, struct wire *w, unsigned *out_protocol)
     if (version == 4 && p.len >= V4_HEAD) {
         w->head = (size_t)(p.at[0] & 0xf) * 4;
         *out_protocol = (uint8_t)p.at[9];
+        w->hops = (uint8_t)p.at[8];
+        w->is_rigid = (p.at[6] & 0x40) != 0;
         w->from = place_v4((const uint8_t *)p.at + 12, 0);
         w->to = place_v4((const uint8_t *)p.at + 16, 0);
         /* a fragment is not whole */
@@ -119,6 +127,7 @@ static bool read_head(struct str p, struct wire *w, unsigned *out_protocol)
     }
     if (version == 6 && p.len >= V6_HEAD) {
         w->head = V6_HEAD;
+        w->hops = (uint8_t)p.at[7];
         *out_protocol = (uint8_t)p.at[6];
         memcpy(w->from.address, p.at + 8, 16);
         memcpy(w->to.address, p.at + 24, 16);
@@ -143,9 +152,10 @@ bool wire_read(struct str packet, struct wire *out)
         w.from.port = (uint16_t)get16(body.at);
         w.to.port = (uint16_t)get16(body.at + 2);
         w.sequence = get32(body.at + 4);
-    } else if (body.len >= ICMP_HEAD &&
-               ((protocol == IPPROTO_ICMP && body.at[0] == ICMP4_ECHO) ||
-                (protocol == IPPROTO_ICMPV6 && (uint8_t)body.at[0] == ICMP6_ECHO))) {
+    } else if (body.len >= ICMP_HEAD && body.at[1] == 0 &&
+               (place_is_v4(&w.to)
+                    ? protocol == IPPROTO_ICMP && body.at[0] == ICMP4_ECHO
+                    : protocol == IPPROTO_ICMPV6 && (uint8_t)body.at[0] == ICMP6_ECHO)) {
         w.kind = WIRE_ECHO;
         w.from.port = (uint16_t)get16(body.at + 4);
     }
@@ -187,10 +197,28 @@ size_t wire_reset(const struct wire *syn, char *out)
     return head + TCP_HEAD;
 }
 
+size_t wire_fault(const struct wire *w, const struct wire_fault *fault, char *out)
+{
+    bool is_v4 = place_is_v4(&w->to);
+    unsigned protocol = is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    size_t quote = is_v4 ? w->head + QUOTE4 : QUOTE6, head;
+
+    if (quote > w->packet.len)
+        quote = w->packet.len;
+    head = put_head(out, &fault->from, &w->from, protocol, ICMP_HEAD + quote);
+    memset(out + head, 0, ICMP_HEAD);
+    out[head] = (char)fault->type;
+    out[head + 1] = (char)fault->code;
+    put32(out + head + 4, fault->mtu);
+    memcpy(out + head + ICMP_HEAD, w->packet.at, quote);
+    put_checksum(out, head, head + ICMP_HEAD + quote, protocol, ICMP_CHECKSUM);
+    return head + ICMP_HEAD + quote;
+}
+
 size_t wire_unreachable(const struct wire *w, enum wire_why why, char *out)
 {
     static const struct {
-        char v4, v6;
+        uint8_t v4, v6;
     } codes[] = {
         [WIRE_NO_NETWORK] = {0,  0},
         [WIRE_NO_HOST] = {1,  3},
@@ -198,18 +226,26 @@ size_t wire_unreachable(const struct wire *w, enum wire_why why, char *out)
         [WIRE_FORBIDDEN] = {13, 1},
     };
     bool is_v4 = place_is_v4(&w->to);
-    unsigned protocol = is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-    size_t quote = is_v4 ? w->head + QUOTE4 : QUOTE6, head;
+    const struct wire_fault fault = {
+        .from = w->to,
+        .type = is_v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE,
+        .code = is_v4 ? codes[why].v4 : codes[why].v6,
+    };
 
-    if (quote > w->packet.len)
-        quote = w->packet.len;
-    head = put_head(out, &w->to, &w->from, protocol, ICMP_HEAD + quote);
-    memset(out + head, 0, ICMP_HEAD);
-    out[head] = is_v4 ? 3 : 1; /* destination unreachable */
-    out[head + 1] = is_v4 ? codes[why].v4 : codes[why].v6;
-    memcpy(out + head + ICMP_HEAD, w->packet.at, quote);
-    put_checksum(out, head, head + ICMP_HEAD + quote, protocol, ICMP_CHECKSUM);
-    return head + ICMP_HEAD + quote;
+    return wire_fault(w, &fault, out);
+}
+
+size_t wire_too_big(const struct wire *w, const struct place *from, uint32_t mtu, char *out)
+{
+    bool is_v4 = place_is_v4(&w->to);
+    const struct wire_fault fault = {
+        .from = *from,
+        .type = is_v4 ? ICMP4_UNREACHABLE : ICMP6_TOO_BIG,
+        .code = is_v4 ? ICMP4_NEEDS_FRAGMENTS : 0,
+        .mtu = mtu,
+    };
+
+    return wire_fault(w, &fault, out);
 }
 
 size_t wire_udp(const struct place *from, const struct place *to, struct str data, char *out)
@@ -230,13 +266,25 @@ size_t wire_udp(const struct place *from, const struct place *to, struct str dat
     return head + UDP_HEAD + data.len;
 }
 
-size_t wire_udp_unreachable(const struct place *from, const struct place *to, enum wire_why why,
-                            char *out)
+size_t wire_echo(const struct pair *asked, bool is_answer, struct str body, char *out)
 {
-    char quote[V6_HEAD + UDP_HEAD];
-    struct wire w = {.from = *from, .to = *to};
+    bool is_v4 = place_is_v4(&asked->to);
+    unsigned protocol = is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    size_t head;
+    char *icmp;
 
-    w.packet = (struct str){quote, wire_udp(from, to, (struct str){0}, quote)};
-    w.head = w.packet.len - UDP_HEAD;
-    return wire_unreachable(&w, why, out);
+    if (body.len < 4 || body.len > WIRE_UDP_MAX)
+        return 0;
+    head = is_answer ? put_head(out, &asked->to, &asked->from, protocol, 4 + body.len)
+                     : put_head(out, &asked->from, &asked->to, protocol, 4 + body.len);
+    icmp = out + head;
+    memset(icmp, 0, 4);
+    if (is_v4)
+        icmp[0] = is_answer ? ICMP4_ANSWER : ICMP4_ECHO;
+    else
+        icmp[0] = (char)(is_answer ? ICMP6_ANSWER : ICMP6_ECHO);
+    memcpy(icmp + 4, body.at, body.len);
+    put16(icmp + 4, asked->from.port);
+    put_checksum(out, head, head + 4 + body.len, protocol, ICMP_CHECKSUM);
+    return head + 4 + body.len;
 }

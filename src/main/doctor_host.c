@@ -85,6 +85,34 @@ static void check_egress_user(const struct config *c, struct doctor_row *row)
     check_user(c->egress_user, row);
 }
 
+/* Egress asks again what ping asks inside, by sockets that the kernel gives to some groups alone.
+ */
+static void check_ping(const struct config *c, struct doctor_row *row)
+{
+    unsigned long long low = 1, high = 0;
+    struct user user;
+    struct err err;
+    FILE *f = fopen("/proc/sys/net/ipv4/ping_group_range", "re");
+
+    if (f == NULL || fscanf(f, "%llu %llu", &low, &high) != 2)
+        high = 0; /* the kernel's own word for nobody */
+    if (f != NULL)
+        fclose(f);
+    if (user_find(c->egress_user, &user, &err) != 0) {
+        doctor_found(row, "no user");
+        return; /* its own row says more */
+    }
+    if (low <= user.gid && user.gid <= high) {
+        doctor_found(row, "relayed");
+        return;
+    }
+    doctor_found(row, "refused");
+    doctor_advise(row, DOCTOR_WARN,
+                  "ping inside sandboxes is refused: sysctl net.ipv4.ping_group_range must include "
+                  "group %u of the egress role",
+                  user.gid);
+}
+
 static void check_edge_user(const struct config *c, struct doctor_row *row)
 {
     check_user(c->edge_user, row);
@@ -268,6 +296,7 @@ const struct doctor_check doctor_host_checks[] = {
     {"user of api",       check_api_user   },
     {"user of edge",      check_edge_user  },
     {"user of egress",    check_egress_user},
+    {"ping out",          check_ping       },
     {"listen address",    check_port       },
     {"base template",     check_templates  },
     {"inotify limits",    check_inotify    },

@@ -25,6 +25,8 @@ DATA = os.environ.get("SANDLOT_TEST_DATA", os.path.join(HERE, "../../build/test-
 
 HOST, HOST6 = "11.0.0.2", "2a00:11::2"
 WEB, WEB2, WEB6 = "12.0.0.1", "12.0.0.2", "2a00:12::1"
+BEYOND, BEYOND6 = "13.0.0.1", "2a00:13::1"  # behind a narrow link; ROUTER is on the way
+ROUTER, ROUTER6 = "11.0.0.1", "2a00:11::1"
 UNREACHABLE, SILENT, RESOLVER = "12.0.0.9", "12.0.0.8", "11.0.0.53"
 METADATA, PRIVATE, PRIVATE2 = "169.254.169.254", "10.9.0.1", "192.168.7.7"
 WORLD = (WEB, WEB2, RESOLVER, METADATA, PRIVATE, PRIVATE2)
@@ -50,11 +52,18 @@ class World:
         ip("-6", "addr", "add", f"{HOST6}/64", "dev", "out", "nodad")
         ip("link", "set", "out", "up")
         self.process.stdin.write(json.dumps({"world": WORLD, "unreachable": UNREACHABLE, "silent": SILENT,
-                                             "web": WEB, "web6": WEB6, "resolver": RESOLVER}) + "\n")
+                                             "web": WEB, "web6": WEB6, "resolver": RESOLVER,
+                                             "beyond": BEYOND, "beyond6": BEYOND6}) + "\n")
         self.process.stdin.flush()
         same(self.process.stdout.readline(), "ready\n")
         ip("route", "add", "default", "via", "11.0.0.1")
         ip("-6", "route", "add", "default", "via", "2a00:11::1")
+
+    @staticmethod
+    def allow_ping(is_allowed):
+        """Of this host's groups, egress's among them."""
+        with open("/proc/sys/net/ipv4/ping_group_range", "w") as f:
+            f.write("0 2147483647" if is_allowed else "1 0")
 
     def seen(self):
         """What its DNS servers were asked."""

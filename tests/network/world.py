@@ -3,6 +3,7 @@
 """The far side of network_kit.py, in a network namespace of its own: python3 world.py"""
 import ctypes
 import json
+import os
 import socket
 import ssl
 import struct
@@ -144,6 +145,40 @@ def dns_tcp(c):
         c.sendall(struct.pack("!H", len(out)) + out)
 
 
+def beyond(world):
+    """A network behind the world, which is the router on the way there; the link is narrow."""
+    made, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(go[1])
+        ctypes.CDLL(None).unshare(0x40000000)
+        os.write(made[1], b"x")
+        os.read(go[0], 1)
+        ip("link", "set", "lo", "up")
+        ip("addr", "add", "13.255.0.2/24", "dev", "narrow")
+        ip("-6", "addr", "add", "2a00:13:ff::2/64", "dev", "narrow", "nodad")
+        ip("link", "set", "narrow", "up", "mtu", "1280")
+        ip("route", "add", "default", "via", "13.255.0.1")
+        ip("-6", "route", "add", "default", "via", "2a00:13:ff::1")
+        for address in (world["beyond"], world["beyond6"]):
+            ip("addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+            udp(address, 7, lambda data: data[::-1])
+        listen(80, web)
+        os.write(made[1], b"x")
+        os.read(go[0], 1)  # until the world ends
+        os._exit(0)
+    os.close(go[0])
+    os.read(made[0], 1)
+    ip("link", "add", "wide", "type", "veth", "peer", "name", "narrow", "netns", str(child))
+    ip("addr", "add", "13.255.0.1/24", "dev", "wide")
+    ip("-6", "addr", "add", "2a00:13:ff::1/64", "dev", "wide", "nodad")
+    ip("link", "set", "wide", "up", "mtu", "1280")
+    os.write(go[1], b"x")
+    os.read(made[0], 1)
+    ip("route", "add", world["beyond"], "via", "13.255.0.2")
+    ip("-6", "route", "add", world["beyond6"], "via", "2a00:13:ff::2")
+
+
 def main():
     ctypes.CDLL(None).unshare(0x40000000)
     print("apart", flush=True)
@@ -155,8 +190,18 @@ def main():
     for address in world["world"]:
         ip("addr", "add", f"{address}/32", "dev", "lo" if address != world["resolver"] else "in")
     ip("-6", "addr", "add", f"{world['web6']}/128", "dev", "lo", "nodad")
-    with open("/proc/sys/net/ipv4/ip_forward", "w") as f:
-        f.write("1")
+    for path in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        with open("/proc/sys/net/" + path, "w") as f:
+            f.write("1")
+    # an answer for each probe: it is the tests' own router
+    for path, value in (("ipv4/icmp_ratemask", "0"), ("ipv6/icmp/ratelimit", "0"), ("ipv4/icmp_msgs_per_sec", "10000"),
+                        ("ipv4/icmp_msgs_burst", "10000")):
+        try:
+            with open("/proc/sys/net/" + path, "w") as f:
+                f.write(value)
+        except OSError:
+            pass  # of the whole machine, in some kernels
+    beyond(world)
     ip("route", "add", "unreachable", world["unreachable"])
     ip("route", "add", "blackhole", world["silent"])
     for port, serve in ((80, web), (7, echo), (9000, bulk), (22, greet), (66, cut), (53, dns_tcp)):

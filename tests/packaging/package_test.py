@@ -154,6 +154,7 @@ def _():
         wanted = {
             "bin/sandlot": 0o755, "lib/sandlot/envd": 0o755,
             "lib/systemd/system/sandlot.service": 0o644, "lib/sysusers.d/sandlot.conf": 0o644,
+            "lib/sysctl.d/50-sandlot.conf": 0o644,
             "share/man/man1/sandlot.1": 0o644, "share/man/man5/sandlot.conf.5": 0o644,
             "share/bash-completion/completions/sandlot": 0o644,
             "share/sandlot/sandlot.conf.sample": 0o644,

@@ -125,8 +125,6 @@ static void writes_with_good_sums(void)
             len = wire_unreachable(&seen[i], whys[k], out);
             CHECK(is_good(out, len) && wire_read(bytes(out, len), &back));
             CHECK(memcmp(&back.to.address, &seen[i].from.address, 16) == 0);
-            len = wire_udp_unreachable(&seen[i].from, &seen[i].to, whys[k], out);
-            CHECK(is_good(out, len) && wire_read(bytes(out, len), &back));
         }
     }
     len = wire_again(&seen[1], out);
@@ -136,6 +134,52 @@ static void writes_with_good_sums(void)
         CHECK(memcmp(back.to.address, seen[i].to.address, 16) == 0 && back.to.port == 0);
     }
     CHECK(!wire_destination(STR("E"), &back.to));
+}
+
+/* What is asked is read as it was written, with the number that the asker has. */
+static void asks_and_answers_echo(void)
+{
+    static char out[WIRE_MAX];
+    struct wire seen[2], back;
+    char six[60];
+    size_t len;
+
+    CHECK(wire_read(bytes(syn4, sizeof(syn4)), &seen[0]) && seen[0].hops == 64);
+    CHECK(wire_read(bytes(six, make_syn6(six)), &seen[1]) && seen[1].hops == 64);
+    CHECK(seen[0].is_rigid && !seen[1].is_rigid);
+    for (size_t i = 0; i < 2; i++) {
+        struct pair asked = {seen[i].from, seen[i].to};
+
+        len = wire_echo(&asked, false, STR("nnssword"), out);
+        CHECK(is_good(out, len) && wire_read(bytes(out, len), &back) && back.kind == WIRE_ECHO);
+        CHECK(back.from.port == seen[i].from.port && back.to.port == 0);
+        CHECK(memcmp(out + back.head + 6, "ssword", 6) == 0);
+        len = wire_echo(&asked, true, STR("nnssword"), out);
+        CHECK(is_good(out, len) && wire_read(bytes(out, len), &back) && back.kind == WIRE_OTHER);
+        CHECK(memcmp(back.to.address, seen[i].from.address, 16) == 0);
+        CHECK(wire_echo(&asked, true, STR("nns"), out) == 0);
+        CHECK(wire_echo(&asked, true, bytes(out, WIRE_UDP_MAX + 1), out) == 0);
+    }
+}
+
+/* The same of both families: who says so, how wide the way is, and the packet that it is about. */
+static void says_what_is_too_big(void)
+{
+    static char out[WIRE_MAX];
+    struct wire seen[2], back;
+    char six[60];
+    size_t len;
+
+    CHECK(wire_read(bytes(syn4, sizeof(syn4)), &seen[0]));
+    CHECK(wire_read(bytes(six, make_syn6(six)), &seen[1]));
+    for (size_t i = 0; i < 2; i++) {
+        len = wire_too_big(&seen[i], &seen[i].from, 1280, out);
+        CHECK(is_good(out, len) && wire_read(bytes(out, len), &back));
+        CHECK(memcmp(back.from.address, seen[i].from.address, 16) == 0);
+        CHECK(out[back.head] == (i == 0 ? 3 : 2) && out[back.head + 1] == (i == 0 ? 4 : 0));
+        CHECK(out[back.head + 6] == 5 && out[back.head + 7] == 0); /* 1280 */
+        CHECK(memcmp(out + back.head + 8, seen[i].packet.at, seen[i].head) == 0);
+    }
 }
 
 /* A message with an attribute of `extra` bytes before the packet. */
@@ -183,6 +227,8 @@ int main(int argc, char **argv)
         {"refuses what is not whole",      refuses_what_is_not_whole},
         {"writes with sums that fit",      writes_with_good_sums    },
         {"finds what is shown",            finds_what_is_shown      },
+        {"asks and answers echo",          asks_and_answers_echo    },
+        {"says what is too big",           says_what_is_too_big     },
     };
     return test_main(tests, COUNT_OF(tests), argc, argv);
 }

@@ -100,6 +100,8 @@ static int set_options(int fd, int family, struct err *err)
         {IPPROTO_IP,   IP_TRANSPARENT,       1, false},
         {IPPROTO_IP,   IP_RECVORIGDSTADDR,   1, false},
         {IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1, true },
+        {IPPROTO_IP,   IP_RECVTTL,           1, false},
+        {IPPROTO_IPV6, IPV6_RECVHOPLIMIT,    1, true },
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
