@@ -59,6 +59,7 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         .may_be_unlimited = config->may_be_unlimited,
         .is_idle_default = config->is_idle_default,
         .replay_kb = config->replay_kb,
+        .paused_retention_s = config->paused_retention_s,
         .events_max = config->events_max,
         .events_days = config->events_days,
         .webhook_retry_ms = config->webhook_retry_ms,

@@ -33,6 +33,7 @@ struct api_config {
     uint64_t compare_ms;         /* between two comparisons with node: 30000 */
     bool may_be_unlimited;       /* a timeout of -1 means never (RX-03) */
     bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
+    uint64_t paused_retention_s; /* until paused sandboxes are killed; 0: never */
     uint64_t replay_kb;          /* of output, per process of a sandbox: 1024 */
     uint64_t requests_max;       /* at once, all routes together: 4096 */
     uint64_t key_rate_per_s;     /* requests per key: 10000; the burst is twice that */

@@ -86,6 +86,14 @@ const struct codec_message create_v1_message = {"create_v1", sizeof(struct creat
 const struct codec_message create_v2_message = {"create_v2", sizeof(struct create_body),
                                                 create_fields, COUNT_OF(create_fields) - 1};
 
+static const struct codec_field pause_fields[] = {
+    {1, "memory", CODEC_BOOL, CODEC_OPTIONAL, offsetof(struct pause_body, memory),
+     offsetof(struct pause_body, has_memory)},
+};
+
+const struct codec_message pause_message = {"pause", sizeof(struct pause_body), pause_fields,
+                                            COUNT_OF(pause_fields)};
+
 static const struct codec_field time_required_fields[] = {
     {1, "timeout", CODEC_NUMBER, CODEC_OPTIONAL | CODEC_REQUIRED,
      offsetof(struct time_body, timeout), offsetof(struct time_body, has_timeout)},

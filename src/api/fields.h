@@ -50,7 +50,11 @@ struct network_update_body {               /* SandboxNetworkUpdateConfig (wire.m
     struct str rules, egress_proxy; /* raw JSON */
 };
 
-struct time_body { /* connect, timeout */
+struct pause_body {
+    bool memory, has_memory;
+};
+
+struct time_body { /* connect, resume, timeout */
     int64_t timeout;
     bool has_timeout;
     bool memory, has_memory;
@@ -106,6 +110,7 @@ struct template_reply { /* Template */
 extern const struct codec_message create_v1_message, create_v2_message;
 extern const struct codec_message time_required_message; /* timeout must be there */
 extern const struct codec_message time_optional_message;
+extern const struct codec_message pause_message;
 extern const struct codec_message refresh_message, network_update_message;
 extern const struct codec_message sandbox_reply_message, listed_reply_message;
 extern const struct codec_message detail_reply_message;

@@ -38,7 +38,7 @@ struct times {
 static void fill(struct detail_reply *reply, struct times *times, const struct sandbox *s)
 {
     rfc3339_format_ms(s->r.started_at_ms, times->started);
-    rfc3339_format_ms(s->end_stored_ms, times->end);
+    rfc3339_format_ms(s->r.paused_at_ms > 0 ? s->r.paused_at_ms : s->end_stored_ms, times->end);
     *reply = (struct detail_reply){
         .template_id = s->r.template_id,
         .sandbox_id = s->r.id,
@@ -57,8 +57,10 @@ static void fill(struct detail_reply *reply, struct times *times, const struct s
 
 void sandbox_json_detail(struct call *c, const struct sandbox *s)
 {
-    struct lifecycle_reply lifecycle = {
-        .auto_resume = s->r.may_resume, .on_timeout = STR("kill"), .idle = s->r.idle_s > 0};
+    struct lifecycle_reply lifecycle = {.auto_resume = s->r.may_resume,
+                                        .on_timeout =
+                                            s->r.pauses_at_end ? STR("pause") : STR("kill"),
+                                        .idle = s->r.idle_s > 0};
     struct network_reply network = {s->r.allow_out, s->r.deny_out, !s->r.is_private,
                                     s->r.mask_host};
     struct detail_reply reply;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sandboxes over REST: create, detail, delete, connect, timeout, refresh. Called by the gate. */
+/* Sandboxes over REST: create, detail, delete, timeout, refresh. Called by the gate. */
 #include "api/call.h"
 #include "api/errors.h"
 #include "api/fields.h"
@@ -35,10 +35,6 @@ static struct refusal check_features(const struct create_body *b)
             400, "autoPauseMemory=false (filesystem-only auto-pause) cannot be combined with "
                  "autoResume: a filesystem-only snapshot cannot be auto-resumed by traffic and "
                  "must be resumed explicitly."};
-    if (b->auto_pause)
-        return (struct refusal){501, "autoPause is not implemented yet"};
-    if (resumes)
-        return (struct refusal){501, "autoResume is not implemented yet"};
     if (!is_empty_json(b->volume_mounts))
         return (struct refusal){400, "Volume mounts are not enabled."};
     if (b->iam != NULL && !is_empty_json(b->iam->tokens))
@@ -122,6 +118,9 @@ static void create(struct call *c, const struct create_body *b, bool is_secure)
             b->has_timeout ? b->timeout : (int64_t)domain_timeout_default_s(c->api->domain),
         .is_secure = is_secure,
         .is_offline = b->has_allow_internet && !b->allow_internet,
+        .pauses_at_end = b->auto_pause,
+        .pauses_files_only = b->has_auto_pause_memory && !b->auto_pause_memory,
+        .may_resume = b->auto_resume != NULL && b->auto_resume->enabled,
         .metadata = b->metadata,
         .env = b->env,
     };
@@ -207,21 +206,9 @@ static void on_end_set(void *ctx, const struct sandbox *s, const struct err *err
                    err->text);
 }
 
-static void on_connected(void *ctx, const struct sandbox *s, const struct err *err)
-{
-    struct call *c = ctx;
-
-    if (err != NULL)
-        call_fail(c, err);
-    else if (s == NULL)
-        call_error(c, 404, NULL, "Sandbox ended while connecting");
-    else
-        sandbox_json_reply(c, 200, s);
-}
-
 static void set_end(struct call *c, enum end_rule rule, int64_t seconds)
 {
-    struct end_change change = {rule, seconds, rule == END_CONNECT ? on_connected : on_end_set, c};
+    struct end_change change = {rule, seconds, on_end_set, c};
     struct err err = {0};
     struct str id;
 
@@ -229,25 +216,6 @@ static void set_end(struct call *c, enum end_rule rule, int64_t seconds)
         return;
     if (sandbox_set_end(c->api->domain, c->team, id, &change, &err) != 0)
         call_fail(c, &err);
-}
-
-/* memory:false only matters for a paused sandbox, and there is none yet: no effect. */
-void sandbox_connect_v1(struct call *c)
-{
-    struct time_body body = {0};
-
-    if (call_body(c, &time_required_message, false, &body) == 0)
-        set_end(c, END_CONNECT, body.timeout);
-}
-
-void sandbox_connect_v2(struct call *c)
-{
-    struct time_body body = {0};
-
-    if (call_body(c, &time_optional_message, true, &body) != 0)
-        return;
-    set_end(c, END_CONNECT,
-            body.has_timeout ? body.timeout : (int64_t)domain_timeout_default_s(c->api->domain));
 }
 
 void sandbox_timeout(struct call *c)

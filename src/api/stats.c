@@ -120,6 +120,25 @@ static void put_domain(const struct domain *d, struct buf *out)
     one(out, "sandlot_node_connected", GAUGE, domain_node_is_ready(d), "1: api has its node.");
 }
 
+static void put_lasting(const struct domain *d, struct buf *out)
+{
+    const struct domain_counters *c = domain_counters(d);
+
+    one(out, "sandlot_pauses_total", COUNTER, c->paused, "Sandboxes paused.");
+    one(out, "sandlot_pause_failures_total", COUNTER, c->pauses_failed,
+        "Pauses that failed; the sandbox goes on.");
+    one(out, "sandlot_resumes_total", COUNTER, c->resumed, "Sandboxes resumed.");
+    one(out, "sandlot_resume_failures_total", COUNTER, c->resumes_failed,
+        "Resumes that failed; the sandbox stays paused.");
+    one(out, "sandlot_snapshots_made_total", COUNTER, c->snapshots, "Snapshots made.");
+    one(out, "sandlot_snapshot_failures_total", COUNTER, c->snapshots_failed,
+        "Snapshots that failed.");
+    one(out, "sandlot_forks_total", COUNTER, c->forks, "Sandboxes made by fork.");
+    one(out, "sandlot_rollbacks_total", COUNTER, c->rollbacks, "Sandboxes put back.");
+    one(out, "sandlot_sandboxes_healed_total", COUNTER, c->healed,
+        "Records that followed what node had paused or resumed.");
+}
+
 static void put_events(const struct domain *d, struct buf *out)
 {
     const struct event_log_counters *e = event_log_counters(d);
@@ -227,6 +246,7 @@ void stats_text(const struct api *a, struct buf *out)
              a->config.version == NULL ? "" : a->config.version, 1);
     put_requests(a, out);
     put_domain(a->domain, out);
+    put_lasting(a->domain, out);
     put_events(a->domain, out);
     put_node(a->domain, out);
     put_edge(a, out);

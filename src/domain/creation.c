@@ -82,6 +82,7 @@ static void add_texts(struct sha256 *h, const struct codec_list *texts)
 static void digest(const struct sandbox_params *p, char out[2 * SHA256_SIZE + 1])
 {
     const uint8_t flags[] = {p->is_secure, p->is_private, p->is_offline, p->is_idle};
+    const uint8_t lasting[] = {p->pauses_at_end, p->pauses_files_only, p->may_resume};
     struct sha256 h;
 
     sha256_init(&h);
@@ -94,6 +95,8 @@ static void digest(const struct sandbox_params *p, char out[2 * SHA256_SIZE + 1]
         add_texts(&h, &p->allow_out);
     add_pairs(&h, &p->metadata);
     add_pairs(&h, &p->env);
+    if (lasting[0] || lasting[1] || lasting[2]) /* the same */
+        sha256_add(&h, lasting, sizeof(lasting));
     hex_of(&h, out);
 }
 

@@ -50,12 +50,24 @@ static void on_due(void *ctx)
     arm(d);
 }
 
+/* 0: none. */
+static int64_t deadline_of(const struct sandbox *s)
+{
+    int64_t kept_ms = (int64_t)s->domain->config.paused_retention_s * 1000;
+
+    if (s->state == SANDBOX_PAUSED && kept_ms > 0)
+        return s->r.paused_at_ms + kept_ms;
+    if (!sandbox_state_row(s->state)->has_deadline)
+        return 0;
+    return s->r.end_at_ms > 0 ? s->r.end_at_ms : 1;
+}
+
 void deadline_set(struct sandbox *s)
 {
     struct domain *d = s->domain;
-    int64_t end = s->r.end_at_ms > 0 ? s->r.end_at_ms : 0;
+    int64_t end = deadline_of(s);
 
-    if (sandbox_state_row(s->state)->has_deadline)
+    if (end > 0)
         heap_put(&d->deadlines, &s->deadline, (uint64_t)end);
     else
         heap_remove(&d->deadlines, &s->deadline);

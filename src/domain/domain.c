@@ -101,6 +101,8 @@ void domain_free(struct domain *d)
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
         ops_done(&s->waiters);
         ops_done(&s->creators);
+        ops_done(&s->pausers);
+        resumers_done(s);
         wakers_done(s);
         sandbox_free(s);
     }

@@ -21,18 +21,19 @@ struct domain_config {
     uint64_t team_sandboxes_max; /* concurrent ones; 0: 1000 */
     /* Of all sandboxes of a team together, its builds, its valid keys; 0: no limit. */
     uint64_t team_vcpus_max, team_memory_mb_max, team_disk_mb_max, team_builds_max, team_keys_max;
-    const char *keys_file;      /* see key_import.h; NULL or "": none */
-    const char *keys_team;      /* of keys that name no team; NULL or "": "default" */
-    struct str keys_text;       /* from the environment; only looked at by domain_new() */
-    uint64_t start_timeout_ms;  /* for node to start one; 0: 30 s */
-    uint64_t compare_ms;        /* between two comparisons with node's list; 0: 30 s */
-    bool may_be_unlimited;      /* a timeout of -1 means never (RX-03) */
-    bool is_idle_default;       /* timeouts count from the last activity (RX-01) */
-    uint64_t replay_kb;         /* of output that envd keeps of each process; 0: its default */
-    uint64_t events_max;        /* kept; 0: EVENTS_MAX */
-    uint64_t events_days;       /* the same in days; 0: EVENTS_DAYS */
-    uint64_t webhook_retry_ms;  /* first delay; 0: WEBHOOK_RETRY_MIN_MS */
-    uint64_t webhook_tries_max; /* 0: WEBHOOK_TRIES_MAX */
+    const char *keys_file;       /* see key_import.h; NULL or "": none */
+    const char *keys_team;       /* of keys that name no team; NULL or "": "default" */
+    struct str keys_text;        /* from the environment; only looked at by domain_new() */
+    uint64_t start_timeout_ms;   /* for node to start one; 0: 30 s */
+    uint64_t paused_retention_s; /* paused ones are killed after it (RX-29); 0: never */
+    uint64_t compare_ms;         /* between two comparisons with node's list; 0: 30 s */
+    bool may_be_unlimited;       /* a timeout of -1 means never (RX-03) */
+    bool is_idle_default;        /* timeouts count from the last activity (RX-01) */
+    uint64_t replay_kb;          /* of output that envd keeps of each process; 0: its default */
+    uint64_t events_max;         /* kept; 0: EVENTS_MAX */
+    uint64_t events_days;        /* the same in days; 0: EVENTS_DAYS */
+    uint64_t webhook_retry_ms;   /* first delay; 0: WEBHOOK_RETRY_MIN_MS */
+    uint64_t webhook_tries_max;  /* 0: WEBHOOK_TRIES_MAX */
 };
 
 struct domain_hooks {
@@ -56,6 +57,9 @@ struct domain_counters {
     uint64_t sweeper_visits; /* sandboxes it looked at */
     uint64_t sweeper_late_ms_max;
     uint64_t activities; /* reports that moved an end */
+    uint64_t paused, resumed, pauses_failed, resumes_failed;
+    uint64_t snapshots, snapshots_failed, snapshots_removed, forks, rollbacks;
+    uint64_t healed; /* node had it paused and the record running, or the other way round */
 };
 
 /* Level of the guest protocol that is really offered (wire.md section 4). */

@@ -58,6 +58,7 @@ struct op {
     bool is_unlimited;         /* the same */
     struct egress *egress;     /* set_network: the same */
     bool is_quiet;             /* set_end: no event, it happens all the time */
+    bool is_files_only;        /* pause: asked for */
     struct event_draft *draft; /* what is told when it is durable */
     struct err err;            /* create: why it failed, while its remains are removed */
     sandbox_done_fn *fn;       /* NULL: nobody */
@@ -101,6 +102,20 @@ void sandbox_gone(struct sandbox *s, enum kill_reason reason, const char *detail
  * taken the lost values along, so write once more what is in force. */
 void sandbox_restore(struct sandbox *s);
 
+/* sandbox_pause.c */
+void sandbox_pause_at_end(struct sandbox *s);             /* its time is over */
+void sandbox_pause_now(struct sandbox *s);                /* it runs, and some wait for its pause */
+void sandbox_paused(struct sandbox *s, uint64_t took_us); /* in state pausing: node has done it */
+void pausers_drop(struct sandbox *s, const struct err *err);
+
+/* sandbox_resume.c */
+void sandbox_resume_now(struct sandbox *s); /* it is paused, and some wait until it runs */
+void sandbox_resume_go(struct sandbox *s);  /* the same without them; or it is in state resuming */
+void sandbox_resumed(struct sandbox *s, uint64_t took_us); /* in state resuming: node has done it */
+void resumers_tell(struct sandbox *s, const struct err *err);
+void resumers_extend(struct sandbox *s); /* it runs still */
+void resumers_done(struct sandbox *s);   /* the domain ends: forget them */
+
 /* sandbox_time.c: one in idle mode gets the time that edges need to report again. */
 void sandbox_spare(struct sandbox *s);
 
@@ -113,6 +128,14 @@ void egress_policy_bytes(const struct sandbox_record *r, struct buf *out);
 
 /* sandbox_create.c: the guest ended while it was starting. */
 void sandbox_start_failed(struct sandbox *s, const struct err *why);
+
+/* sandbox_create.c: check, reserve, record and start one; it is in state starting then. `t` says
+ * what of, p->template_ref and p->repeat_key do not count. */
+must_check int sandbox_launch(struct domain *d, const struct sandbox_params *p,
+                              const struct template_record *t, struct str alias,
+                              struct sandbox **out, struct err *err);
+/* fn, when it runs or has failed to. */
+void sandbox_await_start(struct sandbox *s, sandbox_done_fn *fn, void *ctx);
 
 /* recover.c */
 must_check int recover_load(struct domain *d, struct err *err);

@@ -144,7 +144,7 @@ static uint64_t need(const struct sandbox *s, enum team_limit limit)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-int quota_take(struct domain *d, struct sandbox *s, struct err *err)
+static int check_single(const struct domain *d, const struct sandbox *s, struct err *err)
 {
     for (size_t i = 0; i < COUNT_OF(single); i++) {
         uint64_t max = quota_limit(d, s->team, single[i].limit);
@@ -152,14 +152,46 @@ int quota_take(struct domain *d, struct sandbox *s, struct err *err)
         if (max > 0 && need(s, single[i].limit) > max)
             return err_set(err, ERR_INVALID, single[i].text, (unsigned long long)max);
     }
-    for (size_t i = 0; i < COUNT_OF(shared); i++) {
-        uint64_t max = quota_limit(d, s->team, shared[i].limit);
+    return 0;
+}
 
-        if (max > 0 && quota_used(s->team, shared[i].limit) + need(s, shared[i].limit) > max)
+static int check_shared(const struct domain *d, const struct sandbox *s, struct err *err)
+{
+    for (size_t i = 0; i < COUNT_OF(shared); i++) {
+        enum team_limit limit = shared[i].limit;
+        uint64_t max = quota_limit(d, s->team, limit);
+        bool is_held = limit == TEAM_DISK_MB && s->has_disk;
+
+        if (max > 0 && !is_held && quota_used(s->team, limit) + need(s, limit) > max)
             return err_set(err, ERR_LIMIT, shared[i].text, (unsigned long long)max);
     }
+    return 0;
+}
+
+int quota_take(struct domain *d, struct sandbox *s, struct err *err)
+{
+    if (check_single(d, s, err) != 0 || check_shared(d, s, err) != 0)
+        return -1;
     quota_force(s);
     return 0;
+}
+
+int quota_resume(struct domain *d, struct sandbox *s, struct err *err)
+{
+    if (s->has_slot)
+        return 0;
+    if (check_shared(d, s, err) != 0)
+        return -1;
+    quota_force(s);
+    return 0;
+}
+
+void quota_force_paused(struct sandbox *s)
+{
+    if (s->has_disk)
+        return;
+    s->team->disk_mb_used += need(s, TEAM_DISK_MB);
+    s->has_disk = true;
 }
 
 void quota_force(struct sandbox *s)
@@ -168,11 +200,11 @@ void quota_force(struct sandbox *s)
     s->team->slots_used++;
     s->team->vcpus_used += need(s, TEAM_VCPUS);
     s->team->memory_mb_used += need(s, TEAM_MEMORY_MB);
-    s->team->disk_mb_used += need(s, TEAM_DISK_MB);
     s->has_slot = true;
+    quota_force_paused(s);
 }
 
-void quota_give_back(struct sandbox *s)
+void quota_pause(struct sandbox *s)
 {
     if (!s->has_slot)
         return;
@@ -180,8 +212,15 @@ void quota_give_back(struct sandbox *s)
     s->team->slots_used--;
     s->team->vcpus_used -= need(s, TEAM_VCPUS);
     s->team->memory_mb_used -= need(s, TEAM_MEMORY_MB);
-    s->team->disk_mb_used -= need(s, TEAM_DISK_MB);
     s->has_slot = false;
+}
+
+void quota_give_back(struct sandbox *s)
+{
+    quota_pause(s);
+    if (s->has_disk)
+        s->team->disk_mb_used -= need(s, TEAM_DISK_MB);
+    s->has_disk = false;
 }
 
 int quota_take_build(const struct domain *d, struct team *t, struct err *err)

@@ -25,8 +25,12 @@ uint64_t quota_used(const struct team *t, enum team_limit limit);
 /* ERR_LIMIT with the exact text when the team has none left; ERR_INVALID when it may have no
  * sandbox of this size at all. */
 must_check int quota_take(struct domain *d, struct sandbox *s, struct err *err);
-void quota_force(struct sandbox *s);     /* a sandbox that is already there, at start */
-void quota_give_back(struct sandbox *s); /* harmless when it holds none */
+void quota_force(struct sandbox *s);        /* a sandbox that is already there, at start */
+void quota_force_paused(struct sandbox *s); /* the same for one that is paused: its disk alone */
+void quota_pause(struct sandbox *s);        /* it keeps its disk; harmless when it is so already */
+void quota_give_back(struct sandbox *s);    /* harmless when it holds none */
+/* quota_take() for one that is paused; harmless when it holds all. */
+must_check int quota_resume(struct domain *d, struct sandbox *s, struct err *err);
 
 /* A template build: ERR_LIMIT with the exact text when there are too many at once. */
 must_check int quota_take_build(const struct domain *d, struct team *t, struct err *err);

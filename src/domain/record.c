@@ -43,6 +43,7 @@ static const struct codec_field sandbox_fields[] = {
     {37, "pausesFilesOnly", CODEC_BOOL, 0, offsetof(struct sandbox_record, pauses_files_only)},
     {38, "isFilesOnly", CODEC_BOOL, 0, offsetof(struct sandbox_record, is_files_only)},
     {39, "pausedAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, paused_at_ms)},
+    {41, "atSnapshot", CODEC_STRING, 0, offsetof(struct sandbox_record, at_snapshot)},
     {40, "runAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, run_at_ms)},
 };
 /* clang-format on */
@@ -120,3 +121,28 @@ static const struct codec_field creation_fields[] = {
 
 const struct codec_message creation_record_message = {"creation", sizeof(struct creation_record),
                                                       creation_fields, COUNT_OF(creation_fields)};
+
+/* clang-format off */
+static const struct codec_field snapshot_fields[] = {
+    {1, "id", CODEC_STRING, 0, offsetof(struct snapshot_record, id)},
+    {2, "teamId", CODEC_STRING, 0, offsetof(struct snapshot_record, team_id)},
+    {3, "templateId", CODEC_STRING, 0, offsetof(struct snapshot_record, template_id)},
+    {4, "buildId", CODEC_STRING, 0, offsetof(struct snapshot_record, build_id)},
+    {5, "name", CODEC_STRING, 0, offsetof(struct snapshot_record, name)},
+    {6, "tag", CODEC_STRING, 0, offsetof(struct snapshot_record, tag)},
+    {7, "sandboxId", CODEC_STRING, 0, offsetof(struct snapshot_record, sandbox_id)},
+    {8, "rootfs", CODEC_STRING, 0, offsetof(struct snapshot_record, rootfs)},
+    {9, "layers", CODEC_STRING, CODEC_REPEATED, offsetof(struct snapshot_record, layers)},
+    {10, "createdAtMs", CODEC_INT64, 0, offsetof(struct snapshot_record, created_at_ms)},
+    {11, "cpuCount", CODEC_INT32, 0, offsetof(struct snapshot_record, cpu_count)},
+    {12, "memoryMb", CODEC_INT32, 0, offsetof(struct snapshot_record, memory_mb)},
+    {13, "diskMb", CODEC_INT32, 0, offsetof(struct snapshot_record, disk_mb)},
+    {14, "user", CODEC_STRING, 0, offsetof(struct snapshot_record, user)},
+    {15, "workdir", CODEC_STRING, 0, offsetof(struct snapshot_record, workdir)},
+    {16, "env", CODEC_MAP, 0, offsetof(struct snapshot_record, env)},
+    {17, "hasMemory", CODEC_BOOL, 0, offsetof(struct snapshot_record, has_memory)},
+};
+/* clang-format on */
+
+const struct codec_message snapshot_record_message = {"snapshot", sizeof(struct snapshot_record),
+                                                      snapshot_fields, COUNT_OF(snapshot_fields)};

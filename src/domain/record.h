@@ -35,8 +35,8 @@ struct sandbox_record {
     bool pauses_files_only;         /* autoPauseMemory: false */
     bool is_files_only;             /* it is paused without its processes */
     int64_t paused_at_ms;           /* while it is paused */
-    int64_t
-        run_at_ms; /* the last resume; 0: none since the start. The longest life counts from it */
+    int64_t run_at_ms;              /* the last resume, or 0: the longest life counts from it */
+    struct str at_snapshot; /* rolled back: node's name of what it goes on from; else empty */
 };
 
 /* What a team may have; see quota.h. */
@@ -74,6 +74,21 @@ struct key_record {
     int64_t last_used_at_ms; /* written late: up to a minute old after a crash */
 };
 
+/* A build of a snapshot's template: what createSnapshot made. */
+struct snapshot_record {
+    struct str id; /* its name on node */
+    struct str team_id, template_id, build_id;
+    struct str name, tag;  /* name empty: it has none */
+    struct str sandbox_id; /* of which it was made */
+    struct str rootfs;
+    struct codec_list layers; /* as in sandbox_record */
+    int64_t created_at_ms;
+    int32_t cpu_count, memory_mb, disk_mb;
+    struct str user, workdir;
+    struct codec_list env;
+    bool has_memory;
+};
+
 struct template_use_record {
     struct str template_id;
     int64_t spawn_count;   /* sandboxes ever started from it */
@@ -89,6 +104,7 @@ struct creation_record {
 
 extern const struct codec_message creation_record_message;
 extern const struct codec_message sandbox_record_message;
+extern const struct codec_message snapshot_record_message;
 extern const struct codec_message team_record_message;
 extern const struct codec_message key_record_message;
 extern const struct codec_message template_use_record_message;

@@ -21,7 +21,10 @@ static int add(struct domain *d, struct str record, struct err *err)
     s->team = map_get(&d->teams, s->r.team_id);
     if (s->team == NULL)
         return err_set(err, ERR_INVALID, "it is of an unknown team");
-    quota_force(s);
+    if (s->state == SANDBOX_PAUSED)
+        quota_force_paused(s);
+    else
+        quota_force(s);
     deadline_set(s);
     sandbox_index_set(s);
     signer_set(s);
@@ -62,6 +65,35 @@ static size_t drop_lost(struct domain *d, const struct map *ids)
     return count;
 }
 
+/* What node did and could not tell us, because one of us was away. Nobody waits for it any more:
+ * the record follows. A sandbox that was rolled back has no business there: it is started anew by
+ * the next resume, which also stops what is left. */
+static size_t heal(struct domain *d, const struct map *ids)
+{
+    size_t cursor = 0, count = 0;
+    struct sandbox *s;
+
+    while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
+        const struct node_id *id = map_get(ids, s->r.id);
+
+        if (id == NULL || s->r.at_snapshot.len > 0)
+            continue;
+        if (s->state == SANDBOX_RUNNING && id->is_paused) {
+            sandbox_move(s, SANDBOX_PAUSING);
+            sandbox_paused(s, 0);
+        } else if (s->state == SANDBOX_PAUSED && !id->is_paused) {
+            if (!s->has_slot)
+                quota_force(s);
+            sandbox_move(s, SANDBOX_RESUMING);
+            sandbox_resumed(s, 0);
+        } else {
+            continue;
+        }
+        count++;
+    }
+    return count;
+}
+
 static size_t stop_orphans(struct domain *d, const struct map *ids)
 {
     size_t cursor = 0, count = 0;
@@ -80,17 +112,19 @@ void recover_list(void *ctx, const struct node_listing *l)
 {
     struct domain *d = ctx;
     size_t lost = drop_lost(d, l->sandboxes), orphans = stop_orphans(d, l->sandboxes);
-    char text[120];
+    size_t healed = heal(d, l->sandboxes);
+    char text[160];
 
     d->counters.compared++;
     d->counters.lost += lost;
     d->counters.orphaned += orphans;
+    d->counters.healed += healed;
     if (l->is_first)
         egress_tell_all(d); /* either of us may have missed a change */
-    if (!l->is_first && lost + orphans == 0)
+    if (!l->is_first && lost + orphans + healed == 0)
         return;
-    snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu", l->sandboxes->count, lost,
-             orphans);
+    snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu healed=%zu", l->sandboxes->count,
+             lost, orphans, healed);
     event_emit(d, (struct event){.kind = EVENT_NODE_READY, .detail = text});
 }
 

@@ -30,7 +30,8 @@ int sandbox_new(struct domain *d, struct str record, struct sandbox **out, struc
         goto fail;
     }
     s->domain = d;
-    s->state = (enum sandbox_state)s->r.state;
+    s->state = sandbox_state_row((enum sandbox_state)s->r.state)->restarts_as;
+    s->r.state = (int32_t)s->state;
     s->end_stored_ms = s->r.end_at_ms;
     s->idle_stored_s = s->r.idle_s;
     s->is_unlimited_stored = s->r.is_unlimited;

@@ -35,12 +35,16 @@ struct sandbox {
     struct egress *egress, *egress_stored;
     struct heap_node deadline;
     bool has_slot;        /* holds one of its team's quota */
+    bool has_disk;        /* holds its disk space of it: paused ones do too */
     bool is_indexed;      /* in team->sandboxes */
     struct list waiters;  /* struct op: they wait for the kill */
     struct list creators; /* struct op: they wait for the start */
     struct list wakers;   /* struct waker: requests that wait until it runs */
     size_t waker_count;
-    bool has_resume_slot; /* its slot was taken by the resume that runs */
+    struct list pausers;  /* struct op: they wait until it is paused */
+    struct list resumers; /* struct resumer: they wait until it runs */
+    bool is_resumed_cold; /* by the resume that is under way */
+    unsigned pause_tries; /* at the end of its time, that failed */
     struct task wake_task;
     struct list_node in_signers; /* while is_signer: its token may sign file URLs */
     bool is_signer;
@@ -63,6 +67,7 @@ struct sandbox_params {
     int64_t timeout_s;
     bool is_secure, is_private, is_offline;
     bool is_idle; /* the timeout counts from the last activity (RX-01) */
+    bool pauses_at_end, pauses_files_only, may_resume; /* as in its record */
     struct str mask_host;
     struct codec_list allow_out; /* of struct str: addresses, CIDRs and names, checked */
     struct codec_list deny_out;  /* of struct str: addresses and CIDRs, checked */
@@ -120,6 +125,33 @@ struct network_change {
 /* Replaces its egress rules. ERR_NOT_FOUND, ERR_CONFLICT when it is not running. */
 must_check int sandbox_set_network(struct domain *d, const struct team *team, struct str id,
                                    const struct network_change *change, struct err *err);
+
+struct pause_ask {
+    bool keeps_memory;
+    sandbox_done_fn *fn; /* maybe before the call returns */
+    void *ctx;
+};
+
+/* Joins a pause that is under way, waits for a snapshot that is. ERR_NOT_FOUND, ERR_CONFLICT.
+ * Errors of `fn` are those of node or store: it runs as before, but that a store which failed when
+ * node was done leaves it paused. */
+must_check int sandbox_pause(struct domain *d, const struct team *team, struct str id,
+                             const struct pause_ask *ask, struct err *err);
+
+struct resume_ask {
+    int64_t seconds;          /* it lives for at least so long from now */
+    bool is_cold;             /* boot it over its files, whatever was kept of its memory */
+    bool is_only_paused;      /* one that runs is ERR_CONFLICT */
+    sandbox_done_fn *running; /* it ran: its end was moved */
+    sandbox_done_fn *resumed; /* it was resumed, or that failed */
+    void *ctx;
+};
+
+/* One that runs gets the time, one that is paused is resumed; a pause under way is waited for.
+ * ERR_INVALID, ERR_NOT_FOUND, ERR_CONFLICT. ERR_LIMIT by `resumed`: the team has too many. Both may
+ * be called before the call returns. */
+must_check int sandbox_connect(struct domain *d, const struct team *team, struct str id,
+                               const struct resume_ask *ask, struct err *err);
 
 /* Reason "request". Joins a kill that is under way. `fn` is called once the guest is gone and the
  * record too. */

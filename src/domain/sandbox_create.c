@@ -62,16 +62,18 @@ static void choose_names(const struct domain *d, struct names *n)
     id_token(n->traffic_token);
 }
 
-static void fill(struct sandbox_record *r, const struct sandbox_params *p, const struct template *t,
-                 struct names *n)
+static void fill(struct sandbox_record *r, const struct sandbox_params *p,
+                 const struct template_record *t, struct str alias, struct names *n)
 {
     *r = (struct sandbox_record){
         .id = str_of(n->id),
         .team_id = p->team->r.id,
-        .template_id = t->r.id,
-        .alias = template_alias(t),
-        .build_id = t->r.build_id,
-        .rootfs = t->r.rootfs,
+        .template_id = t->id,
+        .alias = alias,
+        .build_id = t->build_id,
+        .rootfs = t->rootfs,
+        .layers = t->layers,
+        .snapshot = t->snapshot,
         .state = SANDBOX_STARTING,
         .created_at_ms = clock_wall_ms(),
         .timeout_s = p->timeout_s,
@@ -84,22 +86,25 @@ static void fill(struct sandbox_record *r, const struct sandbox_params *p, const
         .is_private = p->is_private,
         .is_offline = p->is_offline,
         .mask_host = p->mask_host,
+        .pauses_at_end = p->pauses_at_end,
+        .pauses_files_only = p->pauses_files_only,
+        .may_resume = p->may_resume,
         .allow_out = p->allow_out,
         .deny_out = p->deny_out,
         .metadata = p->metadata,
         .env = p->env,
-        .cpu_count = t->r.cpu_count,
-        .memory_mb = t->r.memory_mb,
-        .disk_mb = t->r.disk_mb,
-        .user = t->r.user,
-        .workdir = t->r.workdir,
-        .template_env = t->r.env,
+        .cpu_count = t->cpu_count,
+        .memory_mb = t->memory_mb,
+        .disk_mb = t->disk_mb,
+        .user = t->user,
+        .workdir = t->workdir,
+        .template_env = t->env,
     };
 }
 
 /* A record that owns its texts is a record that went through its own encoding. */
-static int make(struct domain *d, const struct sandbox_params *p, const struct template *t,
-                struct sandbox **out, struct err *err)
+static int make(struct domain *d, const struct sandbox_params *p, const struct template_record *t,
+                struct str alias, struct sandbox **out, struct err *err)
 {
     struct sandbox_record r;
     struct names names;
@@ -109,7 +114,7 @@ static int make(struct domain *d, const struct sandbox_params *p, const struct t
     if (d->sandboxes.count >= DOMAIN_SANDBOXES_MAX)
         return err_set(err, ERR_LIMIT, "too many sandboxes");
     choose_names(d, &names);
-    fill(&r, p, t, &names);
+    fill(&r, p, t, alias, &names);
     buf_init(&bytes, STORE_VALUE_MAX);
     proto_encode(&sandbox_record_message, &r, &bytes);
     /* Not ERR_LIMIT: trying again does not make it smaller. */
@@ -238,7 +243,7 @@ static int start_guest(struct sandbox *s, struct err *err)
     return result;
 }
 
-static void wait_for_start(struct sandbox *s, sandbox_done_fn *fn, void *ctx)
+void sandbox_await_start(struct sandbox *s, sandbox_done_fn *fn, void *ctx)
 {
     struct op *op = op_new(s->domain, s->r.id, fn, ctx);
 
@@ -258,7 +263,7 @@ static int repeat(struct domain *d, const struct creation *made, const struct cr
                        STR_ARG(made->r.sandbox_id));
     if (s != NULL && s->state == SANDBOX_STARTING) {
         d->counters.create_repeated++;
-        wait_for_start(s, fn, ctx);
+        sandbox_await_start(s, fn, ctx);
         return 0;
     }
     if (s == NULL || !sandbox_is_shown(s, clock_wall_ms()))
@@ -270,18 +275,13 @@ static int repeat(struct domain *d, const struct creation *made, const struct cr
     return 0;
 }
 
-/* `ask` NULL: nothing will be remembered. */
-static int create(struct domain *d, const struct sandbox_params *p, const struct creation_ask *ask,
-                  struct sandbox **out, struct err *err)
+int sandbox_launch(struct domain *d, const struct sandbox_params *p,
+                   const struct template_record *t, struct str alias, struct sandbox **out,
+                   struct err *err)
 {
-    const struct template *t;
     struct sandbox *s;
 
-    if (nodes_check_placing(d, err) != 0)
-        return -1;
-    if (sandbox_check_timeout(d, p->team, p->timeout_s, err) != 0 ||
-        template_resolve(d, p->team, p->template_ref, &t, err) != 0 ||
-        guest_init_check_env(&p->env, &t->r.env, err) != 0 || make(d, p, t, &s, err) != 0)
+    if (guest_init_check_env(&p->env, &t->env, err) != 0 || make(d, p, t, alias, &s, err) != 0)
         return -1;
     s->team = p->team;
     if (quota_take(d, s, err) != 0 || start_guest(s, err) != 0) {
@@ -292,9 +292,39 @@ static int create(struct domain *d, const struct sandbox_params *p, const struct
         sandbox_end(s, KILL_ORPHANED); /* the command has left */
         return -1;
     }
-    if (ask != NULL)
-        s->creation = creation_new(d, ask, s->r.id);
     *out = s;
+    return 0;
+}
+
+/* A template with memory goes on only where that can be done. */
+static int check_lasting(const struct domain *d, const struct sandbox_params *p, struct err *err)
+{
+    struct node_info node;
+
+    if (!p->pauses_at_end)
+        return 0;
+    nodes_get(d, &node);
+    if (node.has_report &&
+        !(p->pauses_files_only ? node.report.can_snapshot_files : node.report.can_checkpoint))
+        return err_set(err, ERR_UNSUPPORTED, "autoPause%s: %.*s",
+                       p->pauses_files_only ? "" : " with memory",
+                       STR_ARG(node.report.lasting_note));
+    return 0;
+}
+
+/* `ask` NULL: nothing will be remembered. */
+static int create(struct domain *d, const struct sandbox_params *p, const struct creation_ask *ask,
+                  struct sandbox **out, struct err *err)
+{
+    const struct template *t;
+
+    if (nodes_check_placing(d, err) != 0 || check_lasting(d, p, err) != 0 ||
+        sandbox_check_timeout(d, p->team, p->timeout_s, err) != 0 ||
+        template_resolve(d, p->team, p->template_ref, &t, err) != 0 ||
+        sandbox_launch(d, p, &t->r, template_alias(t), out, err) != 0)
+        return -1;
+    if (ask != NULL)
+        (*out)->creation = creation_new(d, ask, (*out)->r.id);
     return 0;
 }
 
@@ -314,6 +344,6 @@ int sandbox_create(struct domain *d, const struct sandbox_params *p, sandbox_don
     }
     if (create(d, p, may_repeat ? &ask : NULL, &s, err) != 0)
         return -1;
-    wait_for_start(s, fn, ctx);
+    sandbox_await_start(s, fn, ctx);
     return 0;
 }

@@ -175,7 +175,12 @@ void sandbox_gone(struct sandbox *s, enum kill_reason reason, const char *detail
 
 void sandbox_expire(struct sandbox *s)
 {
-    sandbox_end(s, KILL_TIMEOUT);
+    if (s->state == SANDBOX_PAUSED)
+        sandbox_end(s, KILL_RETENTION);
+    else if (s->r.pauses_at_end)
+        sandbox_pause_at_end(s);
+    else
+        sandbox_end(s, KILL_TIMEOUT);
 }
 
 int sandbox_kill(struct domain *d, const struct team *team, struct str id, sandbox_done_fn *fn,

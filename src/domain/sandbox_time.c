@@ -92,10 +92,11 @@ static struct sandbox *find(const struct domain *d, const struct team *team, str
     return sandbox_require_running(d, team, id, err);
 }
 
-/* The longest life counts from the start, whatever was asked since (RX-03). */
+/* The longest life counts from the start or the last resume, whatever was asked since (RX-03). */
 static int64_t cap(const struct sandbox *s, int64_t end_ms)
 {
-    int64_t last = s->r.started_at_ms + (int64_t)team_timeout_max_s(s->domain, s->team) * 1000;
+    int64_t from = s->r.run_at_ms > 0 ? s->r.run_at_ms : s->r.started_at_ms;
+    int64_t last = from + (int64_t)team_timeout_max_s(s->domain, s->team) * 1000;
 
     return s->r.is_unlimited || end_ms < last ? end_ms : last;
 }

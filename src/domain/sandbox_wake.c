@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting for a sandbox and resuming it; see sandbox_wake.h. */
+/* Waiting for a sandbox; see sandbox_wake.h. What was waited for by others is begun here too. */
 #include "domain/sandbox_wake.h"
 
-#include "base/clock.h"
 #include "domain/domain_internal.h"
-#include "domain/guest_start.h"
-#include "domain/quota.h"
 
 enum {
     ENVD_PORT_OF_GUEST = 49983,
@@ -55,93 +52,11 @@ void wakers_done(struct sandbox *s)
     s->waker_count = 0;
 }
 
-/* Resuming. A failure puts it back to paused: the next request tries again. */
-
-static void fail(struct sandbox *s, const struct err *err)
+void wakers_fail(struct sandbox *s, const struct err *err)
 {
     struct err why = *err;
 
-    tell_all(s, &why); /* before the move, which would try for those who wait still */
-    if (s->has_resume_slot)
-        quota_give_back(s);
-    s->has_resume_slot = false;
-    if (s->state == SANDBOX_RESUMING)
-        sandbox_move(s, SANDBOX_PAUSED);
-}
-
-static void on_stored(void *ctx, const struct err *err)
-{
-    struct op *commit = ctx;
-    struct sandbox *s = sandbox_find(commit->domain, str_of(commit->id));
-
-    op_end(commit, NULL, NULL);
-    if (s == NULL || s->state != SANDBOX_RESUMING)
-        return;
-    if (err != NULL) {
-        event_emit(s->domain, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
-        fail(s, err);
-        return;
-    }
-    s->end_stored_ms = s->r.end_at_ms;
-    s->has_resume_slot = false;
-    sandbox_move(s, SANDBOX_RUNNING);
-}
-
-/* The timeout of its creation, at least WAKE_TIMEOUT_LEAST (semantics.md 2.3). */
-static int64_t end_of_life(const struct sandbox *s, int64_t now)
-{
-    int64_t seconds = s->r.timeout_s;
-    int64_t max_s = (int64_t)team_timeout_max_s(s->domain, s->team);
-
-    if (seconds == SANDBOX_NO_TIMEOUT)
-        return SANDBOX_END_NEVER_MS;
-    if (seconds < WAKE_TIMEOUT_LEAST)
-        seconds = WAKE_TIMEOUT_LEAST;
-    return now + (seconds < max_s ? seconds : max_s) * 1000;
-}
-
-static void on_resumed(void *ctx, struct str id, uint64_t took_us, const struct err *err)
-{
-    struct sandbox *s = sandbox_find(ctx, id);
-    struct err why = {0};
-
-    ignore((long)took_us);
-    if (s == NULL || s->state != SANDBOX_RESUMING)
-        return; /* it ended meanwhile; who waited was told */
-    if (err != NULL) {
-        fail(s, err);
-        return;
-    }
-    s->r.end_at_ms = end_of_life(s, clock_wall_ms());
-    if (sandbox_save(s, SANDBOX_RUNNING, &why) != 0) {
-        fail(s, &why);
-        return;
-    }
-    store_commit(s->domain->store, on_stored, op_new(s->domain, id, NULL, NULL));
-}
-
-static int resume_guest(struct sandbox *s, struct err *err)
-{
-    struct domain *d = s->domain;
-    struct guest_start g;
-    int result = guest_start_init(&g, &s->r, d->config.replay_kb, err);
-
-    if (result == 0)
-        result = node_client_resume(d->node, &g.m, WAKE_RESUME_MS, on_resumed, err);
-    guest_start_done(&g);
-    return result;
-}
-
-static void resume(struct sandbox *s)
-{
-    struct err err = {0};
-
-    s->has_resume_slot = !s->has_slot && quota_take(s->domain, s, &err) == 0;
-    if (!s->has_slot || resume_guest(s, &err) != 0) {
-        fail(s, &err);
-        return;
-    }
-    sandbox_move(s, SANDBOX_RESUMING);
+    tell_all(s, &why);
 }
 
 /* Those who may not resume it are told so; returns whether somebody is left who may. */
@@ -150,7 +65,11 @@ static bool sort_out(struct sandbox *s)
     struct list_node *at = list_first(&s->wakers);
     struct err err = {0};
 
-    if (s->r.may_resume)
+    if (s->r.may_resume && s->r.is_files_only)
+        err_set(&err, ERR_DENIED,
+                "the sandbox is paused without its memory, which requests do not "
+                "resume");
+    else if (s->r.may_resume)
         err_set(&err, ERR_DENIED, "the request has no right to resume the sandbox");
     else
         err_set(&err, ERR_CONFLICT, "the sandbox is paused, and requests do not resume it");
@@ -158,7 +77,7 @@ static bool sort_out(struct sandbox *s)
         struct waker *w = container_of(at, struct waker, node);
 
         at = list_next(&s->wakers, at);
-        if (!w->may_resume || !s->r.may_resume)
+        if (!w->may_resume || !s->r.may_resume || s->r.is_files_only)
             tell(s, w, &err);
     }
     return list_first(&s->wakers) != NULL;
@@ -168,21 +87,29 @@ static void on_turn(void *ctx)
 {
     struct sandbox *s = ctx;
 
-    if (sandbox_state_row(s->state)->shown == SANDBOX_PUBLIC_RUNNING)
+    if (sandbox_state_row(s->state)->shown == SANDBOX_PUBLIC_RUNNING) {
         tell_all(s, NULL);
-    else if (s->state == SANDBOX_PAUSED && sort_out(s))
-        resume(s);
+        resumers_extend(s);
+        if (s->state == SANDBOX_RUNNING && list_first(&s->pausers) != NULL)
+            sandbox_pause_now(s);
+    } else if (s->state == SANDBOX_PAUSED && (sort_out(s) || list_first(&s->resumers) != NULL)) {
+        sandbox_resume_now(s);
+    }
 }
 
 void wakers_tell(struct sandbox *s)
 {
     struct err err = {0};
 
-    if (list_first(&s->wakers) == NULL)
+    if (list_first(&s->wakers) == NULL && list_first(&s->pausers) == NULL &&
+        list_first(&s->resumers) == NULL)
         return;
     if (s->state == SANDBOX_KILLING || s->state == SANDBOX_KILLED) {
         err_set(&err, ERR_NOT_FOUND, "the sandbox has ended");
         tell_all(s, &err);
+        ignore(sandbox_missing(&err, s->r.id));
+        pausers_drop(s, &err);
+        resumers_tell(s, &err);
         return;
     }
     task_defer(s->domain->loop, &s->wake_task, on_turn, s);

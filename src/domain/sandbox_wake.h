@@ -9,7 +9,6 @@
 
 enum {
     WAKERS_MAX = 16384,       /* requests that wait for one sandbox */
-    WAKE_RESUME_MS = 60000,   /* for node */
     WAKE_TIMEOUT_LEAST = 300, /* seconds that a sandbox lives after traffic resumed it */
 };
 
@@ -29,8 +28,10 @@ typedef void wake_fn(void *ctx, const struct err *err);
 void sandbox_wake(struct domain *d, struct str id, const struct wake_right *right, wake_fn *fn,
                   void *ctx);
 
-/* For sandbox_move() and sandbox_free(): its state is another one now. */
+/* For sandbox_move() and sandbox_free(): its state is another one now. Also for those who wait for
+ * its pause or its resume. */
 void wakers_tell(struct sandbox *s);
-void wakers_done(struct sandbox *s); /* the domain ends: forget them */
+void wakers_fail(struct sandbox *s, const struct err *err); /* the resume has failed */
+void wakers_done(struct sandbox *s);                        /* the domain ends: forget them */
 
 #endif

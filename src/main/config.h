@@ -19,7 +19,7 @@ struct config {
     const char *keys_file, *keys_team, *cli_team;
     const char *timeout_mode, *gone_status;
     bool may_be_unlimited;
-    uint64_t replay_kb;
+    uint64_t replay_kb, paused_retention_s;
     uint64_t edge_loops, edge_connections_max;
     const char *edge_data_listen;
     bool edge_has_paths, edge_has_access_log;

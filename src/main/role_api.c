@@ -76,6 +76,7 @@ int role_api(const struct invocation *v)
         .timeout_max_s = c->timeout_max_s,
         .may_be_unlimited = c->may_be_unlimited,
         .replay_kb = c->replay_kb,
+        .paused_retention_s = c->paused_retention_s,
         .is_idle_default = strcmp(c->timeout_mode, "idle") == 0,
         .team_sandboxes_max = c->team_sandboxes_max,
         .team_vcpus_max = c->team_vcpus_max,

@@ -25,6 +25,7 @@ enum store_kind {
     STORE_CREATION, /* key: team and SHA-256 of an Idempotency-Key */
     STORE_WEBHOOK,
     STORE_DELIVERY, /* key: event and webhook */
+    STORE_SNAPSHOT = 30,
 };
 
 enum {

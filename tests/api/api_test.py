@@ -72,8 +72,6 @@ def routing(s):
 def unimplemented(s):
     sandbox = s.api.create()["sandboxID"]
     for method, path, pattern in (
-            ("POST", f"/sandboxes/{sandbox}/pause", "/sandboxes/:id/pause"),
-            ("POST", f"/sandboxes/{sandbox}/resume", "/sandboxes/:id/resume"),
             ("POST", f"/sandboxes/{sandbox}/fork", "/sandboxes/:id/fork"),
             ("POST", f"/sandboxes/{sandbox}/snapshots", "/sandboxes/:id/snapshots"),
             ("POST", "/v3/templates", "/v3/templates"),
@@ -288,9 +286,6 @@ CREATE_ROWS = [
      "Timeout cannot be greater than 24 hours"),
     (b'{"templateID":"base","autoPauseMemory":false}', 400,
      "autoPauseMemory=false only applies when autoPause is true."),
-    (b'{"templateID":"base","autoPause":true}', 501, "autoPause is not implemented yet"),
-    (b'{"templateID":"base","autoResume":{"enabled":true}}', 501,
-     "autoResume is not implemented yet"),
     (b'{"templateID":"base","autoPause":true,"autoPauseMemory":false,'
      b'"autoResume":{"enabled":true}}', 400,
      "autoPauseMemory=false (filesystem-only auto-pause) cannot be combined with autoResume: a "
