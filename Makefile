@@ -4,12 +4,15 @@
 #   make test    packages, build, every suite; ends with "N passed, N failed, N skipped"
 #   make bench   measurements as JSON        make fuzz    every fuzz target at length
 #   make build   only build                  make format  clang-format in place
+#   make soak    random lives beside a model, for long: SOAK_OPS=10000 SOAK_SEED=1
 #   make install                             make clean
 DATA ?= /var/lib/sandlot
 BUILD ?= build/release
 FUZZ_SECONDS ?= 600
+SOAK_OPS ?= 10000
+SOAK_SEED ?= 1
 
-.PHONY: run build test bench fuzz format tidy install clean
+.PHONY: run build test bench fuzz soak format tidy install clean
 
 run:
 	tools/deps run
@@ -33,6 +36,12 @@ bench:
 fuzz:
 	tools/deps test
 	tools/fuzz $(FUZZ_SECONDS)
+
+soak:
+	tools/deps test
+	tools/build $(BUILD)
+	SANDLOT_TEST_DATA=$${SANDLOT_TEST_DATA:-$(CURDIR)/build/test-data} SANDLOT_TEST_ENVD=$(CURDIR)/$(BUILD)/src/envd/envd \
+		tests/api/model_test.py $(BUILD)/src/main/sandlot driver=linux boxes=50 ops=$(SOAK_OPS) seed=$(SOAK_SEED)
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

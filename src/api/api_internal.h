@@ -79,6 +79,8 @@ void gate_request(void *ctx, struct exchange *x); /* a request_fn; ctx is the st
 /* Handlers. */
 handler_fn health_get;
 handler_fn sandbox_post_v1, sandbox_post_v2, sandbox_detail, sandbox_delete;
+handler_fn snapshot_post, snapshot_list_get, snapshot_delete;
+handler_fn sandbox_fork_post, sandbox_rollback_post;
 handler_fn sandbox_pause_post, sandbox_resume_post;
 handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refresh;
 handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;

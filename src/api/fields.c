@@ -94,6 +94,46 @@ static const struct codec_field pause_fields[] = {
 const struct codec_message pause_message = {"pause", sizeof(struct pause_body), pause_fields,
                                             COUNT_OF(pause_fields)};
 
+static const struct codec_field snapshot_fields[] = {
+    {1, "name", CODEC_STRING, 0, offsetof(struct snapshot_body, name)},
+    {2, "memory", CODEC_BOOL, CODEC_OPTIONAL, offsetof(struct snapshot_body, memory),
+     offsetof(struct snapshot_body, has_memory)},
+};
+
+const struct codec_message snapshot_message = {"snapshot", sizeof(struct snapshot_body),
+                                               snapshot_fields, COUNT_OF(snapshot_fields)};
+
+static const struct codec_field fork_fields[] = {
+    {1, "timeout", CODEC_NUMBER, CODEC_OPTIONAL, offsetof(struct fork_body, timeout),
+     offsetof(struct fork_body, has_timeout)},
+    {2, "count", CODEC_NUMBER, CODEC_OPTIONAL, offsetof(struct fork_body, count),
+     offsetof(struct fork_body, has_count)},
+    {3, "memory", CODEC_BOOL, CODEC_OPTIONAL, offsetof(struct fork_body, memory),
+     offsetof(struct fork_body, has_memory)},
+};
+
+const struct codec_message fork_message = {"fork", sizeof(struct fork_body), fork_fields,
+                                           COUNT_OF(fork_fields)};
+
+static const struct codec_field rollback_fields[] = {
+    {1, "snapshotID", CODEC_STRING, CODEC_REQUIRED, offsetof(struct rollback_body, snapshot_id)},
+    {2, "timeout", CODEC_NUMBER, CODEC_OPTIONAL, offsetof(struct rollback_body, timeout),
+     offsetof(struct rollback_body, has_timeout)},
+};
+
+const struct codec_message rollback_message = {"rollback", sizeof(struct rollback_body),
+                                               rollback_fields, COUNT_OF(rollback_fields)};
+
+static const struct codec_field snapshot_reply_fields[] = {
+    {1, "snapshotID", CODEC_STRING, CODEC_ALWAYS, offsetof(struct snapshot_reply, id)},
+    {2, "names", CODEC_STRING, CODEC_ALWAYS | CODEC_REPEATED,
+     offsetof(struct snapshot_reply, names)},
+};
+
+const struct codec_message snapshot_reply_message = {
+    "snapshot_reply", sizeof(struct snapshot_reply), snapshot_reply_fields,
+    COUNT_OF(snapshot_reply_fields)};
+
 static const struct codec_field time_required_fields[] = {
     {1, "timeout", CODEC_NUMBER, CODEC_OPTIONAL | CODEC_REQUIRED,
      offsetof(struct time_body, timeout), offsetof(struct time_body, has_timeout)},

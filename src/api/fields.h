@@ -54,6 +54,23 @@ struct pause_body {
     bool memory, has_memory;
 };
 
+struct snapshot_body {
+    struct str name;
+    bool memory, has_memory; /* ours: false keeps files alone */
+};
+
+struct fork_body {
+    int64_t timeout, count;
+    bool has_timeout, has_count;
+    bool memory, has_memory; /* ours, the same */
+};
+
+struct rollback_body { /* ours */
+    struct str snapshot_id;
+    int64_t timeout;
+    bool has_timeout;
+};
+
 struct time_body { /* connect, resume, timeout */
     int64_t timeout;
     bool has_timeout;
@@ -95,6 +112,11 @@ struct detail_reply { /* SandboxDetail; ListedSandbox is its first half */
     struct lifecycle_reply *lifecycle;
 };
 
+struct snapshot_reply { /* SnapshotInfo */
+    struct str id;
+    struct codec_list names; /* of struct str */
+};
+
 struct template_reply { /* Template */
     struct str template_id, build_id, build_status;
     struct codec_list aliases, names; /* of struct str */
@@ -110,7 +132,8 @@ struct template_reply { /* Template */
 extern const struct codec_message create_v1_message, create_v2_message;
 extern const struct codec_message time_required_message; /* timeout must be there */
 extern const struct codec_message time_optional_message;
-extern const struct codec_message pause_message;
+extern const struct codec_message pause_message, snapshot_message, fork_message, rollback_message;
+extern const struct codec_message snapshot_reply_message;
 extern const struct codec_message refresh_message, network_update_message;
 extern const struct codec_message sandbox_reply_message, listed_reply_message;
 extern const struct codec_message detail_reply_message;

@@ -15,9 +15,9 @@ static struct str token_of(const struct sandbox *s)
     return s->r.is_secure ? s->r.access_token : (struct str){0};
 }
 
-void sandbox_json_reply(struct call *c, unsigned status, const struct sandbox *s)
+static struct sandbox_reply reply_of(const struct call *c, const struct sandbox *s)
 {
-    struct sandbox_reply reply = {
+    return (struct sandbox_reply){
         .template_id = s->r.template_id,
         .sandbox_id = s->r.id,
         .client_id = str_of(client_id),
@@ -27,8 +27,20 @@ void sandbox_json_reply(struct call *c, unsigned status, const struct sandbox *s
         .traffic_token = s->r.traffic_token,
         .domain = str_of(c->api->config.domain),
     };
+}
+
+void sandbox_json_reply(struct call *c, unsigned status, const struct sandbox *s)
+{
+    const struct sandbox_reply reply = reply_of(c, s);
 
     call_reply(c, status, &sandbox_reply_message, &reply);
+}
+
+void sandbox_json_put(const struct call *c, const struct sandbox *s, struct buf *out)
+{
+    const struct sandbox_reply reply = reply_of(c, s);
+
+    json_encode(&sandbox_reply_message, &reply, out);
 }
 
 struct times {

@@ -6,11 +6,13 @@
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/event_log.h"
+#include "domain/fork.h"
 #include "domain/key_import.h"
 #include "domain/metrics.h"
 #include "domain/nodes.h"
 #include "domain/sandbox_wake.h"
 #include "domain/signer.h"
+#include "domain/snapshot.h"
 #include "domain/template_use.h"
 #include "domain/webhook.h"
 
@@ -73,7 +75,7 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
     if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || nodes_load(d, err) != 0 ||
         team_load(d, err) != 0 || key_load(d, err) != 0 || template_use_load(d, err) != 0 ||
-        creation_load(d, err) != 0 || recover_load(d, err) != 0) {
+        creation_load(d, err) != 0 || snapshot_load(d, err) != 0 || recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
     }
@@ -108,6 +110,8 @@ void domain_free(struct domain *d)
     }
     map_done(&d->sandboxes);
     creation_done(d);
+    fork_done(d);
+    snapshot_done(d);
     ops_done(&d->ops);
     deadline_done(d);
     key_import_done(d);

@@ -30,6 +30,9 @@ struct domain {
     uint64_t deadline_armed; /* endAt the timer waits for; 0: not armed */
     struct map creations;    /* key -> creation.c's */
     struct heap creation_ages;
+    struct map snapshots; /* id -> struct snapshot */
+    struct list makings;  /* snapshot_make.c: those under way */
+    struct list forks;    /* fork.c: the same */
     struct domain_counters counters;
     struct templates *templates;
     struct map template_uses; /* template id -> template_use.c's */
@@ -112,6 +115,7 @@ void pausers_drop(struct sandbox *s, const struct err *err);
 void sandbox_resume_now(struct sandbox *s); /* it is paused, and some wait until it runs */
 void sandbox_resume_go(struct sandbox *s);  /* the same without them; or it is in state resuming */
 void sandbox_resumed(struct sandbox *s, uint64_t took_us); /* in state resuming: node has done it */
+void resumers_add(struct sandbox *s, const struct resume_ask *ask);
 void resumers_tell(struct sandbox *s, const struct err *err);
 void resumers_extend(struct sandbox *s); /* it runs still */
 void resumers_done(struct sandbox *s);   /* the domain ends: forget them */

@@ -11,6 +11,7 @@
 #include "domain/quota.h"
 #include "domain/sandbox_index.h"
 #include "domain/signer.h"
+#include "domain/snapshot.h"
 
 static int add(struct domain *d, struct str record, struct err *err)
 {
@@ -112,7 +113,7 @@ void recover_list(void *ctx, const struct node_listing *l)
 {
     struct domain *d = ctx;
     size_t lost = drop_lost(d, l->sandboxes), orphans = stop_orphans(d, l->sandboxes);
-    size_t healed = heal(d, l->sandboxes);
+    size_t healed = heal(d, l->sandboxes), removed = snapshot_compare(d, l->snapshots);
     char text[160];
 
     d->counters.compared++;
@@ -121,10 +122,11 @@ void recover_list(void *ctx, const struct node_listing *l)
     d->counters.healed += healed;
     if (l->is_first)
         egress_tell_all(d); /* either of us may have missed a change */
-    if (!l->is_first && lost + orphans + healed == 0)
+    if (!l->is_first && lost + orphans + healed + removed == 0)
         return;
-    snprintf(text, sizeof(text), "guests=%zu lost=%zu orphaned=%zu healed=%zu", l->sandboxes->count,
-             lost, orphans, healed);
+    snprintf(text, sizeof(text),
+             "guests=%zu lost=%zu orphaned=%zu healed=%zu snapshots_removed=%zu",
+             l->sandboxes->count, lost, orphans, healed, removed);
     event_emit(d, (struct event){.kind = EVENT_NODE_READY, .detail = text});
 }
 

@@ -43,6 +43,7 @@ struct sandbox {
     size_t waker_count;
     struct list pausers;  /* struct op: they wait until it is paused */
     struct list resumers; /* struct resumer: they wait until it runs */
+    bool was_running;     /* before the rollback that is under way */
     bool is_resumed_cold; /* by the resume that is under way */
     unsigned pause_tries; /* at the end of its time, that failed */
     struct task wake_task;

@@ -244,16 +244,20 @@ void sandbox_resume_now(struct sandbox *s)
     sandbox_resume_go(s);
 }
 
+void resumers_add(struct sandbox *s, const struct resume_ask *ask)
+{
+    struct resumer *r = mem_zero(sizeof(*r));
+
+    r->ask = *ask;
+    list_push(&s->resumers, &r->node);
+}
+
 static int join(struct sandbox *s, const struct resume_ask *ask, struct err *err)
 {
-    struct resumer *r;
-
     if (s->state == SANDBOX_RESUMING && ask->is_cold && !s->is_resumed_cold)
         return err_set(err, ERR_CONFLICT, "Sandbox \"%.*s\" is being resumed with its memory",
                        STR_ARG(s->r.id));
-    r = mem_zero(sizeof(*r));
-    r->ask = *ask;
-    list_push(&s->resumers, &r->node);
+    resumers_add(s, ask);
     domain_sign(s);
     if (s->state == SANDBOX_PAUSED)
         sandbox_resume_now(s);

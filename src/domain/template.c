@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "domain/domain_internal.h"
+#include "domain/snapshot.h"
 #include "domain/template_name.h"
 
 struct templates {
@@ -304,6 +305,7 @@ int template_resolve(struct domain *d, const struct team *team, struct str refer
 {
     struct template_name n;
     struct arena mem;
+    const struct snapshot *made;
     const struct template *t;
     int result = -1;
 
@@ -316,7 +318,11 @@ int template_resolve(struct domain *d, const struct team *team, struct str refer
         rescan(d->templates, true);
         t = find(d, team, &n);
     }
-    if (t == NULL) {
+    made = t == NULL && team != NULL ? snapshot_named(d, team, &n) : NULL;
+    if (made != NULL) {
+        *out = &made->as;
+        result = 0;
+    } else if (t == NULL) {
         err_set(err, ERR_NOT_FOUND, "template '%.*s' not found", STR_ARG(str_trim(reference)));
     } else if (!str_is(n.tag, "default")) {
         err_set(err, ERR_NOT_FOUND, "tag '%.*s' does not exist for template '%.*s'", STR_ARG(n.tag),

@@ -72,10 +72,8 @@ def routing(s):
 def unimplemented(s):
     sandbox = s.api.create()["sandboxID"]
     for method, path, pattern in (
-            ("POST", f"/sandboxes/{sandbox}/fork", "/sandboxes/:id/fork"),
-            ("POST", f"/sandboxes/{sandbox}/snapshots", "/sandboxes/:id/snapshots"),
             ("POST", "/v3/templates", "/v3/templates"),
-            ("DELETE", "/templates/team%2Fname%3Atag", "/templates/:id")):
+            ("GET", "/templates/team%2Fname%3Atag", "/templates/:id")):
         s.api.refused(method, path, {} if method != "GET" else None, 501,
                       f"{method} {pattern} is not implemented yet")
     check(s.api.detail(sandbox) is not None)

@@ -365,5 +365,207 @@ def _(s):
     kill(s, box)
 
 
+def snapshot(s, box, body=None):
+    return s.api("POST", f"/sandboxes/{box}/snapshots", {} if body is None else body)
+
+
+def is_being_made(s, box):
+    return "snapshot is currently being created" in s.api("POST", f"/sandboxes/{box}/resume", {}).json["message"]
+
+
+def snapshots(s, query=""):
+    return [i["snapshotID"] for i in s.api("GET", "/snapshots" + query).json]
+
+
+def forget(s, ref):
+    same(s.api("DELETE", "/templates/" + ref.replace("/", "%2F").replace(":", "%3A")).status, 204)
+
+
+@test("a snapshot: its sandbox goes on, others start from it and outlive it")
+def _(s):
+    made = s.create(metadata={"a": "b"}, envVars={"KEY": "value"})
+    box = made["sandboxID"]
+    a = snapshot(s, box)
+    same(a.status, 201, a.body)
+    ref = a.json["snapshotID"]
+    same(a.json["names"], [])
+    check(ref.endswith(":default"), ref)
+    same(state(s, box), "running")
+    same(snapshots(s, f"?sandboxID={box}"), [ref])
+    one = s.create(templateID=ref)
+    check(one["sandboxID"] != box and one["envdAccessToken"] != made["envdAccessToken"])
+    same(one["templateID"], ref.split(":")[0])
+    kill(s, box)
+    other = s.create(templateID=ref.split(":")[0])
+    forget(s, ref)
+    same(snapshots(s, f"?sandboxID={box}"), [])
+    same(s.api("POST", "/v2/sandboxes", {"templateID": ref}).status, 404)
+    same(s.api("DELETE", "/templates/" + ref).status, 404)
+    for left in (one, other):
+        same(state(s, left["sandboxID"]), "running")
+        kill(s, left["sandboxID"])
+    wait_until(lambda: not os.listdir(f"{s.dir}/data/snapshots"), "its space back")
+
+
+@test("names and tags: a name again is a build of the same template, a tag again replaces")
+def _(s):
+    box = box_of(s)
+    a = snapshot(s, box, {"name": "kept"}).json
+    same((a["snapshotID"], a["names"]), ("default/kept:default", ["default/kept:default"]))
+    same(snapshot(s, box, {"name": "default/kept:v1"}).json["snapshotID"], "default/kept:v1")
+    same(sorted(snapshots(s, "?name=kept")), ["default/kept:default", "default/kept:v1"])
+    same(snapshot(s, box, {"name": "kept:v1"}).status, 201)
+    same(snapshots(s, "?name=kept:v1"), ["default/kept:v1"])
+    wait_until(lambda: len(os.listdir(f"{s.dir}/data/snapshots")) == 2, "the replaced one to go")
+    same(len({s.create(templateID=ref)["templateID"] for ref in ("kept", "kept:v1", "default/kept")}), 1)
+    for body, status in (({"name": "base"}, 409), ({"name": "other/kept"}, 400), ({"name": "no good"}, 400)):
+        same(snapshot(s, box, body).status, status, body)
+    same(s.api("POST", "/v2/sandboxes", {"templateID": "kept:v2"}).status, 404)
+    forget(s, "kept:v1")
+    same(snapshots(s, "?name=kept"), ["default/kept:default"])
+    forget(s, "kept")
+    same(snapshots(s), [])
+
+
+@test("snapshots come in pages, the newest first, each once")
+def _(s):
+    box = box_of(s)
+    want = [snapshot(s, box).json["snapshotID"] for _ in range(5)]
+    got, token = [], ""
+    while True:
+        a = s.api("GET", "/snapshots?limit=2" + (f"&nextToken={token}" if token else ""))
+        got += [i["snapshotID"] for i in a.json]
+        token = a.field("X-Next-Token")
+        if not token:
+            break
+    same(got, want[::-1])
+    same(s.api("GET", "/snapshots?limit=0").status, 400)
+    for ref in want:
+        forget(s, ref)
+    kill(s, box)
+
+
+@test("a second snapshot at once is 409, a pause waits for it; of a paused one 409")
+def _(s):
+    box = box_of(s)
+    with held(s):
+        making = Calls(s).begin("POST", f"/sandboxes/{box}/snapshots", {})
+        wait_until(lambda: is_being_made(s, box), "it to begin")
+        same(snapshot(s, box).status, 409)
+        same(state(s, box), "running")
+        a = s.api("POST", f"/sandboxes/{box}/resume", {})
+        same((a.status, a.json["message"]), (409, f"Sandbox snapshot is currently being created for sandbox '{box}'"))
+        same(connect(s, box).status, 200)
+        pausing = Calls(s).begin("POST", f"/sandboxes/{box}/pause")
+        time.sleep(0.05)
+        same(pausing.answers, [])
+    same((making.end(), pausing.end()), ([201], [204]))
+    a = snapshot(s, box)
+    same((a.status, a.json["message"]), (409, f"Sandbox '{box}' cannot be snapshotted while in 'paused' state"))
+    for ref in snapshots(s):
+        forget(s, ref)
+    kill(s, box)
+
+
+@test("every step of a snapshot that fails leaves the sandbox running and nothing kept")
+def _(s):
+    box = box_of(s)
+    for step in ("freeze", "keep"):
+        with failing(s, step):
+            a = snapshot(s, box)
+        same(a.status, 500)
+        check(step in a.json["message"], a.body)
+        same((state(s, box), snapshots(s)), ("running", []))
+    same(events(s, box).count("sandbox.checkpoint_failed"), 2)
+    same(os.listdir(f"{s.dir}/data/snapshots"), [])
+    kill(s, box)
+
+
+@test("fork: so many copies, each of its own; the source goes on, nothing is kept")
+def _(s):
+    made = s.create(metadata={"team": "red"}, envVars={"K": "v"}, autoPause=True)
+    box = made["sandboxID"]
+    a = s.api("POST", f"/sandboxes/{box}/fork", {"count": 20, "timeout": 300})
+    same(a.status, 201, a.body)
+    copies = [r["sandbox"] for r in a.json]
+    for key in ("sandboxID", "envdAccessToken"):
+        same(len({c[key] for c in copies} | {made[key]}), 21, key)
+    same({c["templateID"] for c in copies}, {made["templateID"]})
+    one = info(s, copies[0]["sandboxID"])
+    same((one["metadata"], one["lifecycle"]["onTimeout"], one["state"]), ({"team": "red"}, "pause", "running"))
+    same(state(s, box), "running")
+    same(len(s.api("POST", f"/sandboxes/{box}/fork").json), 1)
+    wait_until(lambda: not os.listdir(f"{s.dir}/data/snapshots"), "the passing snapshot to go")
+    same(snapshots(s), [])
+    for b in s.api("GET", "/v2/sandboxes?limit=100&metadata=team%3Dred").json:
+        kill(s, b["sandboxID"])
+
+
+@test("fork: bad counts, a paused source, each failure in its place")
+def _(_):
+    with Server(BINARY, ["--team.sandboxes_max=4"]) as s:
+        box = box_of(s)
+        for count, text in ((0, "Count must be at least 1"), (101, "Count cannot be greater than 100"),
+                            (4, "Count must be lower than the maximum number of concurrent sandboxes (4)")):
+            a = s.api("POST", f"/sandboxes/{box}/fork", {"count": count})
+            same((a.status, a.json["message"]), (400, text))
+        other = box_of(s)
+        a = s.api("POST", f"/sandboxes/{box}/fork", {"count": 3})
+        same(a.status, 201)
+        same(sorted("sandbox" in r for r in a.json), [False, True, True])
+        same([r["error"]["code"] for r in a.json if "error" in r], [429])
+        same(pause(s, other).status, 204)
+        a = s.api("POST", f"/sandboxes/{other}/fork", {})
+        same((a.status, a.json["message"]),
+             (409, f"Sandbox '{other}' is paused and cannot be forked; resume it first"))
+        same(s.api("POST", "/sandboxes/inobody/fork", {}).status, 404)
+        with failing(s, "keep"):
+            a = s.api("POST", f"/sandboxes/{box}/fork", {})
+        same((a.status, state(s, box)), (500, "running"))
+
+
+@test("rollback: to its own snapshot, under its own id; a failure leaves it paused, and the next connect tries again")
+def _(s):
+    made = s.create()
+    box = made["sandboxID"]
+    ref = snapshot(s, box).json["snapshotID"]
+    for before in ("running", "paused"):
+        if before == "paused":
+            same(pause(s, box).status, 204)
+        a = s.api("POST", f"/sandboxes/{box}/rollback", {"snapshotID": ref})
+        same((a.status, a.json["envdAccessToken"]), (200, made["envdAccessToken"]))
+        same(state(s, box), "running")
+    with failing(s, "remember"):
+        same(s.api("POST", f"/sandboxes/{box}/rollback", {"snapshotID": ref}).status, 500)
+        same(state(s, box), "paused")
+        same(s.api("DELETE", "/templates/" + ref).status, 409)  # it is to go on from that
+    same(connect(s, box).status, 201)
+    same(events(s, box).count("sandbox.rolled_back"), 3)
+    other = box_of(s)
+    same(s.api("POST", f"/sandboxes/{other}/rollback", {"snapshotID": ref}).status, 404)
+    same(s.api("POST", f"/sandboxes/{other}/rollback", {}).status, 400)
+    forget(s, ref)
+    kill(s, other)
+    kill(s, box)
+
+
+@test("kill -9 of api: snapshots stay; what was being made and nobody was told of is gone")
+def _(s):
+    box = box_of(s)
+    ref = snapshot(s, box, {"name": "stays"}).json["snapshotID"]
+    hold = held(s)
+    hold.__enter__()
+    Calls(s).begin("POST", f"/sandboxes/{box}/snapshots", {})
+    wait_until(lambda: is_being_made(s, box), "it to begin")
+    s.kill_role("api")
+    hold.__exit__(None, None, None)
+    same(alive(s, box), "running")
+    same(snapshots(s), [ref])
+    s.kill_role("node")  # its sandboxes end with it, as the fake runtime has it; snapshots do not
+    wait_until(lambda: len(os.listdir(f"{s.dir}/data/snapshots")) == 1, "the orphan to go", 40)
+    kill(s, s.create(templateID=ref)["sandboxID"])
+    forget(s, ref)
+
+
 if __name__ == "__main__":
     sys.exit(main(BINARY, ONLY))

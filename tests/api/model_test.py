@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Random lives of sandboxes beside a model of them, while roles are killed: nothing that was acknowledged is lost.
+
+    model_test.py SANDLOT [seed=N] [ops=N] [boxes=N] [driver=fake|linux]
+
+create, write, read, pause, resume, snapshot, start from a snapshot, fork, rollback, kill. Every few operations a role
+is killed with SIGKILL. An operation that got no answer is asked for again until it has one; what it may have left is
+looked at then. At the end all that exists is what the model says, and when that is gone nothing is left on the disk.
+With the fake runtime there are no files, and node is not killed: its sandboxes run in it. `make soak` is the long one.
+"""
+import json
+import os
+import random
+import shutil
+import sys
+import time
+
+from sandlot_kit import Server, check, same, wait_until
+
+BINARY = os.path.abspath(sys.argv[1])
+SETTINGS = {"seed": "1", "ops": "250", "boxes": "12", "driver": "fake"} | dict(a.split("=", 1) for a in sys.argv[2:])
+IS_REAL = SETTINGS["driver"] == "linux"
+ROLES = ("api", "edge", "node") if IS_REAL else ("api", "edge")
+KILL_EVERY = 15  # operations, about
+TRY_S = 60
+KEPT_MAX = 8  # snapshots at once
+
+
+class RealServer(Server):
+    """With the shared base template and the linux runtime."""
+
+    def start(self):
+        data, shared = f"{self.dir}/data", os.environ["SANDLOT_TEST_DATA"]
+        if not os.path.islink(f"{data}/rootfs"):
+            shutil.rmtree(f"{data}/rootfs")
+            os.symlink(f"{shared}/rootfs", f"{data}/rootfs")
+            shutil.copy(f"{shared}/templates/base.json", f"{data}/templates/base.json")
+        self.flags = ["--runtime.driver=linux", "--runtime.envd_path=" + os.environ["SANDLOT_TEST_ENVD"]]
+        super().start()
+
+
+class Box:
+    def __init__(self, made, files):
+        self.id, self.token, self.files, self.is_paused, self.snapshots = made["sandboxID"], made["envdAccessToken"], dict(files), False, {}
+
+
+class Model:
+    def __init__(self, server, rng):
+        self.s, self.rng, self.boxes, self.kept, self.count = server, rng, [], {}, 0
+        self.mode = {"memory": False} if IS_REAL and not self.has_memory() else {}
+        self.tally = {}
+
+    def has_memory(self):
+        made = self.s.create()
+        status = self.s.api("POST", f"/sandboxes/{made['sandboxID']}/pause", {}).status
+        same(self.s.api("DELETE", f"/sandboxes/{made['sandboxID']}").status, 204)
+        check(status in (204, 501), status)
+        return status == 204
+
+    def until(self, what, ask, wanted):
+        """Asks until one of the wanted statuses comes; others are only those of a role that is away."""
+        end = time.monotonic() + TRY_S
+        while True:
+            try:
+                a = ask()
+                if a.status in wanted:
+                    return a
+                why = (a.status, a.body)
+                check(a.status >= 500 or a.status == 409, what, *why)
+            except (OSError, EOFError, ValueError) as error:
+                why = (error,)
+            check(time.monotonic() < end, what, *why)
+            time.sleep(0.05)
+
+    def some(self, **wanted):
+        found = [b for b in self.boxes if all(getattr(b, k) == v for k, v in wanted.items())]
+        return self.rng.choice(found) if found else None
+
+    def made(self, answer, files):
+        box = Box(answer, files)
+        self.boxes.append(box)
+        return box
+
+    def start(self, template, files):
+        key, body = f"model-{self.rng.getrandbits(64):x}", {"templateID": template, "timeout": 3600, "metadata": {"model": "yes"}}
+        text = json.dumps(body).encode()
+        fields = [f"X-API-Key: {self.s.key}", "Content-Type: application/json", "Idempotency-Key: " + key]
+        return self.made(self.until("create", lambda: self.s.call("POST", "/v2/sandboxes", fields, text), (201,)).json, files)
+
+    def create(self):
+        if len(self.boxes) < int(SETTINGS["boxes"]):
+            self.start("base", {})
+
+    def file_call(self, box, method, name, data=None):
+        fields = [f"E2b-Sandbox-Id: {box.id}", "E2b-Sandbox-Port: 49983", f"X-Access-Token: {box.token}"]
+        if data is not None:
+            fields.append("Content-Type: application/octet-stream")
+        return self.s.call(method, f"/files?path=/home/user/{name}&username=user", fields, data)
+
+    def write(self):
+        box = self.some(is_paused=False)
+        if not IS_REAL or box is None:
+            return
+        name, data = f"f{self.rng.randrange(4)}", b"%d " % self.count * self.rng.randrange(1, 2000)
+        self.until("write", lambda: self.file_call(box, "POST", name, data), (200,))
+        box.files[name] = data
+
+    def read(self, box=None):
+        box = box or self.some(is_paused=False)
+        if not IS_REAL or box is None:
+            return
+        for name, data in box.files.items():
+            same(self.until("read", lambda: self.file_call(box, "GET", name), (200,)).body, data, box.id, name)
+
+    def pause(self):
+        box = self.some(is_paused=False)
+        if box is None:
+            return
+        state = lambda: self.s.api("GET", f"/sandboxes/{box.id}").json["state"]
+        self.until("pause", lambda: self.s.api("POST", f"/sandboxes/{box.id}/pause", self.mode), (204, 409))
+        wait_until(lambda: self.away(state) == "paused", f"{box.id} to be paused", TRY_S)
+        box.is_paused = True
+
+    def away(self, ask):
+        try:
+            return ask()
+        except (OSError, EOFError, KeyError, ValueError):
+            return None
+
+    def connect(self, box):
+        self.until("connect", lambda: self.s.api("POST", f"/v2/sandboxes/{box.id}/connect", {"timeout": 3600}), (200, 201))
+        box.is_paused = False
+
+    def resume(self):
+        box = self.some(is_paused=True)
+        if box is not None:
+            self.connect(box)
+            self.read(box)
+
+    def snapshot(self):
+        box = self.some(is_paused=False)
+        if box is None or len(self.kept) >= KEPT_MAX:
+            return
+        name = f"m{self.count}"
+        ask = lambda: self.s.api("POST", f"/sandboxes/{box.id}/snapshots", self.mode | {"name": name})
+        ref = self.until("snapshot", ask, (201,)).json["snapshotID"]
+        self.kept[ref] = box.snapshots[ref] = dict(box.files)
+
+    def start_from(self):
+        if self.kept and len(self.boxes) < int(SETTINGS["boxes"]):
+            ref = self.rng.choice(sorted(self.kept))
+            self.read(self.start(ref, self.kept[ref]))
+
+    def forget(self):
+        if self.kept:
+            ref = self.rng.choice(sorted(self.kept))
+            path = "/templates/" + ref.replace("/", "%2F").replace(":", "%3A")
+            self.until("forget", lambda: self.s.api("DELETE", path), (204, 404))
+            del self.kept[ref]
+            for box in self.boxes:
+                box.snapshots.pop(ref, None)
+
+    def fork(self):
+        box = self.some(is_paused=False)
+        if box is None or len(self.boxes) + 2 > int(SETTINGS["boxes"]):
+            return
+        known = self.listed()
+        try:
+            a = self.s.api("POST", f"/sandboxes/{box.id}/fork", self.mode | {"count": 2, "timeout": 3600})
+        except (OSError, EOFError):
+            a = None
+        told = [r["sandbox"] for r in a.json if "sandbox" in r] if a is not None and a.status == 201 else []
+        for one in told:
+            self.read(self.made(one, box.files))
+        if len(told) < 2:  # what nobody was told of is not the model's
+            for one in self.listed() - known - {o["sandboxID"] for o in told}:
+                self.kill_one(one)
+
+    def rollback(self):
+        box = self.rng.choice([b for b in self.boxes if b.snapshots] or [None])
+        if box is None:
+            return
+        ref = self.rng.choice(sorted(box.snapshots))
+        self.until("rollback", lambda: self.s.api("POST", f"/sandboxes/{box.id}/rollback", {"snapshotID": ref, "timeout": 3600}), (200,))
+        box.files, box.is_paused = dict(box.snapshots[ref]), False
+        self.read(box)
+
+    def kill_one(self, box_id):
+        self.until("kill", lambda: self.s.api("DELETE", f"/sandboxes/{box_id}"), (204, 404))
+
+    def kill(self):
+        if len(self.boxes) > 2:
+            box = self.boxes.pop(self.rng.randrange(len(self.boxes)))
+            self.kill_one(box.id)
+
+    def listed(self, state="running,paused"):
+        path = f"/v2/sandboxes?limit=100&state={state}&metadata=model%3Dyes"
+        return {b["sandboxID"] for b in self.until("list", lambda: self.s.api("GET", path), (200,)).json}
+
+    def compare(self):
+        same(self.listed("paused"), {b.id for b in self.boxes if b.is_paused}, "paused")
+        same(self.listed("running"), {b.id for b in self.boxes if not b.is_paused}, "running")
+        refs = {i["snapshotID"] for i in self.until("list", lambda: self.s.api("GET", "/snapshots?limit=100"), (200,)).json}
+        same(refs, set(self.kept), "snapshots")
+
+    def strike(self):
+        role = self.rng.choice(ROLES)
+        pid = self.s.role(role)
+        if pid > 0:
+            os.kill(pid, 9)
+            self.tally["kill -9 " + role] = self.tally.get("kill -9 " + role, 0) + 1
+
+    def run(self, ops):
+        verbs = [self.create] * 4 + [self.write] * 5 + [self.read] * 2 + [self.pause] * 4 + [self.resume] * 4 + \
+            [self.snapshot] * 2 + [self.start_from] * 2 + [self.fork, self.rollback, self.forget] + [self.kill] * 2
+        for self.count in range(ops):
+            if self.rng.randrange(KILL_EVERY) == 0:
+                self.strike()
+            verb = self.rng.choice(verbs)
+            self.tally[verb.__name__] = self.tally.get(verb.__name__, 0) + 1
+            verb()
+            if self.count % 50 == 49:
+                self.compare()
+        self.compare()
+
+    def end(self):
+        for box in self.boxes:
+            self.connect(box)
+            self.read(box)
+            self.kill_one(box.id)
+        self.boxes = []
+        while self.kept:
+            self.forget()
+        for place in ("sandboxes", "snapshots"):
+            path = f"{self.s.dir}/data/{place}"
+            wait_until(lambda: not [n for n in os.listdir(path) if n[0] != "."], f"nothing left in {place}", 90)
+
+
+def main():
+    if os.geteuid() != 0 or (IS_REAL and "SANDLOT_TEST_ENVD" not in os.environ):
+        print("1..0 # SKIP serve needs root" if os.geteuid() else "1..0 # SKIP needs SANDLOT_TEST_ENVD")
+        return 0
+    print("1..1", flush=True)
+    began, failed, model = time.monotonic(), False, None
+    try:
+        with (RealServer if IS_REAL else Server)(BINARY) as s:
+            model = Model(s, random.Random(int(SETTINGS["seed"])))
+            model.run(int(SETTINGS["ops"]))
+            model.end()
+    except Exception as error:
+        failed = True
+        print(f"# {type(error).__name__}: {error}".replace("\n", "\n# ")[:4000])
+        frame = error.__traceback__
+        while frame := frame.tb_next:
+            print(f"#   {frame.tb_frame.f_code.co_name}:{frame.tb_lineno}")
+    print(f"# {SETTINGS} {time.monotonic() - began:.1f} s {model.tally if model else ''}")
+    print(f"{'not ok' if failed else 'ok'} 1 - RX-24 {SETTINGS['ops']} random operations, seed {SETTINGS['seed']}: nothing lost, doubled or left")
+    return 1 if failed else 0
+
+
+sys.exit(main())
