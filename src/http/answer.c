@@ -167,6 +167,22 @@ void exchange_abort(struct exchange *x)
     session_close(s);
 }
 
+/* False: the peer left. */
+static bool detach(struct exchange *x, struct buf *out_rest)
+{
+    struct session *s = x->session;
+
+    assert(x->is_started && x->sink.framing == HTTP_NO_BODY);
+    x->is_over = true;
+    outbox_flush(&s->out);
+    if (stream_unsent(&s->stream) > 0 || s->stream.sys != 0 || s->stream.fd < 0)
+        return false;
+    *out_rest = s->stream.in;
+    buf_init(&s->stream.in, HTTP_IN_MAX);
+    s->is_detached = true;
+    return true;
+}
+
 int exchange_detach(struct exchange *x, struct buf *out_rest)
 {
     struct session *s = x->session;
@@ -174,15 +190,21 @@ int exchange_detach(struct exchange *x, struct buf *out_rest)
 
     if (x->is_over)
         return -1;
-    assert(x->is_started && x->sink.framing == HTTP_NO_BODY);
-    x->is_over = true;
-    outbox_flush(&s->out);
-    if (stream_unsent(&s->stream) == 0 && s->stream.sys == 0 && s->stream.fd >= 0) {
-        *out_rest = s->stream.in;
-        buf_init(&s->stream.in, HTTP_IN_MAX);
+    if (detach(x, out_rest))
         fd = stream_detach(&s->stream);
-        s->is_detached = true;
-    }
     session_close(s);
     return fd;
+}
+
+struct transport *exchange_detach_over(struct exchange *x, struct buf *out_rest)
+{
+    struct session *s = x->session;
+    struct transport *t = NULL;
+
+    if (x->is_over || stream_over(&s->stream) == NULL)
+        return NULL;
+    if (detach(x, out_rest))
+        t = stream_detach_over(&s->stream);
+    session_close(s);
+    return t;
 }

@@ -18,6 +18,10 @@ static bool begin(struct bypass *k, struct stream *from, const struct body *b)
     if (b->framing != HTTP_LENGTH || k->sink->framing != HTTP_LENGTH || b->left < BYPASS_MIN ||
         b->left != k->sink->left || from->in.len > 0)
         return false;
+    if (stream_over(from) != NULL || stream_over(k->to) != NULL) {
+        k->to = NULL; /* there is no socket to splice with */
+        return false;
+    }
     if (loop_take_pipe(from->loop, &k->pipe, &err) != 0) {
         k->to = NULL; /* out of descriptors: copying needs none */
         return false;

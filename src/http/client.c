@@ -267,10 +267,22 @@ static void on_fail(void *ctx)
 
 static const struct stream_events events = {pump, on_drain, on_fail, HTTP_IN_MAX, HTTP_OUT_MAX};
 
+static struct http_conn *conn_new(struct loop *l)
+{
+    struct http_conn *c = calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    c->loop = l;
+    c->keep_alive = true;
+    outbox_init(&c->out, &c->stream);
+    return c;
+}
+
 int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn **out,
                   struct err *err)
 {
-    struct http_conn *c = calloc(1, sizeof(*c));
+    struct http_conn *c = conn_new(l);
 
     if (c == NULL) {
         own_close_fd(&fd);
@@ -281,9 +293,19 @@ int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn *
         free(c);
         return -1;
     }
-    c->loop = l;
-    c->keep_alive = true;
-    outbox_init(&c->out, &c->stream);
+    *out = c;
+    return 0;
+}
+
+int http_conn_new_over(struct transport *t, struct http_conn **out, struct err *err)
+{
+    struct http_conn *c = conn_new(t->loop);
+
+    if (c == NULL) {
+        t->ops->close(t);
+        return err_sys(err, ENOMEM, "create HTTP connection");
+    }
+    stream_open_over(&c->stream, t, &events, c);
     *out = c;
     return 0;
 }
@@ -323,8 +345,9 @@ bool http_conn_is_usable(const struct http_conn *c)
 {
     char byte;
 
-    return http_conn_is_idle(c) && recv(c->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           errno == EAGAIN;
+    if (!http_conn_is_idle(c) || stream_over(&c->stream) != NULL)
+        return http_conn_is_idle(c); /* what is in a socket below says nothing */
+    return recv(c->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 void http_conn_on_idle_close(struct http_conn *c, void (*fn)(void *ctx), void *ctx)
@@ -333,17 +356,32 @@ void http_conn_on_idle_close(struct http_conn *c, void (*fn)(void *ctx), void *c
     c->idle_ctx = ctx;
 }
 
+/* False: it has failed. */
+static bool detach(struct http_conn *c, struct buf *out_rest)
+{
+    assert(c->state == CONN_UPGRADED || c->state == CONN_SPENT);
+    if (c->state != CONN_UPGRADED || stream_unsent(&c->stream) > 0 || c->stream.sys != 0)
+        return false;
+    buf_consume(&c->stream.in, c->head_len);
+    *out_rest = c->stream.in;
+    buf_init(&c->stream.in, HTTP_IN_MAX);
+    return true;
+}
+
 int http_conn_detach(struct http_conn *c, struct buf *out_rest)
 {
-    int fd = -1;
+    int fd = detach(c, out_rest) ? stream_detach(&c->stream) : -1;
 
-    assert(c->state == CONN_UPGRADED || c->state == CONN_SPENT);
-    if (c->state == CONN_UPGRADED && stream_unsent(&c->stream) == 0 && c->stream.sys == 0) {
-        buf_consume(&c->stream.in, c->head_len);
-        *out_rest = c->stream.in;
-        buf_init(&c->stream.in, HTTP_IN_MAX);
-        fd = stream_detach(&c->stream);
-    }
     http_conn_free(c);
     return fd;
+}
+
+struct transport *http_conn_detach_over(struct http_conn *c, struct buf *out_rest)
+{
+    struct transport *t = NULL;
+
+    if (stream_over(&c->stream) != NULL && detach(c, out_rest))
+        t = stream_detach_over(&c->stream);
+    http_conn_free(c);
+    return t;
 }

@@ -8,7 +8,7 @@
 #define HTTP_CLIENT_H
 
 #include "http/head.h"
-#include "io/loop.h"
+#include "io/transport.h"
 
 struct http_conn;
 
@@ -40,6 +40,8 @@ struct call_events {
 /* Takes the descriptor, connected or connecting. */
 must_check int http_conn_new(struct loop *l, int fd, bool is_connecting, struct http_conn **out,
                              struct err *err);
+/* The same over a transport (TLS), which it takes. */
+must_check int http_conn_new_over(struct transport *t, struct http_conn **out, struct err *err);
 /* Closes; no callback; callable from any callback. A call that is under way is cut with a reset: a
  * mere end could be a half-close, behind which the peer would go on answering. */
 void http_conn_free(struct http_conn *c);
@@ -75,6 +77,8 @@ void http_conn_on_idle_close(struct http_conn *c, void (*fn)(void *ctx), void *c
 /* After a 101, from on_head or later: the socket and the bytes behind the head (caller's). The
  * connection object is freed. -1 when the connection has failed. */
 int http_conn_detach(struct http_conn *c, struct buf *out_rest);
+/* The same for one over a transport, or NULL. */
+struct transport *http_conn_detach_over(struct http_conn *c, struct buf *out_rest);
 
 /* Blocking convenience for command-line tools: one request, whole answer (at most HTTP_FETCH_MAX
  * bytes), over TCP "host:port" (an address or localhost) or a unix socket path. r->length is

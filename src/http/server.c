@@ -320,42 +320,65 @@ void http_server_on_close(struct http_server *server, close_fn *fn, void *ctx)
     server->close_ctx = ctx;
 }
 
-/* Not served, as far as the caller can tell: taken and closed at once. */
-static void turn_away(struct http_server *server, int fd, unsigned tag)
+static void tell_closed(struct http_server *server, unsigned tag)
 {
-    own_close_fd(&fd);
     if (server->on_close != NULL)
         server->on_close(server->close_ctx, tag);
 }
 
-void http_server_adopt(struct http_server *server, int fd, unsigned tag)
+/* NULL: one too many. */
+static struct session *session_new(struct http_server *server, unsigned tag)
 {
-    struct session *s;
-    struct err err;
+    struct session *s = NULL;
 
-    if (server->is_draining || server->count >= server->limits.connections_max) {
-        turn_away(server, fd, tag);
-        return;
-    }
-    s = calloc(1, sizeof(*s));
-    if (s == NULL) {
-        turn_away(server, fd, tag);
-        return;
-    }
-    socket_no_delay(fd);
-    if (stream_open(&s->stream, server->loop, fd, false, &events, s, &err) != 0) {
-        free(s);
-        if (server->on_close != NULL)
-            server->on_close(server->close_ctx, tag);
-        return;
-    }
+    if (!server->is_draining && server->count < server->limits.connections_max)
+        s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
     s->server = server;
     s->loop = server->loop;
     s->tag = tag;
     outbox_init(&s->out, &s->stream);
-    list_push(&server->sessions, &s->node);
-    server->count++;
+    return s;
+}
+
+static void session_begin(struct session *s)
+{
+    list_push(&s->server->sessions, &s->node);
+    s->server->count++;
     arm_timer(s);
+}
+
+void http_server_adopt(struct http_server *server, int fd, unsigned tag)
+{
+    struct session *s = session_new(server, tag);
+    struct err err;
+
+    if (s == NULL) {
+        own_close_fd(&fd);
+        tell_closed(server, tag);
+        return;
+    }
+    socket_no_delay(fd);
+    if (stream_open(&s->stream, server->loop, fd, false, &events, s, &err) == 0) {
+        session_begin(s);
+        return;
+    }
+    free(s);
+    tell_closed(server, tag);
+}
+
+void http_server_adopt_over(struct http_server *server, struct transport *t, unsigned tag)
+{
+    struct session *s = session_new(server, tag);
+
+    if (s == NULL) {
+        t->ops->close(t);
+        tell_closed(server, tag);
+        return;
+    }
+    stream_open_over(&s->stream, t, &events, s);
+    session_begin(s);
 }
 
 void http_server_drain(struct http_server *server, loop_fn *on_done, void *ctx)

@@ -17,7 +17,7 @@
 
 #include "base/arena.h"
 #include "http/head.h"
-#include "io/loop.h"
+#include "io/transport.h"
 
 struct http_server;
 struct exchange;
@@ -52,6 +52,8 @@ must_check int http_server_new(struct loop *l, const struct http_limits *limits,
  * the same until it is written to: the next bytes of the answer earn a reset, and without any the
  * keepalive probes of socket_listen_tcp() do, as they find peers that vanished without a word. */
 void http_server_adopt(struct http_server *s, int fd, unsigned tag);
+/* The same over a transport (TLS, a stream of HTTP/2). */
+void http_server_adopt_over(struct http_server *s, struct transport *t, unsigned tag);
 /* Called with its tag when a connection ends that was not given away by exchange_detach(). */
 typedef void close_fn(void *ctx, unsigned tag);
 void http_server_on_close(struct http_server *s, close_fn *fn, void *ctx);
@@ -128,5 +130,8 @@ void exchange_abort(struct exchange *x);
  * head (`out_rest`, caller's). The exchange is over. -1 when the peer does not take even the head:
  * the connection is closed then. */
 int exchange_detach(struct exchange *x, struct buf *out_rest);
+/* The same for an exchange over a transport, or NULL: the other call is for it, or the peer left.
+ */
+struct transport *exchange_detach_over(struct exchange *x, struct buf *out_rest);
 
 #endif

@@ -32,6 +32,7 @@ struct way {
 struct side {
     struct relay *relay;
     int fd;
+    struct transport *over; /* or NULL: the descriptor itself, else its `fd` */
     struct watch watch;
 };
 
@@ -52,14 +53,23 @@ struct relay {
 
 static void on_side(void *ctx, uint32_t events);
 
+static void close_side(struct side *s)
+{
+    watch_stop(&s->watch);
+    if (s->over != NULL)
+        s->over->ops->close(s->over);
+    else
+        own_close_fd(&s->fd);
+    s->over = NULL;
+    s->fd = -1;
+}
+
 static void close_all(struct relay *r)
 {
     timer_stop(&r->idle);
     timer_stop(&r->paced);
     for (int i = 0; i < 2; i++) {
-        watch_stop(&r->sides[i].watch);
-        own_close_fd(&r->sides[i].fd);
-        r->sides[i].fd = -1;
+        close_side(&r->sides[i]);
         buf_done(&r->ways[i].held);
         loop_give_pipe(r->loop, &r->ways[i].pipe, false);
     }
@@ -94,6 +104,30 @@ static void kill_way(struct relay *r, struct way *w)
     w->has_eof = w->is_ended = true;
 }
 
+static ssize_t read_side(struct side *s, void *data, size_t size)
+{
+    return s->over != NULL ? s->over->ops->read(s->over, data, size) : read(s->fd, data, size);
+}
+
+static ssize_t write_side(struct side *s, struct buf *data)
+{
+    const struct iovec part = {data->at, data->len};
+    ssize_t n;
+
+    if (s->over != NULL)
+        return s->over->ops->write(s->over, &part, 1);
+    n = send(s->fd, data->at, data->len, MSG_NOSIGNAL);
+    return n < 0 && errno == ENOTSOCK ? write(s->fd, data->at, data->len) : n;
+}
+
+static void end_side(struct side *s)
+{
+    if (s->over != NULL)
+        s->over->ops->end(s->over);
+    else
+        ignore(shutdown(s->fd, SHUT_WR)); /* not a socket, or gone: it knows */
+}
+
 /* True: something was read. */
 static bool read_way(struct relay *r, int from)
 {
@@ -106,7 +140,7 @@ static bool read_way(struct relay *r, int from)
         r->is_broken = true; /* no memory */
         return false;
     }
-    n = read(r->sides[from].fd, room, want);
+    n = read_side(&r->sides[from], room, want);
     if (n > 0) {
         buf_fill(&w->held, (size_t)n);
         w->is_bulk = (size_t)n == want || (w->is_bulk && n >= RELAY_READ_FIRST);
@@ -190,15 +224,12 @@ static bool pull_way(struct relay *r, int from)
 static bool write_way(struct relay *r, int from)
 {
     struct way *w = &r->ways[from];
-    int fd = r->sides[1 - from].fd;
 
     if (!push_way(r, from))
         return false;
     while (w->held.len > 0) {
-        ssize_t n = send(fd, w->held.at, w->held.len, MSG_NOSIGNAL);
+        ssize_t n = write_side(&r->sides[1 - from], &w->held);
 
-        if (n < 0 && errno == ENOTSOCK)
-            n = write(fd, w->held.at, w->held.len);
         if (n < 0) {
             if (errno != EAGAIN && errno != EINTR)
                 kill_way(r, w); /* what comes the other way may still be delivered */
@@ -245,7 +276,7 @@ static void pump(struct relay *r, int from)
         loop_give_pipe(r->loop, &w->pipe, true);
     if (w->has_eof && !w->is_ended && write_way(r, from)) {
         w->is_ended = true;
-        ignore(shutdown(r->sides[1 - from].fd, SHUT_WR)); /* not a socket, or gone: it knows */
+        end_side(&r->sides[1 - from]);
     }
 }
 
@@ -270,6 +301,10 @@ static int arm(struct relay *r, int i, bool is_hung, struct err *err)
     struct side *s = &r->sides[i];
     uint32_t events = wanted(r, i);
 
+    if (s->over != NULL) {
+        s->over->ops->want(s->over, events);
+        return 0;
+    }
     if (s->watch.loop == NULL)
         return events == 0 ? 0 : watch_start(r->loop, &s->watch, s->fd, events, on_side, s, err);
     if (events == 0 && is_hung)
@@ -339,6 +374,11 @@ static int set_up(struct relay *r, struct str to_a, struct str to_b, struct err 
         size_t max = first[i].len < RELAY_READ ? RELAY_READ : first[i].len;
 
         r->sides[i].relay = r;
+        if (r->sides[i].over != NULL) {
+            r->sides[i].fd = r->sides[i].over->fd;
+            r->ways[0].is_copied = r->ways[1].is_copied = true;
+            transport_take(r->sides[i].over, on_side, &r->sides[i]);
+        }
         buf_init(&r->ways[i].held, max);
         buf_add_str(&r->ways[i].held, first[i]);
         if (!buf_ok(&r->ways[i].held))
@@ -354,15 +394,15 @@ int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **ou
     struct relay *r = calloc(1, sizeof(*r));
 
     if (r == NULL) {
-        own_close_fd(&spec->a);
-        own_close_fd(&spec->b);
+        close_side(&(struct side){.fd = spec->a, .over = spec->over_a});
+        close_side(&(struct side){.fd = spec->b, .over = spec->over_b});
         return err_sys(err, ENOMEM, "start relay");
     }
     *r = (struct relay){
         .loop = l,
-        .sides = {{.fd = spec->a},        {.fd = spec->b}       },
+        .sides = {{.fd = spec->a, .over = spec->over_a}, {.fd = spec->b, .over = spec->over_b}},
         .is_strict = spec->is_strict,
-        .ways = {{.pace = spec->pace_a}, {.pace = spec->pace_b}},
+        .ways = {{.pace = spec->pace_a},                {.pace = spec->pace_b}               },
         .idle_ms = spec->idle_ms,
         .active_ms = loop_now_ms(l),
         .on_end = spec->on_end,

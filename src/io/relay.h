@@ -6,8 +6,8 @@
 #define IO_RELAY_H
 
 #include "base/str.h"
-#include "io/loop.h"
 #include "io/pace.h"
+#include "io/transport.h"
 
 struct relay;
 
@@ -19,8 +19,10 @@ struct relay_spec {
     void *ctx;
     bool is_strict; /* a side that is cut off, or relay_abort(), resets the other: it must not
                        look like an end */
-    struct pace *pace_a, *pace_b; /* of what leaves a, and b; NULL: none. The caller's, who may
-                                     share them; they outlive the relay */
+    struct pace *pace_a, *pace_b;      /* of what leaves a, and b; NULL: none. The caller's, who may
+                                          share them; they outlive the relay */
+    struct transport *over_a, *over_b; /* instead of the descriptors, which are -1 then; taken as
+                                          they are */
 };
 
 must_check int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **out,

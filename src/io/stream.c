@@ -39,6 +39,16 @@ static void on_event(void *ctx, uint32_t events);
 static void on_wake(void *ctx);
 static void fail(struct stream *s, int sys);
 
+struct transport *stream_over(const struct stream *s)
+{
+#ifdef IO_WITHOUT_TRANSPORT /* envd has no use for them, and no room */
+    ignore(s->fd);
+    return NULL;
+#else
+    return s->over;
+#endif
+}
+
 static bool is_dead(const struct stream *s)
 {
     return s->events == NULL || s->fd < 0 || (s->flags & STREAM_FAILED) != 0;
@@ -66,6 +76,14 @@ static uint32_t wanted(const struct stream *s)
     return events;
 }
 
+static void set_mask(struct stream *s, uint32_t events)
+{
+    if (stream_over(s) != NULL)
+        stream_over(s)->ops->want(stream_over(s), events);
+    else
+        watch_set(&s->watch, events);
+}
+
 /* Add what is missing from the mask. */
 static void arm(struct stream *s)
 {
@@ -74,6 +92,10 @@ static void arm(struct stream *s)
 
     if (is_dead(s) || events == 0)
         return;
+    if (stream_over(s) != NULL) {
+        stream_over(s)->ops->want(stream_over(s), stream_over(s)->events | events);
+        return;
+    }
     if (s->watch.loop != NULL) {
         watch_set(&s->watch, s->watch.events | events);
         return;
@@ -133,7 +155,8 @@ static bool read_once(struct stream *s, int *out_sys)
         *out_sys = ENOMEM;
         return false;
     }
-    n = read(s->fd, room, want);
+    n = stream_over(s) != NULL ? stream_over(s)->ops->read(stream_over(s), room, want)
+                               : read(s->fd, room, want);
     if (n > 0) {
         buf_fill(&s->in, (size_t)n);
         s->flags |= STREAM_TELL_DATA;
@@ -168,7 +191,7 @@ static void fill(struct stream *s)
             break;
     }
     if (s->eof)
-        watch_set(&s->watch, wanted(s)); /* the end is readable for ever */
+        set_mask(s, wanted(s)); /* the end is readable for ever */
     if (sys != 0 && sys != EAGAIN && sys != EINTR)
         fail(s, sys);
 }
@@ -182,6 +205,7 @@ static void fail(struct stream *s, int sys)
     s->flags |= STREAM_FAILED | STREAM_TELL_FAIL;
     s->sys = sys;
     s->connecting = false;
+    set_mask(s, 0);
     watch_stop(&s->watch);
     buf_done(&s->out);
     /* A server that refuses an upload answers and closes: that answer is worth more than our
@@ -196,6 +220,8 @@ static void fail(struct stream *s, int sys)
 
 static ssize_t put(struct stream *s, struct iovec *iov, size_t count)
 {
+    if (stream_over(s) != NULL)
+        return stream_over(s)->ops->write(stream_over(s), iov, count);
     if ((s->flags & STREAM_NOT_SOCKET) == 0) {
         struct msghdr m = {.msg_iov = iov, .msg_iovlen = count};
         ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
@@ -217,6 +243,10 @@ static void end_now(struct stream *s)
     struct stat st;
 
     s->flags |= STREAM_ENDED;
+    if (stream_over(s) != NULL) {
+        stream_over(s)->ops->end(stream_over(s));
+        return;
+    }
     if (shutdown(s->fd, SHUT_WR) == 0 || errno != ENOTSOCK)
         return; /* not connected any more: the peer knows */
     if (fstat(s->fd, &st) == 0 && S_ISFIFO(st.st_mode)) {
@@ -295,7 +325,7 @@ static void on_event(void *ctx, uint32_t events)
     }
     if (!is_dead(s)) {
         if (!is_useful || wanted(s) == 0)
-            watch_set(&s->watch, wanted(s));
+            set_mask(s, wanted(s));
         if (wanted(s) == 0 && (events & hung) != 0)
             watch_stop(&s->watch);
         arm(s);
@@ -377,13 +407,38 @@ int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting,
     return 0;
 }
 
+#ifndef IO_WITHOUT_TRANSPORT
+void stream_open_over(struct stream *s, struct transport *t, const struct stream_events *events,
+                      void *ctx)
+{
+    *s = (struct stream){.fd = t->fd, .loop = t->loop, .over = t, .events = events, .ctx = ctx};
+    buf_init(&s->in, events->in_max);
+    buf_init(&s->out, events->out_max);
+    transport_take(t, on_event, s);
+    arm(s);
+}
+
+struct transport *stream_detach_over(struct stream *s)
+{
+    assert(s->out.len == 0);
+    set_mask(s, 0);
+    task_cancel(&s->wake);
+    s->fd = -1;
+    return take_ptr(&s->over);
+}
+#endif
+
 void stream_close(struct stream *s)
 {
     if (s->events == NULL)
         return;
     watch_stop(&s->watch);
     task_cancel(&s->wake);
-    own_close_fd(&s->fd);
+    if (stream_over(s) != NULL)
+        stream_over(s)->ops->close(stream_over(s));
+    else
+        own_close_fd(&s->fd);
+    s->over = NULL;
     s->fd = -1;
     buf_done(&s->in);
     buf_done(&s->out);
@@ -439,8 +494,8 @@ static ssize_t send_from(struct stream *s, int fd, size_t len, bool is_pipe)
 
     if (is_dead(s) || (s->flags & STREAM_ENDING) != 0)
         return 0;
-    errno = EAGAIN;
-    if (s->out.len == 0 && !s->connecting)
+    errno = stream_over(s) != NULL ? EINVAL : EAGAIN;
+    if (s->out.len == 0 && !s->connecting && stream_over(s) == NULL)
         n = is_pipe ? splice(fd, NULL, s->fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
                     : sendfile(s->fd, fd, NULL, len);
     if (n == 0)

@@ -13,7 +13,7 @@
 #define IO_STREAM_H
 
 #include "base/buf.h"
-#include "io/loop.h"
+#include "io/transport.h"
 
 enum {
     STREAM_HIGH = 64 << 10, /* unsent bytes above which writers should pause */
@@ -31,7 +31,7 @@ struct stream_events {
 };
 
 struct stream {
-    int fd; /* -1 when closed */
+    int fd; /* -1 when closed; of a transport: its `fd` */
     struct buf in, out;
     bool eof;        /* peer sent its end; bytes in `in` are still to be consumed */
     bool hung;       /* it was reset, or closed both ways: nobody reads what we write */
@@ -39,7 +39,8 @@ struct stream {
     int sys;         /* errno of the failure */
     const struct stream_events *events;
     void *ctx;
-    struct loop *loop; /* private from here on */
+    struct loop *loop;      /* private from here on */
+    struct transport *over; /* or NULL: the descriptor itself */
     struct watch watch;
     struct task wake;
     uint16_t flags;
@@ -49,11 +50,16 @@ struct stream {
  * writability ends the connect: success is silent, failure is on_fail. Reading is on. */
 must_check int stream_open(struct stream *s, struct loop *l, int fd, bool is_connecting,
                            const struct stream_events *events, void *ctx, struct err *err);
+/* The same over a transport, which it takes. */
+void stream_open_over(struct stream *s, struct transport *t, const struct stream_events *events,
+                      void *ctx);
+struct transport *stream_over(const struct stream *s); /* NULL: its descriptor */
 /* Close the descriptor and drop both boxes. Harmless on a closed or zeroed stream. */
 void stream_close(struct stream *s);
 /* Give the descriptor away (upgrade, adoption): stops watching, returns it, leaves `in` to the
  * caller (take its bytes before stream_close()). Unsent output must be empty. */
 int stream_detach(struct stream *s);
+struct transport *stream_detach_over(struct stream *s);
 
 /* Append and try to send now. False: above STREAM_HIGH (the bytes are taken all the same), or dead.
  * More than out_max in the box kills the stream with ENOBUFS: a caller that ignores false. */
@@ -62,7 +68,7 @@ bool stream_write(struct stream *s, struct str data);
 bool stream_writev(struct stream *s, const struct str *parts, size_t count);
 /* Send up to `len` bytes of the file from where it stands, without a copy. Returns how many; 0:
  * none now, on_drain comes (or on_fail). -1 with errno: the file cannot be read; EINVAL: not in
- * this way; 0: it has ended. SIGPIPE must be ignored. */
+ * this way (never over a transport); 0: it has ended. SIGPIPE must be ignored. */
 ssize_t stream_send_file(struct stream *s, int fd, size_t len);
 /* Past our memory: a long run of bytes goes from one socket to another through a pipe, by
  * splice(2).
@@ -71,7 +77,7 @@ ssize_t stream_send_file(struct stream *s, int fd, size_t len);
  * and stream_pull() moves at most `len` bytes of it into an empty pipe; `in` must be empty. 0: none
  * now (on_data comes), or the end: look at eof. stream_push() moves bytes of a pipe that holds
  * `len` of them into the socket, behind what was written; 0: no room now, on_drain comes. Failures
- * are told by on_fail. SIGPIPE must be ignored. */
+ * are told by on_fail. SIGPIPE must be ignored. Never over a transport. */
 void stream_set_pulled(struct stream *s, bool is_pulled);
 size_t stream_pull(struct stream *s, int pipe_fd, size_t len);
 size_t stream_push(struct stream *s, int pipe_fd, size_t len);
