@@ -142,9 +142,11 @@ static void start_tunnel(struct proxy *p, const struct reply *r)
     struct exchange *x = p->x;
     struct http_conn *conn = take_ptr(&p->conn);
     struct buf from_client, from_upstream;
+    struct relay_spec spec = {
+        .a = -1, .idle_ms = TUNNEL_IDLE_MS, .on_end = on_tunnel_end, .ctx = p};
     struct err err;
-    int client, upstream;
     unsigned tag = exchange_tag(x);
+    bool has_client;
 
     proxy_become(p, TRAFFIC_TUNNEL);
     proxy_note(p, NULL);
@@ -153,19 +155,21 @@ static void start_tunnel(struct proxy *p, const struct reply *r)
     exchange_start(x, r);
     buf_init(&from_client, 0);
     buf_init(&from_upstream, 0);
-    client = exchange_detach(x, &from_client);
-    upstream = http_conn_detach(conn, &from_upstream);
-    p->has_client = client >= 0; /* the server does not count it any more */
+    if (exchange_has_transport(x))
+        spec.over_a = exchange_detach_over(x, &from_client);
+    else
+        spec.a = exchange_detach(x, &from_client);
+    has_client = spec.a >= 0 || spec.over_a != NULL;
+    spec.b = http_conn_detach(conn, &from_upstream);
+    spec.to_a = buf_str(&from_upstream);
+    spec.to_b = buf_str(&from_client);
+    /* the server does not count it any more */
+    p->has_client = has_client && (tag & TAG_STREAM) == 0;
     p->peer_slot = tag >> TAG_BITS;
-    if (client < 0 || upstream < 0) { /* one of them left just now */
-        own_close_fd(&client);
-        own_close_fd(&upstream);
+    if (!has_client || spec.b < 0) { /* one of them left just now */
+        relay_refuse(&spec);
         proxy_end(p);
-    } else if (relay_start(p->worker->loop,
-                           &(struct relay_spec){client, upstream, buf_str(&from_upstream),
-                                                buf_str(&from_client), TUNNEL_IDLE_MS,
-                                                on_tunnel_end, p},
-                           &p->tunnel, &err) != 0) {
+    } else if (relay_start(p->worker->loop, &spec, &p->tunnel, &err) != 0) {
         log_warn("edge.tunnel_failed", "error=\"%s\"", err.text);
         proxy_end(p);
     }

@@ -80,7 +80,7 @@ static void on_bell(void *ctx)
     struct arrival *a;
 
     while ((a = next_arrival(&w->doors, true)) != NULL) {
-        http_server_adopt(w->server, a->fd, a->tag);
+        entry_take(&w->entry, a->fd, a->tag);
         free(a);
     }
 }
@@ -118,7 +118,7 @@ static void on_accept(void *ctx, int fd)
     to = lightest(w);
     atomic_fetch_add_explicit(&to->doors.load, 1, memory_order_relaxed);
     if (to == w)
-        http_server_adopt(w->server, fd, tag);
+        entry_take(&w->entry, fd, tag);
     else
         hand_over(to, fd, tag);
 }

@@ -5,16 +5,18 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "base/id.h"
 #include "edge/proxy.h"
 
 enum {
     COUNTERS_MS = 2 * 1000, /* between two reports to api */
-    TAG_MASK = (1 << TAG_BITS) - 1,
+    TAG_PLANE = 3,          /* the part of a tag that is a plane */
 };
 
 struct edge {
     struct edge_config config;
     struct counts peers, sandboxes;
+    uint8_t ticket_keys[TLS_TICKET_KEYS];
     struct loop *loop;
     struct worker *workers;
     size_t count;
@@ -64,7 +66,7 @@ static void on_request(void *ctx, struct exchange *x)
 
     if (is_alone(w))
         place_follow(&w->place, x, loop_now_ms(w->loop));
-    target_of(h, &w->rules[exchange_tag(x) & TAG_MASK], &t);
+    target_of(h, &w->rules[exchange_tag(x) & TAG_PLANE], &t);
     count(w, t.kind);
     if (t.kind == TARGET_BAD) {
         traffic_note(&w->traffic, x, &note);
@@ -84,7 +86,8 @@ static void on_close(void *ctx, unsigned tag)
 {
     struct worker *w = ctx;
 
-    doors_leave(w, tag >> TAG_BITS);
+    if ((tag & TAG_STREAM) == 0) /* its connection was counted, and will leave */
+        doors_leave(w, tag >> TAG_BITS);
 }
 
 static void on_route_gone(void *ctx, struct str id)
@@ -92,6 +95,25 @@ static void on_route_gone(void *ctx, struct str id)
     struct worker *w = ctx;
 
     pool_drop(&w->pool, id);
+}
+
+/* The loops share the keys of tickets, so that any of them resumes what another began. */
+static int open_entry(struct worker *w, struct err *err)
+{
+    const struct edge_config *c = w->config;
+    const struct entry_config config = {
+        .certificates = c->certificates,
+        .is_tls_only = c->is_tls_only,
+        .is_1_3_only = c->is_tls_1_3_only,
+        .has_h2 = c->has_h2,
+        .ticket_keys = w->edge->ticket_keys,
+    };
+
+    if (entry_open(&w->entry, w->loop, &config, &c->limits, w->server, err) != 0)
+        return -1;
+    w->entry.certs.has_log = w->index == 0;
+    entry_on_close(&w->entry, on_close, w);
+    return 0;
 }
 
 static int worker_open(struct worker *w, struct edge *e, size_t index, struct err *err)
@@ -113,7 +135,8 @@ static int worker_open(struct worker *w, struct edge *e, size_t index, struct er
         return -1;
     if (http_server_new(w->loop, &c->limits, on_request, w, &w->server, err) != 0)
         return -1;
-    http_server_on_close(w->server, on_close, w);
+    if (open_entry(w, err) != 0)
+        return -1;
     traffic_init(&w->traffic, w->loop, c->has_access_log);
     pool_init(&w->pool, w->loop);
     routes_start(&w->routes, w->loop, c->routes_socket, on_route_gone, w);
@@ -129,6 +152,7 @@ static void worker_close(struct worker *w)
     doors_done(w);
     if (w->server != NULL) {
         proxy_cut_all(w);
+        entry_close(&w->entry);
         http_server_free(w->server);
         routes_stop(&w->routes);
         dialer_stop(&w->dialer);
@@ -187,6 +211,7 @@ int edge_new(struct loop *l, const struct edge_config *config, struct edge **out
     e->config = *config;
     e->loop = l;
     e->count = e->leaving = loops;
+    id_random(e->ticket_keys, sizeof e->ticket_keys);
     counts_init(&e->peers, config->peer_max);
     counts_init(&e->sandboxes, config->sandbox_max);
     e->workers = mem_array(loops, sizeof *e->workers);
@@ -236,6 +261,7 @@ static void drain_worker(void *ctx)
     struct worker *w = ctx;
 
     doors_shut(w);
+    entry_drain(&w->entry);
     http_server_drain(w->server, on_drained, w);
 }
 
@@ -245,6 +271,7 @@ static void retire_worker(void *ctx)
 
     w->end = WORKER_RETIRING;
     doors_shut(w);
+    entry_retire(&w->entry);
     http_server_retire(w->server);
     worker_left(w);
 }

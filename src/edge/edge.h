@@ -21,7 +21,10 @@ struct edge_config {
     const char *domain;                                   /* "" = none */
     unsigned gone_status;      /* of a sandbox that is gone: 410, or 0 for E2B's 502 (RX-07) */
     struct http_limits limits; /* of each loop */
-    uint32_t api_answer_ms;    /* 0: the default, PROXY_API_ANSWER_MS */
+    const char *certificates;  /* CERT:KEY,…; "" or NULL: no TLS */
+    bool is_tls_only, is_tls_1_3_only;
+    bool has_h2;
+    uint32_t api_answer_ms;   /* 0: the default, PROXY_API_ANSWER_MS */
     uint32_t transition_ms;   /* a request waits for a sandbox that moves; 0: 409 at once (RX-08) */
     uint32_t resume_ms;       /* and for one that it resumes; 0: never */
     uint32_t upload_stall_ms; /* an upload without a byte is given up; 0: never */

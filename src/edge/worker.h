@@ -9,6 +9,7 @@
 #include "edge/dial.h"
 #include "edge/doors.h"
 #include "edge/edge.h"
+#include "edge/entry.h"
 #include "edge/place.h"
 #include "edge/pool.h"
 #include "edge/routes.h"
@@ -35,6 +36,7 @@ struct worker {
     struct worker *siblings; /* all loops, this one too */
     size_t sibling_count;
     struct http_server *server;
+    struct entry entry;
     struct routes routes;
     struct dialer dialer;
     struct pool pool;

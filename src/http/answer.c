@@ -196,12 +196,17 @@ int exchange_detach(struct exchange *x, struct buf *out_rest)
     return fd;
 }
 
+bool exchange_has_transport(const struct exchange *x)
+{
+    return stream_over(&x->session->stream) != NULL;
+}
+
 struct transport *exchange_detach_over(struct exchange *x, struct buf *out_rest)
 {
     struct session *s = x->session;
     struct transport *t = NULL;
 
-    if (x->is_over || stream_over(&s->stream) == NULL)
+    if (x->is_over)
         return NULL;
     if (detach(x, out_rest))
         t = stream_detach_over(&s->stream);

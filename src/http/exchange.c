@@ -70,6 +70,35 @@ static bool leave(struct session *s)
     return true;
 }
 
+#ifdef IO_WITHOUT_TRANSPORT
+static bool give_away(struct session *s, struct str in)
+{
+    ignore(s->tag);
+    ignore((long)in.len);
+    return false;
+}
+#else
+/* True: the connection is another's, as it begins with the preface of HTTP/2. */
+static bool give_away(struct session *s, struct str in)
+{
+    struct http_server *server = s->server;
+    struct buf first;
+    int fd;
+
+    if (server->on_preface == NULL || stream_over(&s->stream) != NULL || s->out.total > 0 ||
+        !str_has_prefix(in, "PRI * HTTP/2.0\r\n"))
+        return false;
+    first = s->stream.in;
+    buf_init(&s->stream.in, HTTP_IN_MAX);
+    fd = stream_detach(&s->stream);
+    s->is_detached = true;
+    session_close(s);
+    server->on_preface(server->preface_ctx, fd, buf_str(&first), s->tag);
+    buf_done(&first);
+    return true;
+}
+#endif
+
 bool session_read_head(struct session *s)
 {
     struct http_server *server = s->server;
@@ -86,6 +115,8 @@ bool session_read_head(struct session *s)
         why = "request head is too large";
     }
     if (used < 0) {
+        if (give_away(s, in))
+            return false;
         session_refuse(s, (unsigned)-used, why);
         return true;
     }

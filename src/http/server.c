@@ -320,6 +320,12 @@ void http_server_on_close(struct http_server *server, close_fn *fn, void *ctx)
     server->close_ctx = ctx;
 }
 
+void http_server_on_preface(struct http_server *server, preface_fn *fn, void *ctx)
+{
+    server->on_preface = fn;
+    server->preface_ctx = ctx;
+}
+
 static void tell_closed(struct http_server *server, unsigned tag)
 {
     if (server->on_close != NULL)

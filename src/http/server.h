@@ -57,6 +57,11 @@ void http_server_adopt_over(struct http_server *s, struct transport *t, unsigned
 /* Called with its tag when a connection ends that was not given away by exchange_detach(). */
 typedef void close_fn(void *ctx, unsigned tag);
 void http_server_on_close(struct http_server *s, close_fn *fn, void *ctx);
+/* Called instead of a refusal when a connection over a descriptor begins with the preface of
+ * HTTP/2: it takes the descriptor and what was read of it. The connection is not told to close_fn.
+ */
+typedef void preface_fn(void *ctx, int fd, struct str first, unsigned tag);
+void http_server_on_preface(struct http_server *s, preface_fn *fn, void *ctx);
 /* Close idle connections, let running exchanges end, then call on_done. */
 void http_server_drain(struct http_server *s, loop_fn *on_done, void *ctx);
 /* Nobody is cut off, new connections are served too, but each answer is the last of its connection:
@@ -130,8 +135,8 @@ void exchange_abort(struct exchange *x);
  * head (`out_rest`, caller's). The exchange is over. -1 when the peer does not take even the head:
  * the connection is closed then. */
 int exchange_detach(struct exchange *x, struct buf *out_rest);
-/* The same for an exchange over a transport, or NULL: the other call is for it, or the peer left.
- */
+/* The same for one over a transport; NULL when the peer does not take the head. */
+bool exchange_has_transport(const struct exchange *x);
 struct transport *exchange_detach_over(struct exchange *x, struct buf *out_rest);
 
 #endif

@@ -64,6 +64,8 @@ struct http_server {
     bool is_draining, is_retiring;
     close_fn *on_close;
     void *close_ctx;
+    preface_fn *on_preface;
+    void *preface_ctx;
     loop_fn *on_drained;
     void *drained_ctx;
     struct task drained;

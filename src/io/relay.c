@@ -394,8 +394,7 @@ int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **ou
     struct relay *r = calloc(1, sizeof(*r));
 
     if (r == NULL) {
-        close_side(&(struct side){.fd = spec->a, .over = spec->over_a});
-        close_side(&(struct side){.fd = spec->b, .over = spec->over_b});
+        relay_refuse(spec);
         return err_sys(err, ENOMEM, "start relay");
     }
     *r = (struct relay){
@@ -417,6 +416,12 @@ int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **ou
         timer_start(l, &r->idle, r->idle_ms, on_idle, r);
     *out = r;
     return 0;
+}
+
+void relay_refuse(const struct relay_spec *spec)
+{
+    close_side(&(struct side){.fd = spec->a, .over = spec->over_a});
+    close_side(&(struct side){.fd = spec->b, .over = spec->over_b});
 }
 
 void relay_abort(struct relay *r)

@@ -27,6 +27,7 @@ struct relay_spec {
 
 must_check int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **out,
                            struct err *err);
-void relay_abort(struct relay *r); /* closes both, no callback */
+void relay_refuse(const struct relay_spec *spec); /* close both instead of starting */
+void relay_abort(struct relay *r);                /* closes both, no callback */
 
 #endif

@@ -22,6 +22,8 @@ struct config {
     uint64_t replay_kb, paused_retention_s;
     uint64_t edge_loops, edge_connections_max;
     const char *edge_data_listen;
+    const char *tls_certificates, *tls_min_version;
+    bool tls_has_plain, edge_has_h2;
     bool edge_has_paths, edge_has_access_log;
     uint64_t edge_transition_s, edge_resume_s, edge_head_s, edge_idle_s, edge_upload_stall_s;
     uint64_t edge_drain_s;

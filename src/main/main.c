@@ -2,6 +2,7 @@
 /* The program `sandlot`: configuration, then the command of the table. */
 #include <stdio.h>
 
+#include "main/cert.h"
 #include "main/doctor.h"
 #include "main/role.h"
 #include "main/serve.h"
@@ -18,6 +19,8 @@ static const struct command commands[] = {
     {"serve",           "",          "run the service: edge, api, node and egress", serve, 0, 0, {{0}}},
     {"doctor",          "",          "can this machine run sandboxes, and how", doctor, 0, 0,
         {{"--json", NULL, "for machines"}}},
+    {"cert",            "[NAME...]", "a TLS certificate from an authority of your own", cert_command, 0, 64,
+        {{"--dir", "DIR", "where the files are; data_dir/tls"}}},
     {"key create",      "NAME",      "make an API key and print it, once", cli_key_create, 1, 1,
         {{"--team", "TEAM", "its owner; cli.team, else E2B_TEAM_ID, else default", "--namespace"},
          {"--description", "TEXT", "what it is for; at most 256 characters"},
