@@ -72,7 +72,7 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         http_server_new(l, &http_limits, gate_request, a, &a->http, err) != 0)
         return -1;
     feed_serve(a->feed, a->domain);
-    a->sender = sender_new(l, a->domain);
+    a->sender = sender_new(l, a->domain, config->webhook_ca_file);
     if (scrape_new(l, a, config->metrics_listen, &a->scrape, err) != 0)
         return -1;
     return listener_start(&a->listener, l, config->http_fd, on_accept, a, err);

@@ -29,6 +29,7 @@ struct api_config {
     uint64_t events_max;         /* kept: 50000 */
     uint64_t events_days;        /* the same in days: 7 */
     uint64_t webhook_retry_ms;   /* after the first failed try: 1000 */
+    const char *webhook_ca_file; /* see sender_new(); it outlives the api */
     uint64_t webhook_tries_max;  /* then a dead letter: 20 */
     uint64_t compare_ms;         /* between two comparisons with node: 30000 */
     bool may_be_unlimited;       /* a timeout of -1 means never (RX-03) */

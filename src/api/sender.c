@@ -13,6 +13,7 @@
 #include "domain/webhook_url.h"
 #include "http/client.h"
 #include "io/socket.h"
+#include "io/tls.h"
 
 enum {
     ID_SIZE = 2 * UUID_LEN + 2,
@@ -23,6 +24,8 @@ struct sender {
     struct loop *loop;
     struct domain *domain;
     struct resolver *resolver;
+    const char *ca_file;
+    struct tls_context *tls; /* NULL until the first receiver that wants it */
     struct list tries;
 };
 
@@ -36,6 +39,7 @@ try {
     int32_t number;
     struct lookup *lookup;
     struct http_conn *conn;
+    struct tls *tls;    /* while it shakes hands */
     struct timer timer; /* the deadline, then the end */
     unsigned status;
     size_t read;
@@ -61,6 +65,7 @@ static void try_free(struct try *t)
     timer_stop(&t->timer);
     resolver_cancel(t->lookup);
     http_conn_free(t->conn);
+    tls_close(t->tls);
     if (t->secret.at != NULL)
         explicit_bzero(t->secret.at, t->secret.len);
     buf_done(&t->url);
@@ -169,6 +174,54 @@ static void post(struct try *t)
     http_conn_end(t->conn);
 }
 
+static void on_tls(void *ctx, struct tls *tls, const struct err *err)
+{
+    struct try *t = ctx;
+
+    if (err != NULL) {
+        t->err = *err;
+        end_soon(t);
+        return;
+    }
+    t->tls = NULL;
+    if (http_conn_new_over(tls_transport(tls), &t->conn, &t->err) == 0)
+        post(t);
+    else
+        end_soon(t);
+}
+
+/* The host as a certificate names it: an IPv6 address has no brackets there. */
+static bool put_host(struct str host, char out[WEBHOOK_HOST_MAX + 1])
+{
+    if (host.len > 2 && host.at[0] == '[')
+        host = (struct str){host.at + 1, host.len - 2};
+    return str_to_c(host, out, WEBHOOK_HOST_MAX + 1);
+}
+
+static int shake_hands(struct try *t, int fd)
+{
+    static const char *const protocols[] = {"http/1.1", NULL};
+    struct sender *s = t->sender;
+    char host[WEBHOOK_HOST_MAX + 1] = "";
+    const bool has_file = s->ca_file != NULL && s->ca_file[0] != '\0';
+    const struct tls_client_spec client = {.roots_file = has_file ? s->ca_file : NULL,
+                                           .protocols = protocols};
+
+    if (!put_host(t->parts.host, host) ||
+        (s->tls == NULL && tls_client_context(&client, &s->tls, &t->err) != 0)) {
+        own_close_fd(&fd);
+        return -1;
+    }
+    return tls_open(s->loop,
+                    &(struct tls_spec){.fd = fd,
+                                       .context = s->tls,
+                                       .host = host,
+                                       .deadline_ms = SENDER_TRY_MS,
+                                       .fn = on_tls,
+                                       .ctx = t},
+                    &t->tls, &t->err);
+}
+
 static void on_address(void *ctx, const char *address, const struct err *err)
 {
     struct try *t = ctx;
@@ -182,11 +235,16 @@ static void on_address(void *ctx, const char *address, const struct err *err)
         return;
     }
     ignore(snprintf(whole, sizeof(whole), "%s:%u", address, t->parts.port));
-    if (socket_connect_tcp(whole, &fd, &t->err) != 0 ||
-        http_conn_new(t->sender->loop, fd, true, &t->conn, &t->err) != 0)
+    if (socket_connect_tcp(whole, &fd, &t->err) != 0) {
         end_soon(t);
-    else
+    } else if (t->parts.is_tls) {
+        if (shake_hands(t, fd) != 0)
+            end_soon(t);
+    } else if (http_conn_new(t->sender->loop, fd, true, &t->conn, &t->err) == 0) {
         post(t);
+    } else {
+        end_soon(t);
+    }
 }
 
 static void copy(struct buf *to, struct str from)
@@ -217,12 +275,13 @@ static void on_order(void *ctx, const struct webhook_order *order)
     t->lookup = resolver_ask(s->resolver, t->parts.host, on_address, t);
 }
 
-struct sender *sender_new(struct loop *l, struct domain *d)
+struct sender *sender_new(struct loop *l, struct domain *d, const char *ca_file)
 {
     struct sender *s = mem_zero(sizeof(*s));
 
     s->loop = l;
     s->domain = d;
+    s->ca_file = ca_file;
     s->resolver = resolver_new(l);
     webhook_set_sender(d, on_order, s);
     return s;
@@ -238,5 +297,6 @@ void sender_free(struct sender *s)
     while ((n = list_first(&s->tries)) != NULL)
         try_free(container_of(n, struct try, node));
     resolver_free(s->resolver);
+    tls_context_free(s->tls);
     free(s);
 }

@@ -7,7 +7,8 @@
  *   Sandlot-Try                            1 for the first
  *
  * A receiver answers 2xx to take it. 408, 425, 429, 5xx and silence are tried again, every other
- * status is final; redirects are not followed. */
+ * status is final; redirects are not followed. Under https the receiver's certificate is verified.
+ */
 #ifndef API_SENDER_H
 #define API_SENDER_H
 
@@ -21,7 +22,9 @@ enum {
     SENDER_ANSWER_MAX = 64 << 10, /* bytes of an answer that are read, and not looked at */
 };
 
-struct sender *sender_new(struct loop *l, struct domain *d);
+/* `ca_file` (borrowed): whom to believe that a receiver is who it says; "" or NULL: this machine's
+ * store. */
+struct sender *sender_new(struct loop *l, struct domain *d, const char *ca_file);
 void sender_free(struct sender *s); /* cuts what is on its way; it is owed as before */
 
 /* Signature of a body sent at `seconds`: 64 hex digits and a NUL. */

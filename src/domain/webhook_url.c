@@ -4,7 +4,7 @@
 
 #include "domain/webhook.h"
 
-static const char scheme[] = "http://";
+static const char plain_scheme[] = "http://", tls_scheme[] = "https://";
 
 static bool is_name_byte(char c)
 {
@@ -35,7 +35,7 @@ static bool split(struct str authority, struct webhook_url *out)
 {
     struct str rest = {0};
     ssize_t bracket = str_find(authority, ']');
-    uint64_t port = 80;
+    uint64_t port = out->is_tls ? 443 : 80;
 
     out->authority = authority;
     if (bracket >= 0) {
@@ -57,22 +57,20 @@ static bool split(struct str authority, struct webhook_url *out)
 int webhook_url_parse(struct str url, struct webhook_url *out, struct err *err)
 {
     struct webhook_url u = {.target = STR("/")};
-    size_t end = sizeof(scheme) - 1;
+    size_t begin, end;
 
     if (url.len > WEBHOOK_URL_MAX)
         return err_set(err, ERR_INVALID, "url is longer than %d characters", WEBHOOK_URL_MAX);
-    if (str_has_prefix(url, "https://"))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "url: https is not implemented yet; name a receiver or a forwarder that "
-                       "speaks http");
-    if (!str_has_prefix(url, scheme))
-        return err_set(err, ERR_INVALID, "url must begin with http://");
+    u.is_tls = str_has_prefix(url, tls_scheme);
+    if (!u.is_tls && !str_has_prefix(url, plain_scheme))
+        return err_set(err, ERR_INVALID, "url must begin with http:// or https://");
+    begin = end = (u.is_tls ? sizeof(tls_scheme) : sizeof(plain_scheme)) - 1;
     for (size_t i = 0; i < url.len; i++)
         if (url.at[i] <= ' ' || url.at[i] >= 0x7f || url.at[i] == '#')
             return err_set(err, ERR_INVALID, "url has a character that must be percent-encoded");
     while (end < url.len && url.at[end] != '/' && url.at[end] != '?')
         end++;
-    if (!split(str_from(str_upto(url, end), sizeof(scheme) - 1), &u))
+    if (!split(str_from(str_upto(url, end), begin), &u))
         return err_set(err, ERR_INVALID, "url has no valid host and port");
     if (end < url.len && url.at[end] == '?')
         return err_set(err, ERR_INVALID, "url needs a path before its query");

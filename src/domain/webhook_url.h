@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* URLs that webhooks may have: "http://host[:port][/path][?query]". The host is an address, a name,
- * or an IPv6 address in brackets; no user, no fragment, no bytes that a request line cannot hold.
- */
+/* URLs that webhooks may have: "http[s]://host[:port][/path][?query]". The host is an address, a
+ * name, or an IPv6 address in brackets; no user, no fragment, no bytes that a request line cannot
+ * hold. */
 #ifndef DOMAIN_WEBHOOK_URL_H
 #define DOMAIN_WEBHOOK_URL_H
 
@@ -15,11 +15,12 @@ enum {
 struct webhook_url {
     struct str authority; /* host and port as written: the Host field */
     struct str host;      /* with the brackets of an IPv6 address */
-    uint16_t port;        /* 80 when there is none */
-    struct str target;    /* "/" when there is none; ".at" points into the URL or is static */
+    uint16_t port;        /* 80 or 443 when there is none */
+    bool is_tls;
+    struct str target; /* "/" when there is none; ".at" points into the URL or is static */
 };
 
-/* ERR_INVALID, or ERR_UNSUPPORTED for https: there is no TLS yet. Slices point into `url`. */
+/* ERR_INVALID. Slices point into `url`. */
 must_check int webhook_url_parse(struct str url, struct webhook_url *out, struct err *err);
 
 #endif

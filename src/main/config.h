@@ -33,7 +33,7 @@ struct config {
     uint64_t timeout_default_s, timeout_max_s, team_sandboxes_max;
     uint64_t disk_reserve_mb, hot_memory_mb;
     uint64_t events_max, events_days, webhook_tries_max;
-    const char *metrics_listen;
+    const char *metrics_listen, *webhook_ca_file;
     bool log_requests;
     struct runtime_config runtime; /* its data_dir and run_dir are ours */
 };

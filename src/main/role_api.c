@@ -70,6 +70,7 @@ int role_api(const struct invocation *v)
         .logs_requests = c->log_requests,
         .events_max = c->events_max,
         .events_days = c->events_days,
+        .webhook_ca_file = c->webhook_ca_file,
         .webhook_tries_max = c->webhook_tries_max,
         .domain = c->domain,
         .timeout_default_s = c->timeout_default_s,

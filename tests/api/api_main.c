@@ -44,6 +44,7 @@ static const struct config_key keys[] = {
     {"events_max", CONFIG_NUMBER, offsetof(struct api_config, events_max), "0", 0, 1000000000},
     {"webhook_retry_ms", CONFIG_NUMBER, offsetof(struct api_config, webhook_retry_ms), "0",
      0, 1000000000},
+    {"webhook_ca_file", CONFIG_TEXT, offsetof(struct api_config, webhook_ca_file), "", 0, 0, NULL, ""},
     {"webhook_tries_max", CONFIG_NUMBER, offsetof(struct api_config, webhook_tries_max), "0",
      0, 1000},
     {"metrics_listen", CONFIG_TEXT, offsetof(struct api_config, metrics_listen), ""},

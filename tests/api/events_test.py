@@ -12,6 +12,9 @@ import json
 import re
 import signal
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -462,12 +465,37 @@ def names(_):
         check("no-such-host.invalid" in dead(s.api, webhook)[0]["error"], dead(s.api, webhook))
 
 
+@test("webhook: an https receiver is verified: roots, name; then it is delivered")
+def over_tls(_):
+    with tempfile.TemporaryDirectory() as folder:
+        made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                               "-subj", "/CN=receiver", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{folder}/key.pem",
+                               "-out", f"{folder}/cert.pem"], capture_output=True)
+        same(made.returncode, 0, made.stderr)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
+        for options, host, why in (([f"webhook_ca_file={folder}/cert.pem"], "localhost", None),
+                                   ([f"webhook_ca_file={folder}/cert.pem"], "127.0.0.1", "IP address mismatch"),
+                                   ([], "localhost", "not trusted")):
+            with Stack(options=["webhook_retry_ms=10", "webhook_tries_max=1", *options]) as s, Receiver() as receiver:
+                receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
+                receiver.url = f"https://{host}:{receiver.port}/hook"
+                webhook = hook(s.api, receiver, events=["sandbox.lifecycle.created"])
+                box = s.api.create()["sandboxID"]
+                if why is None:
+                    wait_until(lambda: receiver.types_of(box) == ["created"], "the delivery")
+                    continue
+                wait_until(lambda: dead(s.api, webhook), "a dead letter")
+                check(why in dead(s.api, webhook)[0]["error"], dead(s.api, webhook))
+                same(receiver.taken, [])
+
+
 @test("webhook: what cannot work is refused with the reason")
 def refused(s):
     for body, status, part in (
             ({}, 400, "url"),
             ({"url": "ftp://x/"}, 400, "must begin with http://"),
-            ({"url": "https://example.com/"}, 501, "https is not implemented yet"),
+            ({"url": "https://user@example.com/"}, 400, "no valid host"),
             ({"url": "http://"}, 400, "no valid host"),
             ({"url": "http://a b/"}, 400, "percent-encoded"),
             ({"url": "http://user@host/"}, 400, "no valid host"),

@@ -228,7 +228,7 @@ def webhooks(s):
     same(s.command("webhook", "redeliver", webhook), "redelivering 0\n")
     same(s.command("webhook", "delete", webhook), f"deleted {webhook}\n")
     s.command("webhook", "delete", webhook, code=1)
-    s.command("webhook", "create", "https://example.com/", code=1)
+    s.command("webhook", "create", "ftp://example.com/", code=1)
     s.command("webhook", "create", code=2)
     server.shutdown()
 

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             assert(url.target.at[i] > ' ' && url.target.at[i] < 0x7f);
         assert(str_find(url.authority, '@') < 0 && str_find(url.authority, '/') < 0);
     } else {
-        assert(err.kind == ERR_INVALID || err.kind == ERR_UNSUPPORTED);
+        assert(err.kind == ERR_INVALID);
     }
     if (resolver_parse(in, address)) {
         unsigned char bytes[sizeof(struct in6_addr)];
