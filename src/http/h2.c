@@ -177,8 +177,9 @@ static bool is_over(const struct h2 *h2)
 {
     if (stream_unsent(&h2->stream) > 0)
         return false;
-    return h2->is_ending || (nghttp2_session_want_read(h2->session) == 0 &&
-                             nghttp2_session_want_write(h2->session) == 0);
+    return h2->is_ending || (h2->stream.eof && h2->count == 0) ||
+           (nghttp2_session_want_read(h2->session) == 0 &&
+            nghttp2_session_want_write(h2->session) == 0);
 }
 
 static void on_turn_end(void *ctx)
@@ -187,6 +188,21 @@ static void on_turn_end(void *ctx)
 
     if (send_frames(h2) != 0 || is_over(h2))
         h2_free(h2);
+}
+
+/* The peer sends no more: requests that are not complete never will be. */
+static void give_up_halves(struct h2 *h2)
+{
+    struct list_node *n;
+
+    for (n = list_first(&h2->streams); n != NULL; n = list_next(&h2->streams, n)) {
+        struct h2_stream *s = container_of(n, struct h2_stream, node);
+
+        if (!s->has_request_end)
+            ignore(
+                nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, s->id,
+                                          NGHTTP2_CANCEL)); /* without memory: the timer ends it */
+    }
 }
 
 static void read_frames(struct h2 *h2)
@@ -202,7 +218,9 @@ static void read_frames(struct h2 *h2)
         used = nghttp2_session_mem_recv(h2->session, (const uint8_t *)in.at, in.len);
     stream_consume(&h2->stream, in.len);
     /* what nghttp2 has to say about it is sent before the end */
-    h2->is_ending = used < 0 || h2->stream.eof || h2->stream.hung;
+    h2->is_ending = used < 0 || h2->stream.hung;
+    if (h2->stream.eof)
+        give_up_halves(h2);
     h2_later(h2);
 }
 
