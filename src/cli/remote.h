@@ -6,9 +6,12 @@
 
 #include "cli/command.h"
 
+struct image_job;
+
 /* What these commands need to know; the invocation's ctx starts with it. */
 struct cli_places {
     const char *data_dir, *run_dir;
+    const struct image_job *image; /* for images.h alone; else NULL */
     const char *team; /* of commands without --team; "" or NULL: E2B_TEAM_ID, else "default" */
 };
 

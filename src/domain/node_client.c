@@ -290,6 +290,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_PAUSE:
     case NODE_SNAPSHOT:
     case NODE_SNAPSHOT_REMOVE:
+    case NODE_IMAGE:
     case NODE_MESSAGE_COUNT: break; /* not for us */
     }
 }
@@ -478,6 +479,15 @@ int node_client_snapshot_remove(struct node_client *c, struct str name, uint64_t
                                 node_done_fn *fn, struct err *err)
 {
     return give(c, NODE_SNAPSHOT_REMOVE, name, timeout_ms, fn, err);
+}
+
+int node_client_image(struct node_client *c, int fd, struct err *err)
+{
+    struct node_image m = {++c->next_seq};
+
+    if (!c->is_ready)
+        return err_set(err, ERR_UNAVAILABLE, "node is not connected");
+    return channel_send(c->channel, NODE_IMAGE, &m, fd, err);
 }
 
 int node_client_policy(struct node_client *c, const struct node_policy *policy, uint64_t timeout_ms,

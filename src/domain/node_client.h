@@ -73,4 +73,8 @@ must_check int node_client_snapshot_remove(struct node_client *c, struct str nam
 must_check int node_client_policy(struct node_client *c, const struct node_policy *m,
                                   uint64_t timeout_ms, node_done_fn *fn, struct err *err);
 
+/* A job on images (ipc/image_messages.h) that talks over the stream socket `fd`, which stays the
+ * caller's. Not repeated after a lost connection: the socket's end tells. */
+must_check int node_client_image(struct node_client *c, int fd, struct err *err);
+
 #endif

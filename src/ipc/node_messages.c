@@ -51,6 +51,12 @@ static const struct codec_field list_fields[] = {
 static const struct codec_message list_message = {"NodeList", sizeof(struct node_list), list_fields,
                                                   COUNT_OF(list_fields)};
 
+static const struct codec_field image_fields[] = {
+    {1, "seq", CODEC_UINT64, 0, offsetof(struct node_image, seq)},
+};
+static const struct codec_message image_message = {"NodeImage", sizeof(struct node_image),
+                                                   image_fields, COUNT_OF(image_fields)};
+
 static const struct codec_field done_fields[] = {
     {1, "seq",    CODEC_UINT64, 0, offsetof(struct node_done, seq)    },
     {2, "kind",   CODEC_UINT32, 0, offsetof(struct node_done, kind)   },
@@ -149,6 +155,7 @@ static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
     [NODE_REPORT] = &node_report_message, [NODE_RESUME] = &start_message,
     [NODE_POLICY] = &policy_message,      [NODE_PAUSE] = &keep_message,
     [NODE_SNAPSHOT] = &keep_message,      [NODE_SNAPSHOT_REMOVE] = &stop_message,
+    [NODE_IMAGE] = &image_message,
 };
 
 const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};

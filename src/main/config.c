@@ -7,12 +7,14 @@
 
 #include "base/log.h"
 #include "edge/edge.h"
+#include "runtime/linux/idmap.h"
 
 const char config_file_default[] = "/etc/sandlot/sandlot.conf";
 
 enum {
     DATA_DIR_MAX = 1024,
-    RUN_DIR_MAX = 80, /* the path of a unix socket has 107 */
+    IMAGE_RATIO_MAX = 500, /* of a layer to its compressed form */
+    RUN_DIR_MAX = 80,      /* the path of a unix socket has 107 */
 };
 
 /* clang-format off */
@@ -173,6 +175,24 @@ static const struct config_key keys[] = {
     {"team.keys_max", CONFIG_NUMBER, offsetof(struct config, team_keys_max),
      "1000", 0, 100000, NULL,
      "valid API keys a team may have; 0: no limit"},
+    {"images.allow", CONFIG_TEXT, offsetof(struct config, images_allow),
+     "", 0, 0, NULL,
+     "private addresses and CIDRs where registries may be, with commas between; empty: none"},
+    {"images.plain_http", CONFIG_TEXT, offsetof(struct config, images_plain_http),
+     "", 0, 0, NULL,
+     "HOST:PORTs of registries that are spoken to without TLS, with commas between"},
+    {"images.size_max_mb", CONFIG_NUMBER, offsetof(struct config, images_size_max_mb),
+     "25600", 1, 1048576, NULL,
+     "MiB of files in one image"},
+    {"images.files_max", CONFIG_NUMBER, offsetof(struct config, images_files_max),
+     "1000000", 1, 100000000, NULL,
+     "files in one image"},
+    {"images.timeout_s", CONFIG_NUMBER, offsetof(struct config, images_timeout_s),
+     "3600", 1, 86400, NULL,
+     "seconds to fetch or import an image"},
+    {"images.uid_base", CONFIG_NUMBER, offsetof(struct config, images_uid_base),
+     "1878982656", 65536, 4294901760, NULL,
+     "first of 65536 host uids of what reads images; not those of runtime.uid_base"},
     {"keys.file", CONFIG_TEXT, offsetof(struct config, keys_file),
      "", 0, 0, NULL,
      "file with a KEY:TEAM:SCOPES per line, read again when it changes; empty: none"},
@@ -306,6 +326,10 @@ int config_load(struct config *c, int *argc, char **argv, struct err *err)
                        DATA_DIR_MAX, RUN_DIR_MAX);
     if (c->timeout_default_s > c->timeout_max_s)
         return err_set(err, ERR_INVALID, "sandbox.timeout_default is above sandbox.timeout_max");
+    if (c->images_uid_base + IDS_PER_SANDBOX > c->runtime.uid_base &&
+        c->images_uid_base <
+            c->runtime.uid_base + c->runtime.sandboxes_max * (uint64_t)IDS_PER_SANDBOX)
+        return err_set(err, ERR_INVALID, "images.uid_base is among the uids of sandboxes");
     c->runtime.data_dir = c->data_dir;
     c->runtime.run_dir = c->run_dir;
     c->runtime.disk_reserve_bytes = c->disk_reserve_mb << 20;
@@ -356,6 +380,21 @@ void config_path(char *out, size_t size, const char *dir, const char *name)
     int len = snprintf(out, size, "%s/%s", dir, name);
 
     assert(len > 0 && (size_t)len < size);
+}
+
+struct image_job config_image(const struct config *c)
+{
+    return (struct image_job){
+        .data_dir = c->data_dir,
+        .uid_base = (uint32_t)c->images_uid_base,
+        .limits = {.bytes_max = c->images_size_max_mb << 20,
+                   .entries_max = c->images_files_max,
+                   .ratio_max = IMAGE_RATIO_MAX,
+                   .free_bytes = c->disk_reserve_mb << 20},
+        .timeout_ms = c->images_timeout_s * 1000,
+        .allow = c->images_allow,
+        .plain_http = c->images_plain_http,
+    };
 }
 
 void config_log(const struct config *c, const char *role)

@@ -5,6 +5,7 @@
 #define MAIN_CONFIG_H
 
 #include "base/config.h"
+#include "image/job.h"
 #include "runtime/runtime.h"
 
 struct config {
@@ -35,6 +36,8 @@ struct config {
     uint64_t events_max, events_days, webhook_tries_max;
     const char *metrics_listen, *webhook_ca_file;
     bool log_requests;
+    uint64_t images_uid_base, images_size_max_mb, images_files_max, images_timeout_s;
+    const char *images_allow, *images_plain_http;
     struct runtime_config runtime; /* its data_dir and run_dir are ours */
 };
 
@@ -48,6 +51,8 @@ must_check int config_load(struct config *c, int *argc, char **argv, struct err 
 char **config_environment(const struct config *c, struct buf *text);
 /* Where a socket or file of ours is; aborts when the path is longer than any path may be. */
 void config_path(char *out, size_t size, const char *dir, const char *name);
+/* What jobs on images are told. */
+struct image_job config_image(const struct config *c);
 void config_log(const struct config *c, const char *role);
 
 #endif

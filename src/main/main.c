@@ -76,6 +76,12 @@ static const struct command commands[] = {
         cli_edge_restart, 0, 0, {{0}}},
     {"template list",   "",          "templates that sandboxes can start from", cli_template_list, 0, 0,
         {{"--json", NULL, "for machines"}}},
+    {"image import",    "NAME FILE", "keep an image from a file: OCI layout, docker-archive or root file system",
+        image_command, 2, 2, {{"--json", NULL, "print what was kept, for machines"}}},
+    {"image list",      "",          "images that were imported", image_command, 0, 0,
+        {{"--json", NULL, "for machines"}}},
+    {"image remove",    "NAME",      "forget an imported image, and the layers that nobody else needs", image_command,
+        1, 1, {{0}}},
     {"config sample",   "",          "a configuration file with every key", config_sample_command,
         0, 0, {{0}}},
     {"version",         "",          "what this is", version, 0, 0,
@@ -130,6 +136,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "sandlot: %s\n", err.text);
         return EXIT_USAGE;
     }
-    p.places = (struct cli_places){p.config.data_dir, p.config.run_dir, p.config.cli_team};
+    p.places = (struct cli_places){p.config.data_dir, p.config.run_dir, NULL, p.config.cli_team};
     return command_run(&table, argc, argv, &p);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "main/envd_path.h"
 #include "main/layout.h"
+#include "main/program_path.h"
 #include "main/role.h"
 #include "node/node.h"
 
@@ -50,7 +51,7 @@ int role_node(const struct invocation *v)
 {
     struct program *program = v->ctx;
     struct config *c = &program->config;
-    char rootfs[PATH_MAX], layers[PATH_MAX], envd[PATH_MAX];
+    char rootfs[PATH_MAX], layers[PATH_MAX], envd[PATH_MAX], images[PATH_MAX];
     char egress[RUN_PATH_MAX], policies[RUN_PATH_MAX];
     struct node_config config = {
         .command_fd = ROLE_FD_FIRST,
@@ -68,6 +69,8 @@ int role_node(const struct invocation *v)
         return EXIT_FAILURE;
     config_path(rootfs, sizeof rootfs, c->data_dir, "rootfs");
     config_path(layers, sizeof layers, c->data_dir, "layers");
+    if (image_program_path(images, sizeof images, &err) == 0)
+        config.image_program = images; /* else jobs on images say that it is missing */
     config_path(egress, sizeof egress, c->run_dir, "egress.sock");
     config_path(policies, sizeof policies, c->run_dir, "policies");
     config.runtime.envd_path = envd;

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "base/log.h"
+#include "node/image_jobs.h"
 #include "node/outlets.h"
 #include "node/peer.h"
 #include "node/report.h"
@@ -392,7 +393,11 @@ void command_message(void *ctx, unsigned type, const void *message, int fd)
         [NODE_SNAPSHOT_REMOVE] = do_snapshot_remove,
     };
 
-    own_close_fd(&fd); /* no command carries one */
+    if (type == NODE_IMAGE) {
+        image_jobs_add(((struct peer *)ctx)->owner->images, fd);
+        return;
+    }
+    own_close_fd(&fd); /* no other command carries one */
     if (type < NODE_MESSAGE_COUNT && commands[type] != NULL)
         commands[type](ctx, message);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/image_jobs.h"
 #include "node/outlets.h"
 #include "node/peer.h"
 #include "node/report.h"
@@ -134,6 +135,7 @@ int node_new(struct loop *l, const struct node_config *config, struct node **out
         node_free(n);
         return -1;
     }
+    n->images = image_jobs_new(l, config->image_program);
     n->sampler = sampler_new(n);
     n->reporter = reporter_new(n);
     if (config->egress_socket != NULL &&
@@ -157,6 +159,7 @@ void node_free(struct node *n)
     gate_close(&n->command);
     gate_close(&n->dial);
     outlets_free(n->outlets);
+    image_jobs_free(n->images);
     sampler_free(n->sampler);
     reporter_free(n->reporter);
     if (n->runtime != NULL)

@@ -14,6 +14,7 @@ struct node_config {
     uid_t edge_uid;
     const char *egress_socket; /* where the egress role listens; NULL: there is none */
     const char *policy_dir;    /* of what each sandbox may reach; gone after a reboot */
+    const char *image_program; /* sandlot-image; NULL: there is none */
     const char *rootfs_dir;    /* node_start.rootfs names a directory in it */
     const char *layers_dir;    /* the same for node_start.layers; NULL: there are none */
     struct runtime_config runtime;

@@ -33,6 +33,7 @@ struct node {
     uint64_t last_number;
     struct sampler *sampler;
     struct reporter *reporter;
+    struct image_jobs *images;
     struct outlets *outlets; /* NULL: without egress */
     int64_t started_at_ms;
     uint64_t starting, starts, start_failures, stops, dials; /* since then; starting: right now */
