@@ -5,6 +5,8 @@
 
 #include "base/err.h"
 
+enum { PROGRAM_PATH_MAX = 1024 };
+
 /* The first of the paths, relative to this program's directory, that can be executed. */
 must_check int program_path(const char *const *places, size_t count, char *out, size_t size,
                             struct err *err);

@@ -51,7 +51,7 @@ int role_node(const struct invocation *v)
 {
     struct program *program = v->ctx;
     struct config *c = &program->config;
-    char rootfs[PATH_MAX], layers[PATH_MAX], envd[PATH_MAX], images[PATH_MAX];
+    char rootfs[PATH_MAX], layers[PATH_MAX], envd[PATH_MAX], images[PROGRAM_PATH_MAX];
     char egress[RUN_PATH_MAX], policies[RUN_PATH_MAX];
     struct node_config config = {
         .command_fd = ROLE_FD_FIRST,

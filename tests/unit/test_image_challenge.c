@@ -13,7 +13,8 @@ static void schemes(void)
     } samples[] = {
         {"Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\","
          "scope=\"repository:a/b:pull\"",
-         CHALLENGE_BEARER, "https://auth.docker.io/token", "registry.docker.io", "repository:a/b:pull"},
+         CHALLENGE_BEARER, "https://auth.docker.io/token", "registry.docker.io",
+         "repository:a/b:pull"},
         {"bearer  REALM = \"x\" , Service=y", CHALLENGE_BEARER, "x", "y", NULL},
         {"Basic realm=\"a \\\"b\\\" c\"", CHALLENGE_BASIC, "a \"b\" c", NULL, NULL},
         {"Basic", CHALLENGE_BASIC, NULL, NULL, NULL},
