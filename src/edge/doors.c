@@ -115,6 +115,7 @@ static void on_accept(void *ctx, int fd)
         own_close_fd(&fd);
         return;
     }
+    worker_entered(w);
     to = lightest(w);
     atomic_fetch_add_explicit(&to->doors.load, 1, memory_order_relaxed);
     if (to == w)

@@ -20,9 +20,14 @@ struct edge {
     struct loop *loop;
     struct worker *workers;
     size_t count;
-    size_t leaving; /* loops that have not reported yet */
-    loop_fn *on_done;
-    void *ctx;
+    size_t draining; /* loops that have not reported yet */
+    loop_fn *on_drained, *on_left;
+    void *drained_ctx, *left_ctx;
+    /* Of all loops: once all are shut no connection is added, not even by one of them to another.
+     */
+    _Atomic uint32_t load, shut;
+    _Atomic bool is_left;
+    struct letter left;
 };
 
 static void count(struct worker *w, enum target_kind kind)
@@ -148,7 +153,6 @@ static int worker_open(struct worker *w, struct edge *e, size_t index, struct er
 static void worker_close(struct worker *w)
 {
     timer_stop(&w->counting);
-    w->end = WORKER_ENDED;
     doors_done(w);
     if (w->server != NULL) {
         proxy_cut_all(w);
@@ -210,7 +214,7 @@ int edge_new(struct loop *l, const struct edge_config *config, struct edge **out
     e = mem_zero(sizeof *e);
     e->config = *config;
     e->loop = l;
-    e->count = e->leaving = loops;
+    e->count = loops;
     id_random(e->ticket_keys, sizeof e->ticket_keys);
     counts_init(&e->peers, config->peer_max);
     counts_init(&e->sandboxes, config->sandbox_max);
@@ -225,35 +229,22 @@ int edge_new(struct loop *l, const struct edge_config *config, struct edge **out
     return 0;
 }
 
-/* Ending: each loop reports to the caller's when the last that it waits for has ended. */
+/* Draining: each loop reports to the caller's when its last request has ended. */
 
 static void on_report(void *ctx)
 {
     struct worker *w = ctx;
     struct edge *e = w->edge;
 
-    if (--e->leaving == 0)
-        e->on_done(e->ctx);
-}
-
-static void report(struct worker *w)
-{
-    if (w->end == WORKER_ENDED)
-        return;
-    w->end = WORKER_ENDED;
-    loop_post(w->edge->loop, &w->reply, on_report, w);
-}
-
-void worker_left(struct worker *w)
-{
-    if (w->end == WORKER_RETIRING &&
-        atomic_load_explicit(&w->doors.load, memory_order_relaxed) == 0)
-        report(w);
+    if (--e->draining == 0)
+        e->on_drained(e->drained_ctx);
 }
 
 static void on_drained(void *ctx)
 {
-    report(ctx);
+    struct worker *w = ctx;
+
+    loop_post(w->edge->loop, &w->reply, on_report, w);
 }
 
 static void drain_worker(void *ctx)
@@ -265,38 +256,59 @@ static void drain_worker(void *ctx)
     http_server_drain(w->server, on_drained, w);
 }
 
+void edge_drain(struct edge *e, loop_fn *on_done, void *ctx)
+{
+    e->on_drained = on_done;
+    e->drained_ctx = ctx;
+    e->draining = e->count;
+    for (size_t i = 0; i < e->count; i++)
+        loop_post(e->workers[i].loop, &e->workers[i].order, drain_worker, &e->workers[i]);
+}
+
+/* Retiring: whoever shuts the last door or lets the last connection go reports, once. */
+
+static void on_left(void *ctx)
+{
+    struct edge *e = ctx;
+
+    e->on_left(e->left_ctx);
+}
+
+static void check_left(struct edge *e)
+{
+    if (atomic_load(&e->shut) == e->count && atomic_load(&e->load) == 0 &&
+        !atomic_exchange(&e->is_left, true))
+        loop_post(e->loop, &e->left, on_left, e);
+}
+
+void worker_entered(struct worker *w)
+{
+    atomic_fetch_add(&w->edge->load, 1);
+}
+
+void worker_left(struct worker *w)
+{
+    atomic_fetch_sub(&w->edge->load, 1);
+    check_left(w->edge);
+}
+
 static void retire_worker(void *ctx)
 {
     struct worker *w = ctx;
 
-    w->end = WORKER_RETIRING;
     doors_shut(w);
     entry_retire(&w->entry);
     http_server_retire(w->server);
-    worker_left(w);
-}
-
-static void tell_workers(struct edge *e, enum worker_order order, loop_fn *fn)
-{
-    for (size_t i = 0; i < e->count; i++) {
-        struct worker *w = &e->workers[i];
-
-        loop_post(w->loop, &w->orders[order], fn, w);
-    }
-}
-
-void edge_drain(struct edge *e, loop_fn *on_done, void *ctx)
-{
-    e->on_done = on_done;
-    e->ctx = ctx;
-    tell_workers(e, ORDER_DRAIN, drain_worker);
+    atomic_fetch_add(&w->edge->shut, 1);
+    check_left(w->edge);
 }
 
 void edge_retire(struct edge *e, loop_fn *on_done, void *ctx)
 {
-    e->on_done = on_done;
-    e->ctx = ctx;
-    tell_workers(e, ORDER_RETIRE, retire_worker);
+    e->on_left = on_done;
+    e->left_ctx = ctx;
+    for (size_t i = 0; i < e->count; i++)
+        loop_post(e->workers[i].loop, &e->workers[i].retirement, retire_worker, &e->workers[i]);
 }
 
 static void stop_worker(void *ctx)
@@ -312,6 +324,7 @@ void edge_free(struct edge *e)
 
     if (e == NULL)
         return;
+    atomic_store(&e->is_left, true); /* nobody is told any more */
     stops = mem_array(e->count, sizeof *stops);
     for (size_t i = 0; i < e->count; i++) {
         struct worker *w = &e->workers[i];

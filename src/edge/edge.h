@@ -47,8 +47,8 @@ must_check int edge_new(struct loop *l, const struct edge_config *config, struct
 /* Stop accepting, let running requests end, then call on_done on the caller's loop. */
 void edge_drain(struct edge *e, loop_fn *on_done, void *ctx);
 /* The same for one that another edge replaces: nobody is cut off. A connection that waits for a
- * request has one more answered, which ends it; tunnels stay. Once; edge_drain() may follow and is
- * then the one that calls on_done. */
+ * request has one more answered, which ends it; tunnels stay. Once; edge_drain() may follow, with
+ * an on_done of its own. */
 void edge_retire(struct edge *e, loop_fn *on_done, void *ctx);
 /* Cuts what is left and joins the threads. */
 void edge_free(struct edge *e);

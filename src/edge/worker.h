@@ -15,18 +15,6 @@
 #include "edge/routes.h"
 #include "edge/traffic.h"
 
-enum worker_order {
-    ORDER_DRAIN,
-    ORDER_RETIRE,
-    WORKER_ORDERS,
-};
-
-enum worker_end {
-    WORKER_STAYS,
-    WORKER_RETIRING, /* reports when its last connection has left */
-    WORKER_ENDED,    /* has reported */
-};
-
 struct worker {
     struct loop *loop;
     const struct edge_config *config;
@@ -54,11 +42,11 @@ struct worker {
     struct edge *edge;
     pthread_t thread;
     bool has_thread;
-    struct letter orders[WORKER_ORDERS], reply;
-    enum worker_end end;
+    struct letter order, retirement, reply;
 };
 
-/* A connection has left it. */
+/* A connection was accepted by it, for whichever loop; one that it served has ended. */
+void worker_entered(struct worker *w);
 void worker_left(struct worker *w);
 
 #endif
