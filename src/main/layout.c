@@ -21,11 +21,12 @@ struct place {
 };
 
 static const struct place places[] = {
-    {"",          0755, false},
-    {"api",       0700, true },
-    {"rootfs",    0700, false},
-    {"layers",    0700, false},
-    {"templates", 0755, false},
+    {"",             0755, false},
+    {"api",          0700, true },
+    {"rootfs",       0700, false},
+    {"rootfs/empty", 0755, false}, /* what the layers of an image stand on */
+    {"layers",       0700, false},
+    {"templates",    0755, false},
 };
 
 /* Makes a directory and those above it. What exists already is left as its owner made it. */
