@@ -14,16 +14,14 @@ import sys
 import threading
 import time
 
-from sandlot_kit import Reader, Upstream, check, main, reply, same, test, wait_until
+from sandlot_kit import Reader, Upstream, check, growth_max_kib, main, reply, same, test, wait_until
 
 BINARY = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 MIB = 1 << 20
 BULK = os.urandom(MIB) + bytes(MIB // 2) + os.urandom(MIB // 3)
-with open(BINARY, "rb") as program:
-    code = program.read()
-IS_SANITIZED = b"__asan_init" in code or b"__tsan_init" in code
-GROWTH_MAX_KIB = 65536 if IS_SANITIZED else 2048  # a sanitizer keeps freed memory for a while
+GROWTH_MAX_KIB = growth_max_kib(BINARY, 2048)
+IS_SANITIZED = GROWTH_MAX_KIB > 2048
 WEBSOCKETS = 500 if IS_SANITIZED else 5000
 
 
