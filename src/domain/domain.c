@@ -2,6 +2,7 @@
 /* Puts the parts of the control plane together. Called by api/api.c. */
 #include "domain/domain.h"
 
+#include "domain/build_internal.h"
 #include "domain/creation.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
@@ -71,11 +72,13 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->metrics = metrics_new(d);
     d->nodes = nodes_new(d);
     d->signers = signers_new(l);
+    d->builds = builds_new(d);
     d->templates = templates_new(d, config->templates_dir);
     d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
     if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || nodes_load(d, err) != 0 ||
         team_load(d, err) != 0 || key_load(d, err) != 0 || template_use_load(d, err) != 0 ||
-        creation_load(d, err) != 0 || snapshot_load(d, err) != 0 || recover_load(d, err) != 0) {
+        creation_load(d, err) != 0 || snapshot_load(d, err) != 0 || builds_load(d, err) != 0 ||
+        recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
     }
@@ -112,6 +115,7 @@ void domain_free(struct domain *d)
     creation_done(d);
     fork_done(d);
     snapshot_done(d);
+    builds_free(d->builds);
     ops_done(&d->ops);
     deadline_done(d);
     key_import_done(d);

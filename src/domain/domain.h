@@ -34,6 +34,9 @@ struct domain_config {
     uint64_t events_days;        /* the same in days; 0: EVENTS_DAYS */
     uint64_t webhook_retry_ms;   /* first delay; 0: WEBHOOK_RETRY_MIN_MS */
     uint64_t webhook_tries_max;  /* 0: WEBHOOK_TRIES_MAX */
+    /* Of ended builds that no tag leads to (CT-27): how long and how many are kept, how often it is
+     * looked. 0: no limit, or never. */
+    uint64_t build_keep_s, builds_max, build_sweep_s;
 };
 
 struct domain_hooks {

@@ -41,6 +41,7 @@ struct domain {
     struct webhooks *webhooks;
     struct metrics *metrics;
     struct nodes *nodes;
+    struct builds *builds; /* build_internal.h */
     struct signers *signers;
     char actor[ACTOR_MAX + 1];   /* domain_act_as() */
     struct list ops;             /* waiting for a commit or for node */

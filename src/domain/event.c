@@ -45,6 +45,12 @@ static const struct {
     [EVENT_SANDBOX_CHECKPOINT_FAILED] = {"sandbox.checkpoint_failed", EVENT_WARNING},
     [EVENT_SANDBOX_ROLLED_BACK] = {"sandbox.rolled_back",       EVENT_NOTE   },
     [EVENT_SNAPSHOT_REMOVED] = {"snapshot.removed",          EVENT_NOTE   },
+    [EVENT_TEMPLATE_CREATED] = {"template.created",          EVENT_NOTE   },
+    [EVENT_TEMPLATE_CHANGED] = {"template.changed",          EVENT_NOTE   },
+    [EVENT_TEMPLATE_REMOVED] = {"template.removed",          EVENT_NOTE   },
+    [EVENT_BUILD_STARTED] = {"build.started",             EVENT_NOTE   },
+    [EVENT_BUILD_READY] = {"build.ready",               EVENT_NOTE   },
+    [EVENT_BUILD_FAILED] = {"build.failed",              EVENT_NOTE   },
 };
 
 const char *event_name(enum event_kind kind)

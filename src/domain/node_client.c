@@ -25,10 +25,13 @@ struct command {
         struct node_policy policy;
         struct node_keep keep;
         struct node_stop stop;
+        struct node_dial dial;
     } m;
     struct arena mem;
     struct timer deadline;
     node_done_fn *fn;
+    node_dial_fn *dial; /* of a dial, instead of fn */
+    int fd;             /* what a dial got; -1 */
 };
 
 struct node_client {
@@ -86,13 +89,18 @@ static void command_free(struct command *m)
 static void command_end(struct command *m, uint64_t took_us, const struct err *err)
 {
     node_done_fn *fn = m->fn;
+    node_dial_fn *dial = m->dial;
+    int fd = m->fd;
     void *ctx = m->client->ctx;
     char text[sizeof(((struct node_id *)0)->text)];
     struct str id = {text, m->id.len};
 
     memcpy(text, m->id.at, m->id.len);
     command_free(m);
-    fn(ctx, id, took_us, err);
+    if (dial != NULL)
+        dial(ctx, id, fd, err);
+    else
+        fn(ctx, id, took_us, err);
 }
 
 static void on_deadline(void *ctx)
@@ -260,12 +268,34 @@ static void on_done(struct node_client *c, const struct node_done *done)
     command_end(m, done->took_us, &err);
 }
 
+static void on_dialed(struct node_client *c, const struct node_done *done, int fd)
+{
+    struct command *m = map_get(&c->by_seq, seq_key(&done->seq));
+    struct err err = {0};
+
+    if (m == NULL || m->dial == NULL) {
+        own_close_fd(&fd); /* its deadline has passed */
+        return;
+    }
+    m->fd = fd;
+    if (done->kind == ERR_NONE && fd < 0)
+        err_set(&err, ERR_SYSTEM, "node sent no socket");
+    else if (done->kind != ERR_NONE)
+        err_set(&err, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
+                STR_ARG(done->text));
+    command_end(m, 0, err.kind == ERR_NONE ? NULL : &err);
+}
+
 static void on_message(void *ctx, unsigned type, const void *message, int fd)
 {
     struct node_client *c = ctx;
     const struct node_exited *exited = message;
 
-    own_close_fd(&fd); /* none is expected here */
+    if (type == NODE_DIALED) {
+        on_dialed(c, message, fd);
+        return;
+    }
+    own_close_fd(&fd); /* none is expected with others */
     switch ((enum node_message)type) {
     case NODE_ITEM: on_item(c, message); break;
     case NODE_DONE: on_done(c, message); break;
@@ -362,6 +392,7 @@ static struct command *command_new(struct node_client *c, struct str id, node_do
     m->client = c;
     m->seq = ++c->next_seq;
     m->fn = fn;
+    m->fd = -1;
     m->id = arena_str(&m->mem, id);
     assert(m->id.at != NULL && id.len < sizeof(((struct node_id *)0)->text));
     list_push(&c->commands, &m->node);
@@ -503,5 +534,18 @@ int node_client_policy(struct node_client *c, const struct node_policy *policy, 
         return err_set(err, ERR_LIMIT, "policy too large");
     }
     command_begin(m, NODE_POLICY, timeout_ms);
+    return 0;
+}
+
+int node_client_dial(struct node_client *c, const struct node_dial *dial, uint64_t timeout_ms,
+                     node_dial_fn *fn, struct err *err)
+{
+    struct command *m = command_new(c, dial->id, NULL, err);
+
+    if (m == NULL)
+        return -1;
+    m->dial = fn;
+    m->m.dial = (struct node_dial){m->seq, m->id, dial->port};
+    command_begin(m, NODE_DIAL, timeout_ms);
     return 0;
 }

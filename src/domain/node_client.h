@@ -49,6 +49,9 @@ struct node_client_hooks {
 /* err NULL: done. `id` is valid during the call. */
 typedef void node_done_fn(void *ctx, struct str id, uint64_t took_us, const struct err *err);
 
+/* err NULL: fd is the callee's, a socket that is connecting. */
+typedef void node_dial_fn(void *ctx, struct str id, int fd, const struct err *err);
+
 struct node_client *node_client_new(struct loop *l, const char *path, uint64_t compare_ms,
                                     const struct node_client_hooks *hooks, void *ctx);
 void node_client_free(struct node_client *c); /* forgets commands without calling back */
@@ -72,6 +75,9 @@ must_check int node_client_snapshot_remove(struct node_client *c, struct str nam
 /* What a running sandbox may reach from now on. */
 must_check int node_client_policy(struct node_client *c, const struct node_policy *m,
                                   uint64_t timeout_ms, node_done_fn *fn, struct err *err);
+/* A socket into a sandbox that runs, as runtime_connect() makes it. */
+must_check int node_client_dial(struct node_client *c, const struct node_dial *m,
+                                uint64_t timeout_ms, node_dial_fn *fn, struct err *err);
 
 /* A job on images (ipc/image_messages.h) that talks over the stream socket `fd`, which stays the
  * caller's. Not repeated after a lost connection: the socket's end tells. */

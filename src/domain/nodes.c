@@ -135,6 +135,11 @@ int nodes_load(struct domain *d, struct err *err)
     return is_good ? 0 : err_set(err, ERR_INVALID, "not a setting of '%s'", setting);
 }
 
+const struct node_report *nodes_last_report(const struct domain *d)
+{
+    return d->nodes->report == NULL ? NULL : &d->nodes->report->r;
+}
+
 void nodes_report(struct domain *d, const struct node_report *r)
 {
     free(d->nodes->report);

@@ -37,6 +37,9 @@ struct node_info {
 /* Texts are good until control returns to the loop. */
 void nodes_get(const struct domain *d, struct node_info *out);
 
+/* NULL before the first. */
+const struct node_report *nodes_last_report(const struct domain *d);
+
 typedef void nodes_done_fn(void *ctx, const struct err *err);
 /* ERR_INVALID for a status that cannot be set. `fn` when it is durable. */
 must_check int nodes_set_status(struct domain *d, enum node_status status, nodes_done_fn *fn,

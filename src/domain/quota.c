@@ -131,25 +131,38 @@ uint64_t quota_used(const struct team *t, enum team_limit limit)
 }
 
 /* Negative sizes are none: no record that was checked has them. */
-static uint64_t need(const struct sandbox *s, enum team_limit limit)
+static uint64_t need_of(const struct quota_size *size, enum team_limit limit)
 {
     int32_t value = 1;
 
     if (limit == TEAM_VCPUS || limit == TEAM_SANDBOX_VCPUS)
-        value = s->r.cpu_count;
+        value = size->cpu_count;
     else if (limit == TEAM_MEMORY_MB || limit == TEAM_SANDBOX_MEMORY_MB)
-        value = s->r.memory_mb;
+        value = size->memory_mb;
     else if (limit == TEAM_DISK_MB || limit == TEAM_SANDBOX_DISK_MB)
-        value = s->r.disk_mb;
+        value = size->disk_mb;
     return value > 0 ? (uint64_t)value : 0;
 }
 
-static int check_single(const struct domain *d, const struct sandbox *s, struct err *err)
+static struct quota_size size_of(const struct sandbox *s)
+{
+    return (struct quota_size){s->r.cpu_count, s->r.memory_mb, s->r.disk_mb};
+}
+
+static uint64_t need(const struct sandbox *s, enum team_limit limit)
+{
+    struct quota_size size = size_of(s);
+
+    return need_of(&size, limit);
+}
+
+int quota_check_size(const struct domain *d, const struct team *t, const struct quota_size *size,
+                     struct err *err)
 {
     for (size_t i = 0; i < COUNT_OF(single); i++) {
-        uint64_t max = quota_limit(d, s->team, single[i].limit);
+        uint64_t max = quota_limit(d, t, single[i].limit);
 
-        if (max > 0 && need(s, single[i].limit) > max)
+        if (max > 0 && need_of(size, single[i].limit) > max)
             return err_set(err, ERR_INVALID, single[i].text, (unsigned long long)max);
     }
     return 0;
@@ -170,7 +183,9 @@ static int check_shared(const struct domain *d, const struct sandbox *s, struct 
 
 int quota_take(struct domain *d, struct sandbox *s, struct err *err)
 {
-    if (check_single(d, s, err) != 0 || check_shared(d, s, err) != 0)
+    struct quota_size size = size_of(s);
+
+    if (quota_check_size(d, s->team, &size, err) != 0 || check_shared(d, s, err) != 0)
         return -1;
     quota_force(s);
     return 0;

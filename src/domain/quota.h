@@ -25,6 +25,13 @@ uint64_t quota_used(const struct team *t, enum team_limit limit);
 /* ERR_LIMIT with the exact text when the team has none left; ERR_INVALID when it may have no
  * sandbox of this size at all. */
 must_check int quota_take(struct domain *d, struct sandbox *s, struct err *err);
+/* The second alone. */
+struct quota_size {
+    int32_t cpu_count, memory_mb, disk_mb;
+};
+
+must_check int quota_check_size(const struct domain *d, const struct team *t,
+                                const struct quota_size *size, struct err *err);
 void quota_force(struct sandbox *s);        /* a sandbox that is already there, at start */
 void quota_force_paused(struct sandbox *s); /* the same for one that is paused: its disk alone */
 void quota_pause(struct sandbox *s);        /* it keeps its disk; harmless when it is so already */

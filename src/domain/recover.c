@@ -6,6 +6,8 @@
  * been stopped for us yet, and what it did not list has not been started for us yet. */
 #include <stdio.h>
 
+#include "domain/build.h"
+#include "domain/build_layer.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/quota.h"
@@ -101,7 +103,7 @@ static size_t stop_orphans(struct domain *d, const struct map *ids)
     const struct node_id *id;
 
     while ((id = map_next(ids, &cursor)) != NULL) {
-        if (sandbox_find(d, str_of(id->text)) != NULL)
+        if (sandbox_find(d, str_of(id->text)) != NULL || build_owns_guest(d, str_of(id->text)))
             continue;
         sandbox_end_again(sandbox_new_orphan(d, str_of(id->text)));
         count++;
@@ -116,6 +118,7 @@ void recover_list(void *ctx, const struct node_listing *l)
     size_t healed = heal(d, l->sandboxes), removed = snapshot_compare(d, l->snapshots);
     char text[160];
 
+    build_layers_compare(d, l->snapshots);
     d->counters.compared++;
     d->counters.lost += lost;
     d->counters.orphaned += orphans;
@@ -147,4 +150,6 @@ void recover_exited(void *ctx, struct str id, unsigned reason)
 
     if (s != NULL)
         sandbox_gone(s, reasons[row].reason, reasons[row].detail);
+    else
+        build_guest_exited(ctx, id, reasons[row].detail);
 }

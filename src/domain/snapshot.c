@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "domain/build_layer.h"
 #include "domain/domain_internal.h"
 
 enum {
@@ -361,8 +362,8 @@ size_t snapshot_compare(struct domain *d, const struct map *listed)
     const struct node_id *id;
 
     while ((id = map_next(listed, &cursor)) != NULL) {
-        if (map_get(&d->snapshots, str_of(id->text)) != NULL)
-            continue;
+        if (map_get(&d->snapshots, str_of(id->text)) != NULL || build_is_name(str_of(id->text)))
+            continue; /* those of builds: build_layer.c */
         tell_node(d, str_of(id->text));
         count++;
     }

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "domain/domain_internal.h"
 #include "domain/snapshot.h"
+#include "domain/team_template.h"
 #include "domain/template_name.h"
 
 struct templates {
@@ -242,7 +243,7 @@ const struct template *template_by_name(const struct domain *d, struct str name)
     return map_get(&d->templates->names, name);
 }
 
-static int compare(struct str a, struct str b)
+int template_id_compare(struct str a, struct str b)
 {
     size_t common = a.len < b.len ? a.len : b.len;
     int order = common == 0 ? 0 : memcmp(a.at, b.at, common);
@@ -254,7 +255,7 @@ static int by_id(const void *a, const void *b)
 {
     const struct template *const *one = a, *const *other = b;
 
-    return compare((*one)->r.id, (*other)->r.id);
+    return template_id_compare((*one)->r.id, (*other)->r.id);
 }
 
 const struct template **template_list(struct domain *d, struct str after, struct arena *a,
@@ -269,7 +270,7 @@ const struct template **template_list(struct domain *d, struct str after, struct
     if (list == NULL)
         return NULL;
     for (size_t i = 0; i < ts->count; i++)
-        if (compare(ts->all[i]->r.id, after) > 0)
+        if (template_id_compare(ts->all[i]->r.id, after) > 0)
             list[count++] = ts->all[i];
     qsort(list, count, sizeof(*list), by_id);
     *out_count = count;
@@ -300,38 +301,56 @@ static const struct template *find(const struct domain *d, const struct team *te
     return t;
 }
 
+const struct template *template_shared(struct domain *d, const struct team *team,
+                                       const struct template_name *n)
+{
+    const struct template *t;
+
+    rescan(d->templates, false);
+    t = find(d, team, n);
+    if (t != NULL)
+        return t;
+    rescan(d->templates, true);
+    return find(d, team, n);
+}
+
+/* A team's own templates hide those of the operator. */
+static const struct template *resolve(struct domain *d, const struct team *team,
+                                      const struct template_name *n, struct err *err)
+{
+    const struct template *t = team_template_use(d, team, n, err);
+    const struct snapshot *made;
+
+    if (t != NULL || err->kind != ERR_NONE)
+        return t;
+    t = template_shared(d, team, n);
+    made = t == NULL && team != NULL ? snapshot_named(d, team, n) : NULL;
+    if (made != NULL)
+        return &made->as;
+    if (t == NULL || (n->is_build ? str_eq(n->tag, t->r.build_id) : str_is(n->tag, "default")))
+        return t;
+    err_set(err, ERR_NOT_FOUND, "tag '%.*s' does not exist for template '%.*s'", STR_ARG(n->tag),
+            STR_ARG(n->name));
+    return NULL;
+}
+
 int template_resolve(struct domain *d, const struct team *team, struct str reference,
                      const struct template **out, struct err *err)
 {
+    const struct template *t = NULL;
     struct template_name n;
     struct arena mem;
-    const struct snapshot *made;
-    const struct template *t;
-    int result = -1;
+    struct err why = {0};
 
     arena_init(&mem, 4096);
-    if (template_name_parse(reference, &mem, &n, err) != 0)
-        goto done;
-    rescan(d->templates, false);
-    t = find(d, team, &n);
-    if (t == NULL) {
-        rescan(d->templates, true);
-        t = find(d, team, &n);
+    if (template_ref_parse(reference, &mem, &n, &why) == 0) {
+        t = resolve(d, team, &n, &why);
+        if (t == NULL && why.kind == ERR_NONE)
+            err_set(&why, ERR_NOT_FOUND, "template '%.*s' not found", STR_ARG(str_trim(reference)));
     }
-    made = t == NULL && team != NULL ? snapshot_named(d, team, &n) : NULL;
-    if (made != NULL) {
-        *out = &made->as;
-        result = 0;
-    } else if (t == NULL) {
-        err_set(err, ERR_NOT_FOUND, "template '%.*s' not found", STR_ARG(str_trim(reference)));
-    } else if (!str_is(n.tag, "default")) {
-        err_set(err, ERR_NOT_FOUND, "tag '%.*s' does not exist for template '%.*s'", STR_ARG(n.tag),
-                STR_ARG(n.name));
-    } else {
-        *out = t;
-        result = 0;
-    }
-done:
     arena_done(&mem);
-    return result;
+    if (t == NULL)
+        return err_set(err, why.kind, "%s", why.text);
+    *out = t;
+    return 0;
 }

@@ -14,6 +14,7 @@
 struct domain;
 struct templates;
 struct team;
+struct template_name;
 
 enum {
     TEMPLATES_MAX = 1000,
@@ -31,6 +32,9 @@ struct template_record {
     struct str created_at;    /* RFC 3339; that of the file when it does not say */
     struct codec_list layers; /* of struct str: trees over rootfs, lowest first */
     struct str snapshot;      /* node's name of what sandboxes start from; empty: nothing */
+    /* Of templates that teams build: what runs in each new sandbox (when the snapshot does not hold
+     * it running already) and how it is known to run. */
+    struct str start_cmd, ready_cmd;
 };
 
 struct template
@@ -48,6 +52,11 @@ const struct template *template_by_name(const struct domain *d, struct str name)
 /* What a client wrote. ERR_INVALID, or ERR_NOT_FOUND with the exact texts. */
 must_check int template_resolve(struct domain *d, const struct team *team, struct str reference,
                                 const struct template **out, struct err *err);
+/* One of the operator's, which all teams may use; NULL when there is none of that name. */
+const struct template *template_shared(struct domain *d, const struct team *team,
+                                       const struct template_name *n);
+/* Order of ids, byte by byte. */
+int template_id_compare(struct str a, struct str b);
 /* Those with an id behind `after`, ordered by id; an array in `a`. NULL: too many for it. */
 const struct template **template_list(struct domain *d, struct str after, struct arena *a,
                                       size_t *out_count);

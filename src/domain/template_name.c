@@ -37,33 +37,38 @@ static int refuse(struct err *err, struct str text, const char *why)
                    STR_ARG(str_upto(text, 64)), why);
 }
 
-int template_name_parse(struct str text, struct arena *a, struct template_name *out,
-                        struct err *err)
+/* .at NULL: no memory. */
+static struct str lower_case(struct str text, struct arena *a)
+{
+    struct str lower = arena_str(a, text);
+    char *bytes = (char *)(uintptr_t)lower.at;
+
+    for (size_t i = 0; i < lower.len; i++)
+        if (bytes[i] >= 'A' && bytes[i] <= 'Z')
+            bytes[i] = (char)(bytes[i] - 'A' + 'a');
+    return lower;
+}
+
+int template_ref_parse(struct str text, struct arena *a, struct template_name *out, struct err *err)
 {
     struct str trimmed = str_trim(text);
     struct template_name n = {0};
     struct str lower, rest;
-    char *bytes;
 
     if (trimmed.len == 0)
         return err_set(err, ERR_INVALID, "Invalid template reference: it is empty");
     if (trimmed.len > TEMPLATE_NAME_MAX)
         return refuse(err, trimmed, "is too long");
-    lower = arena_str(a, trimmed);
+    lower = lower_case(trimmed, a);
     if (lower.at == NULL)
         return err_set(err, ERR_LIMIT, "no memory for a template reference");
-    bytes = (char *)(uintptr_t)lower.at;
-    for (size_t i = 0; i < lower.len; i++)
-        if (bytes[i] >= 'A' && bytes[i] <= 'Z')
-            bytes[i] = (char)(bytes[i] - 'A' + 'a');
 
     n.tag = STR("default");
     if (str_find(lower, ':') >= 0) {
         lower = str_cut(lower, ':', &n.tag);
         if (!is_made_of(n.tag, true))
             return refuse(err, trimmed, "has a bad tag");
-        if (is_uuid(n.tag))
-            return refuse(err, trimmed, "has a tag that is a UUID");
+        n.is_build = is_uuid(n.tag);
     }
     n.name = lower;
     if (str_find(lower, '/') >= 0) {
@@ -75,5 +80,33 @@ int template_name_parse(struct str text, struct arena *a, struct template_name *
     if (!is_made_of(n.name, false))
         return refuse(err, trimmed, "may hold a-z, 0-9, '-' and '_' only");
     *out = n;
+    return 0;
+}
+
+int template_name_parse(struct str text, struct arena *a, struct template_name *out,
+                        struct err *err)
+{
+    struct template_name n;
+
+    if (template_ref_parse(text, a, &n, err) != 0)
+        return -1;
+    if (n.is_build)
+        return refuse(err, str_trim(text), "has a tag that is a UUID");
+    *out = n;
+    return 0;
+}
+
+int template_tag_parse(struct str text, struct arena *a, struct str *out, struct err *err)
+{
+    struct str trimmed = str_trim(text), lower = lower_case(trimmed, a);
+
+    if (lower.at == NULL)
+        return err_set(err, ERR_LIMIT, "no memory for a tag");
+    if (lower.len > TEMPLATE_NAME_MAX || !is_made_of(lower, true))
+        return err_set(err, ERR_INVALID, "Invalid tag: '%.*s' may hold a-z, 0-9, '-', '_' and '.'",
+                       STR_ARG(str_upto(trimmed, 64)));
+    if (is_uuid(lower))
+        return err_set(err, ERR_INVALID, "Invalid tag: '%.*s' is a UUID", STR_ARG(lower));
+    *out = lower;
     return 0;
 }

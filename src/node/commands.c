@@ -379,6 +379,27 @@ static void do_policy(struct peer *p, const void *message)
     ignore(send_done(p, &done, result == 0 ? NULL : &err));
 }
 
+static void do_dial(struct peer *p, const void *message)
+{
+    const struct node_dial *m = message;
+    struct node_done done = {0};
+    auto_fd int inside = -1;
+    char id[64];
+    struct err err;
+
+    done.seq = m->seq;
+    p->owner->dials++;
+    if (!str_to_c(m->id, id, sizeof id) || m->port == 0 || m->port > UINT16_MAX)
+        err_set(&err, ERR_NOT_FOUND, "bad sandbox id or port");
+    else if (runtime_connect(p->owner->runtime, id, (uint16_t)m->port, &inside, &err) == 0)
+        err.kind = ERR_NONE;
+    if (inside < 0) {
+        done.kind = err.kind;
+        done.text = str_of(err.text);
+    }
+    ignore(peer_send(p, NODE_DIALED, &done, inside));
+}
+
 void command_message(void *ctx, unsigned type, const void *message, int fd)
 {
     static void (*const commands[NODE_MESSAGE_COUNT])(struct peer * p, const void *message) = {
@@ -391,6 +412,7 @@ void command_message(void *ctx, unsigned type, const void *message, int fd)
         [NODE_PAUSE] = do_pause,
         [NODE_SNAPSHOT] = do_snapshot,
         [NODE_SNAPSHOT_REMOVE] = do_snapshot_remove,
+        [NODE_DIAL] = do_dial,
     };
 
     if (type == NODE_IMAGE) {
@@ -404,25 +426,7 @@ void command_message(void *ctx, unsigned type, const void *message, int fd)
 
 void dial_message(void *ctx, unsigned type, const void *message, int fd)
 {
-    struct peer *p = ctx;
-    const struct node_dial *m = message;
-    struct node_done done = {0};
-    auto_fd int inside = -1;
-    char id[64];
-    struct err err;
-
     own_close_fd(&fd);
-    if (type != NODE_DIAL)
-        return;
-    done.seq = m->seq;
-    p->owner->dials++;
-    if (!str_to_c(m->id, id, sizeof id) || m->port == 0 || m->port > UINT16_MAX)
-        err_set(&err, ERR_NOT_FOUND, "bad sandbox id or port");
-    else if (runtime_connect(p->owner->runtime, id, (uint16_t)m->port, &inside, &err) == 0)
-        err.kind = ERR_NONE;
-    if (inside < 0) {
-        done.kind = err.kind;
-        done.text = str_of(err.text);
-    }
-    ignore(peer_send(p, NODE_DIALED, &done, inside));
+    if (type == NODE_DIAL)
+        do_dial(ctx, message);
 }

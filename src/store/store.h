@@ -25,6 +25,10 @@ enum store_kind {
     STORE_CREATION, /* key: team and SHA-256 of an Idempotency-Key */
     STORE_WEBHOOK,
     STORE_DELIVERY, /* key: event and webhook */
+    STORE_TEAM_TEMPLATE = 20,
+    STORE_BUILD,
+    STORE_BUILD_LOG, /* key: id of the build */
+    STORE_LAYER,     /* key: team and digest of what made it */
     STORE_SNAPSHOT = 30,
 };
 
