@@ -4,6 +4,7 @@
 #include "api/call.h"
 #include "api/feed.h"
 #include "api/sender.h"
+#include "build/builder.h"
 #include "domain/event_log.h"
 
 enum {
@@ -11,6 +12,7 @@ enum {
     KEY_RATE_PER_S = 10000,
     PEER_RATE_PER_S = 20000,
     BODY_MAX = 1 << 20,
+    UPLOAD_MAX = 1 << 30,
 };
 
 static const struct http_limits http_limits = {
@@ -64,6 +66,9 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         .events_days = config->events_days,
         .webhook_retry_ms = config->webhook_retry_ms,
         .webhook_tries_max = config->webhook_tries_max,
+        .build_keep_s = config->build_keep_s,
+        .builds_max = config->builds_max,
+        .build_sweep_s = config->build_sweep_s,
     };
 
     if (store_open(l, &config->store, &a->store, err) != 0 ||
@@ -71,6 +76,7 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         domain_new(l, a->store, &domain, &hooks, a, &a->domain, err) != 0 ||
         http_server_new(l, &http_limits, gate_request, a, &a->http, err) != 0)
         return -1;
+    a->builder = builder_new(&(struct work_host){l, a->domain, config->uploads_dir});
     feed_serve(a->feed, a->domain);
     a->sender = sender_new(l, a->domain, config->webhook_ca_file);
     if (scrape_new(l, a, config->metrics_listen, &a->scrape, err) != 0)
@@ -92,6 +98,8 @@ int api_new(struct loop *l, const struct api_config *config, struct api **out, s
         a->config.peer_rate_per_s = PEER_RATE_PER_S;
     if (a->config.body_max == 0)
         a->config.body_max = BODY_MAX;
+    if (a->config.upload_max == 0)
+        a->config.upload_max = UPLOAD_MAX;
     a->config.keys_text = (struct str){0};
     a->router = router_new(routes, route_count, sizeof(struct route));
     if (open_parts(l, a, config, err) != 0) {
@@ -121,6 +129,7 @@ void api_free(struct api *a)
     if (a->domain != NULL)
         domain_flush(a->domain);
     scrape_free(a->scrape);
+    builder_free(a->builder);
     sender_free(a->sender);
     event_log_flush(a->domain);
     if (a->store != NULL)

@@ -42,6 +42,10 @@ struct api_config {
     uint64_t body_max;           /* bytes, for routes that would take more: 1 MiB */
     /* Of a team without limits of its own; 0: no limit. See domain.h. */
     uint64_t team_vcpus_max, team_memory_mb_max, team_disk_mb_max, team_builds_max, team_keys_max;
+    /* Of builds that ended and that no tag leads to; 0: no limit, or never. See domain/build.h. */
+    uint64_t build_keep_s, builds_max, build_sweep_s;
+    const char *uploads_dir;           /* of files for COPY steps; made when needed */
+    uint64_t upload_max;               /* bytes of one of them: 1 GiB */
     const char *keys_file, *keys_team; /* see domain/key_import.h; NULL or "": none, "default" */
     struct str keys_text;              /* the same format; only looked at by api_new() */
 };

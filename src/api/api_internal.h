@@ -22,9 +22,11 @@ struct api {
     struct listener listener;
     struct feed *feed;
     struct sender *sender;
+    struct builder *builder;
     struct scrape *scrape;
     struct api_stats stats;
     uint64_t request_count; /* names requests in the log */
+    size_t upload_count;    /* uploads.c: running ones */
     struct list calls;      /* running ones */
     size_t call_count;
     struct peers peers;
@@ -84,7 +86,11 @@ handler_fn sandbox_fork_post, sandbox_rollback_post;
 handler_fn sandbox_pause_post, sandbox_resume_post;
 handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refresh;
 handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;
-handler_fn template_list_v1, template_list_v2;
+handler_fn template_list_v1, template_list_v2, template_get, template_delete, template_patch;
+handler_fn template_alias_get, template_post, template_post_v1, template_rebuild_v1;
+handler_fn template_tags_post, template_tags_delete, template_tags_get;
+handler_fn build_start_post, build_status_get, build_logs_get, build_cancel_post;
+handler_fn build_list_get, build_get, upload_link_get, upload_put;
 handler_fn key_list_get, key_list_all, key_post, key_patch, key_delete, key_rotate_post;
 handler_fn team_list_get, access_token_post, access_token_delete;
 handler_fn team_admin_list, team_admin_get, team_admin_post, team_admin_patch;

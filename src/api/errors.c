@@ -42,7 +42,13 @@ unsigned error_status(enum err_kind kind)
     return (size_t)kind < COUNT_OF(statuses) ? statuses[kind] : 500;
 }
 
-static void send_error(struct call *c, unsigned status, const char *error_code, struct str message)
+/* Further members of an error's body; NULL: left out. */
+struct words {
+    const char *error_code;
+    const char *error; /* AgentCube's name of it (RX-12) */
+};
+
+static void send_error(struct call *c, unsigned status, struct words words, struct str message)
 {
     static const struct http_field retry = {
         {"Retry-After", 11},
@@ -54,8 +60,10 @@ static void send_error(struct call *c, unsigned status, const char *error_code, 
     buf_init(&body, 8 * MESSAGE_MAX);
     buf_printf(&body, "{\"code\":%u,\"message\":", status);
     json_quote(&body, message);
-    if (error_code != NULL)
-        buf_printf(&body, ",\"error_code\":\"%s\"", error_code);
+    if (words.error_code != NULL)
+        buf_printf(&body, ",\"error_code\":\"%s\"", words.error_code);
+    if (words.error != NULL)
+        buf_printf(&body, ",\"error\":\"%s\"", words.error);
     buf_add_byte(&body, '}');
     call_reply_fields(c, status, buf_str(&body), &retry, may_retry);
     buf_done(&body);
@@ -70,13 +78,19 @@ void call_error(struct call *c, unsigned status, const char *error_code, const c
     va_start(args, format);
     buf_vprintf(&message, format, args);
     va_end(args);
-    send_error(c, status, error_code, buf_str(&message));
+    send_error(c, status, (struct words){.error_code = error_code}, buf_str(&message));
     buf_done(&message);
 }
 
 void call_fail(struct call *c, const struct err *err)
 {
-    send_error(c, error_status(err->kind), NULL, str_of(err->text));
+    send_error(c, error_status(err->kind), (struct words){0}, str_of(err->text));
+}
+
+void call_fail_named(struct call *c, unsigned status, const char *error, const struct err *err)
+{
+    send_error(c, status != 0 ? status : error_status(err->kind), (struct words){.error = error},
+               str_of(err->text));
 }
 
 void call_fail_placement(struct call *c, const struct err *err)

@@ -8,6 +8,8 @@
 unsigned error_status(enum err_kind kind);
 /* Status by err->kind, message err->text. */
 void call_fail(struct call *c, const struct err *err);
+/* The same with AgentCube's name of the error (AC-26); status 0: that of the kind. */
+void call_fail_named(struct call *c, unsigned status, const char *error, const struct err *err);
 /* An error of placing a sandbox: its own statuses, texts and error_code (semantics.md 2.9). */
 void call_fail_placement(struct call *c, const struct err *err);
 /* error_code may be NULL. */

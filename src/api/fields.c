@@ -257,6 +257,10 @@ static const struct codec_field template_reply_fields[] = {
      offsetof(struct template_reply, spawned_at), offsetof(struct template_reply, was_spawned)},
     {15, "spawnCount", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct template_reply, spawn_count)},
     {16, "buildCount", CODEC_INT32, CODEC_ALWAYS, offsetof(struct template_reply, build_count)},
+    {17, "name", CODEC_STRING, 0, offsetof(struct template_reply, name)},
+    {18, "description", CODEC_STRING, 0, offsetof(struct template_reply, description)},
+    {19, "state", CODEC_STRING, 0, offsetof(struct template_reply, state)},
+    {20, "startCommand", CODEC_STRING, 0, offsetof(struct template_reply, start_command)},
 };
 
 const struct codec_message template_reply_message = {"template_reply",

@@ -127,6 +127,8 @@ struct template_reply { /* Template */
     struct str spawned_at, created_by; /* created_by: raw JSON */
     bool was_spawned, has_created_by;  /* null otherwise */
     bool is_public;
+    /* AgentCube's words (AC-24) */
+    struct str name, description, state, start_command;
 };
 
 extern const struct codec_message create_v1_message, create_v2_message;

@@ -57,6 +57,7 @@ int role_api(const struct invocation *v)
     const struct program *program = v->ctx;
     const struct config *c = &program->config;
     char node[PATH_MAX], database[PATH_MAX], templates[PATH_MAX];
+    static char uploads[PATH_MAX]; /* the frame is full */
     char token[TOKEN_HEX_LEN + 1];
     struct api_config config = {
         .http_fd = ROLE_FD_FIRST,
@@ -84,6 +85,11 @@ int role_api(const struct invocation *v)
         .team_memory_mb_max = c->team_memory_mb_max,
         .team_disk_mb_max = c->team_disk_mb_max,
         .team_builds_max = c->team_builds_max,
+        .build_keep_s = c->build_keep_s,
+        .builds_max = c->builds_max,
+        .build_sweep_s = c->build_sweep_s,
+        .uploads_dir = uploads,
+        .upload_max = c->upload_max_mb << 20,
         .team_keys_max = c->team_keys_max,
         .requests_max = c->requests_max,
         .key_rate_per_s = c->key_rate,
@@ -104,6 +110,7 @@ int role_api(const struct invocation *v)
     config_path(node, sizeof node, c->run_dir, "node.sock");
     config_path(database, sizeof database, c->data_dir, "api/sandlot.db");
     config_path(templates, sizeof templates, c->data_dir, "templates");
+    config_path(uploads, sizeof uploads, c->data_dir, "api/uploads");
     result = api_new(r.loop, &config, &r.api, &err);
     forget(&keys);
     if (result != 0) {

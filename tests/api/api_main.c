@@ -47,6 +47,15 @@ static const struct config_key keys[] = {
     {"webhook_ca_file", CONFIG_TEXT, offsetof(struct api_config, webhook_ca_file), "", 0, 0, NULL, ""},
     {"webhook_tries_max", CONFIG_NUMBER, offsetof(struct api_config, webhook_tries_max), "0",
      0, 1000},
+    {"team_builds_max", CONFIG_NUMBER, offsetof(struct api_config, team_builds_max), "0",
+     0, 1000000000},
+    {"build_keep_s", CONFIG_NUMBER, offsetof(struct api_config, build_keep_s), "3600",
+     0, 1000000000},
+    {"builds_max", CONFIG_NUMBER, offsetof(struct api_config, builds_max), "5000", 0, 1000000000},
+    {"build_sweep_s", CONFIG_NUMBER, offsetof(struct api_config, build_sweep_s), "300",
+     0, 1000000000},
+    {"upload_max", CONFIG_NUMBER, offsetof(struct api_config, upload_max), "1048576",
+     1, 1000000000},
     {"metrics_listen", CONFIG_TEXT, offsetof(struct api_config, metrics_listen), ""},
     {"logs_requests", CONFIG_BOOL, offsetof(struct api_config, logs_requests), "false"},
     {"domain", CONFIG_TEXT, offsetof(struct api_config, domain), ""},
@@ -112,14 +121,18 @@ static int serve(struct api_config *c, struct err *err)
 
 int main(int argc, char **argv)
 {
-    char templates[PATH_SIZE], database[PATH_SIZE], routes[PATH_SIZE];
-    struct api_config c = {.routes_fd = -1, .templates_dir = templates, .admin_token = "admin"};
+    char templates[PATH_SIZE], uploads[PATH_SIZE], database[PATH_SIZE], routes[PATH_SIZE];
+    struct api_config c = {.routes_fd = -1,
+                           .templates_dir = templates,
+                           .uploads_dir = uploads,
+                           .admin_token = "admin"};
     struct err err = {0};
 
     if (argc < 4)
         return 2;
     log_setup("api", LOG_LEVEL_DEBUG, LOG_FORMAT_HUMAN);
     snprintf(templates, sizeof(templates), "%s/templates", argv[1]);
+    snprintf(uploads, sizeof(uploads), "%s/uploads", argv[1]);
     snprintf(database, sizeof(database), "%s/sandlot.db", argv[1]);
     snprintf(routes, sizeof(routes), "%s/routes.sock", argv[1]);
     c.store = (struct store_config){argv[2], database};

@@ -72,8 +72,7 @@ def routing(s):
 def unimplemented(s):
     sandbox = s.api.create()["sandboxID"]
     for method, path, pattern in (
-            ("POST", "/v3/templates", "/v3/templates"),
-            ("GET", "/templates/team%2Fname%3Atag", "/templates/:id")):
+            ("GET", "/volumes", "/volumes"), ("POST", "/secrets", "/secrets")):
         s.api.refused(method, path, {} if method != "GET" else None, 501,
                       f"{method} {pattern} is not implemented yet")
     check(s.api.detail(sandbox) is not None)
@@ -211,7 +210,7 @@ def template_lists(s):
         "buildStatus": "ready", "public": True, "aliases": ["base"], "names": ["pub/base"],
         "cpuCount": 2, "memoryMB": 512, "diskSizeMB": 2048, "envdVersion": "0.6.13",
         "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
-        "createdBy": None, "buildCount": 1})
+        "createdBy": None, "buildCount": 1, "state": "ready"})
     same((got["neverid"]["spawnCount"], got["neverid"]["lastSpawnedAt"]), (0, None))
 
     before = now()

@@ -6,9 +6,11 @@
  * Behaviour of a start is the name of its rootfs: "ok", "slow" (300 ms), "never" (no answer),
  * "fail", "nospace", "busy", "late" (answers after 1500 ms). Control, one datagram each, answered
  * by one: "list" (ids), "starts", "stops" (counts), "init ID" (its init JSON), "exit ID REASON",
- * "usage ID CPU_US MEMORY CACHE DISK" (a sample), "add ID", "forget ID", "stopfail N" (the next N
- * stops fail), "drop" (cut the connection), "quit".
+ * "snapshots" (names), "envd PORT" (where every dial leads), "usage ID CPU_US MEMORY CACHE DISK" (a
+ * sample), "add ID", "forget ID", "stopfail N" (the next N stops fail), "drop" (cut the
+ * connection), "quit".
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -36,7 +38,8 @@ struct fake {
     struct channel *channel; /* the latest; NULL: none */
     struct watch control;
     int control_fd;
-    struct map guests;
+    struct map guests, snapshots; /* of snapshots only the names */
+    uint64_t envd_port;
     unsigned starts, stops, stops_to_fail;
 };
 
@@ -54,7 +57,7 @@ static void done(struct fake *f, uint64_t seq, enum err_kind kind, const char *t
         ignore(channel_send(f->channel, NODE_DONE, &m, -1, NULL));
 }
 
-static void add(struct fake *f, struct str id, struct str init)
+static void put(struct map *guests, struct str id, struct str init)
 {
     struct guest *g = mem_zero(sizeof(*g));
 
@@ -62,7 +65,7 @@ static void add(struct fake *f, struct str id, struct str init)
     g->init = mem_zero(init.len + 1);
     if (init.len > 0)
         memcpy(g->init, init.at, init.len);
-    map_put(&f->guests, str_of(g->id), g);
+    map_put(guests, str_of(g->id), g);
 }
 
 static bool drop(struct fake *f, struct str id)
@@ -115,7 +118,7 @@ static void start(struct fake *f, const struct node_start *m)
             done(f, m->seq, failures[i].kind, failures[i].text);
             return;
         }
-    add(f, m->id, m->init);
+    put(&f->guests, m->id, m->init);
     if (str_is(m->rootfs, "slow"))
         later(f, m->seq, SLOW_MS);
     else if (str_is(m->rootfs, "late"))
@@ -135,10 +138,49 @@ static void stop(struct fake *f, const struct node_stop *m)
     done(f, m->seq, drop(f, m->id) ? ERR_NONE : ERR_NOT_FOUND, "no such sandbox");
 }
 
+static void snapshot(struct fake *f, const struct node_keep *m)
+{
+    if (map_get(&f->guests, m->id) == NULL) {
+        done(f, m->seq, ERR_NOT_FOUND, "no such sandbox");
+        return;
+    }
+    put(&f->snapshots, m->name, (struct str){0});
+    done(f, m->seq, ERR_NONE, "");
+}
+
+static void snapshot_remove(struct fake *f, const struct node_stop *m)
+{
+    struct guest *g = map_remove(&f->snapshots, m->id);
+
+    if (g != NULL)
+        free(g->init);
+    free(g);
+    done(f, m->seq, ERR_NONE, "");
+}
+
+static void dial(struct fake *f, const struct node_dial *m)
+{
+    struct node_done answer = {.seq = m->seq};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->envd_port)};
+    auto_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0 && errno != EINPROGRESS)
+        answer.kind = ERR_UNAVAILABLE;
+    ignore(channel_send(f->channel, NODE_DIALED, &answer, answer.kind == 0 ? fd : -1, NULL));
+}
+
 static void list(struct fake *f, uint64_t seq)
 {
     size_t cursor = 0;
     struct guest *g;
+
+    while ((g = map_next(&f->snapshots, &cursor)) != NULL) {
+        struct node_item item = {seq, str_of(g->id), NODE_ITEM_SNAPSHOT};
+
+        ignore(channel_send(f->channel, NODE_ITEM, &item, -1, NULL));
+    }
+    cursor = 0;
 
     while ((g = map_next(&f->guests, &cursor)) != NULL) {
         struct node_item item = {seq, str_of(g->id)};
@@ -159,6 +201,12 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
         stop(f, message);
     else if (type == NODE_LIST)
         list(f, ((const struct node_list *)message)->seq);
+    else if (type == NODE_SNAPSHOT)
+        snapshot(f, message);
+    else if (type == NODE_SNAPSHOT_REMOVE)
+        snapshot_remove(f, message);
+    else if (type == NODE_DIAL)
+        dial(f, message);
     else if (type == NODE_POLICY)
         done(f, ((const struct node_policy *)message)->seq, ERR_NONE, "");
 }
@@ -182,12 +230,12 @@ static void on_accept(void *ctx, int fd)
         abort();
 }
 
-static void print_ids(struct fake *f, struct buf *out)
+static void print_ids(const struct map *guests, struct buf *out)
 {
     size_t cursor = 0;
     struct guest *g;
 
-    while ((g = map_next(&f->guests, &cursor)) != NULL)
+    while ((g = map_next(guests, &cursor)) != NULL)
         buf_printf(out, "%s ", g->id);
 }
 
@@ -224,7 +272,11 @@ static void obey(struct fake *f, struct str line, struct buf *out)
     uint64_t number;
 
     if (str_is(word, "list")) {
-        print_ids(f, out);
+        print_ids(&f->guests, out);
+    } else if (str_is(word, "snapshots")) {
+        print_ids(&f->snapshots, out);
+    } else if (str_is(word, "envd")) {
+        ignore(str_to_u64(args, &f->envd_port));
     } else if (str_is(word, "starts")) {
         buf_add_u64(out, f->starts);
     } else if (str_is(word, "stops")) {
@@ -237,7 +289,7 @@ static void obey(struct fake *f, struct str line, struct buf *out)
     } else if (str_is(word, "usage")) {
         sample(f, args);
     } else if (str_is(word, "add")) {
-        add(f, args, (struct str){0});
+        put(&f->guests, args, (struct str){0});
     } else if (str_is(word, "forget")) {
         ignore(drop(f, args));
     } else if (str_is(word, "stopfail") && str_to_u64(args, &number)) {
