@@ -6,6 +6,7 @@
 
 #include "edge/forward.h"
 #include "edge/proxy.h"
+#include "http/h2_client.h"
 
 static struct str site_id(const struct proxy *p)
 {
@@ -61,12 +62,28 @@ static void send_request(struct proxy *p, struct http_conn *conn)
     body_begin(p);
 }
 
+/* Its servers speak nothing but HTTP/2, by prior knowledge where there is no TLS. "grpc-web" is for
+ * those that do not. */
+static bool is_grpc(const struct proxy *p)
+{
+    struct str type = http_field(exchange_head(p->x), "Content-Type");
+
+    return p->target.kind == TARGET_SANDBOX && p->target.port != ENVD_PORT &&
+           str_has_prefix(type, "application/grpc") &&
+           !str_has_prefix(type, "application/grpc-web");
+}
+
 static void on_fd(struct proxy *p, int fd, bool is_connecting)
 {
     struct http_conn *conn;
+    struct transport *h2;
     struct err err;
+    bool is_open = is_grpc(p)
+                       ? h2_client_open(p->worker->loop, fd, is_connecting, &h2, &err) == 0 &&
+                             http_conn_new_over(h2, &conn, &err) == 0
+                       : http_conn_new(p->worker->loop, fd, is_connecting, &conn, &err) == 0;
 
-    if (http_conn_new(p->worker->loop, fd, is_connecting, &conn, &err) == 0)
+    if (is_open)
         send_request(p, conn);
     else if (p->target.kind == TARGET_SANDBOX)
         proxy_page(p, PAGE_BUSY);
@@ -130,7 +147,7 @@ void upstream_connect(struct proxy *p)
 {
     struct http_conn *conn = NULL;
 
-    if (!p->has_retried)
+    if (!p->has_retried && !is_grpc(p))
         conn = pool_take(&p->worker->pool, site_id(p), p->target.port);
     p->is_pooled = conn != NULL;
     if (conn != NULL)
@@ -183,7 +200,7 @@ void upstream_release(struct proxy *p)
 {
     struct http_conn *conn = take_ptr(&p->conn);
 
-    if (p->has_request_end)
+    if (p->has_request_end && !http_conn_has_transport(conn))
         pool_give(&p->worker->pool, site_id(p), p->target.port, conn);
     else
         http_conn_free(conn);

@@ -310,6 +310,11 @@ int http_conn_new_over(struct transport *t, struct http_conn **out, struct err *
     return 0;
 }
 
+bool http_conn_has_transport(const struct http_conn *c)
+{
+    return stream_over(&c->stream) != NULL;
+}
+
 void http_conn_free(struct http_conn *c)
 {
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};

@@ -42,6 +42,7 @@ must_check int http_conn_new(struct loop *l, int fd, bool is_connecting, struct 
                              struct err *err);
 /* The same over a transport (TLS), which it takes. */
 must_check int http_conn_new_over(struct transport *t, struct http_conn **out, struct err *err);
+bool http_conn_has_transport(const struct http_conn *c);
 /* Closes; no callback; callable from any callback. A call that is under way is cut with a reset: a
  * mere end could be a half-close, behind which the peer would go on answering. */
 void http_conn_free(struct http_conn *c);

@@ -5,7 +5,6 @@
 #include "io/socket.h"
 
 enum {
-    SEND_BATCH = 64 << 10, /* frames gathered for one write */
     TICK_MS = 1000,
     HEAD_MS = 10 * 1000,
     IDLE_MS = 640 * 1000,
@@ -150,29 +149,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 
 /* The connection. */
 
-/* Frames to the socket, as far as the peer reads. */
-static int send_frames(struct h2 *h2)
-{
-    struct buf batch;
-    ssize_t n = 1;
-
-    buf_init(&batch, 2 * SEND_BATCH);
-    while (n > 0 && stream_unsent(&h2->stream) <= STREAM_HIGH) {
-        const uint8_t *bytes;
-
-        n = nghttp2_session_mem_send(h2->session, &bytes);
-        if (n > 0)
-            buf_add(&batch, bytes, (size_t)n);
-        if (batch.len > 0 && (n <= 0 || batch.len >= SEND_BATCH)) {
-            ignore(stream_write(&h2->stream, buf_str(&batch))); /* on_drain goes on */
-            buf_clear(&batch);
-        }
-    }
-    n = buf_ok(&batch) ? n : -1;
-    buf_done(&batch);
-    return n < 0 ? -1 : 0;
-}
-
 static bool is_over(const struct h2 *h2)
 {
     if (stream_unsent(&h2->stream) > 0)
@@ -186,7 +162,7 @@ static void on_turn_end(void *ctx)
 {
     struct h2 *h2 = ctx;
 
-    if (send_frames(h2) != 0 || is_over(h2))
+    if (h2_send(h2->session, &h2->stream) != 0 || is_over(h2))
         h2_free(h2);
 }
 

@@ -10,6 +10,11 @@
 #include "http/body_internal.h"
 #include "http/h2.h"
 
+enum {
+    H2_FRAMED_MAX = 16 << 10,            /* payload of one chunk */
+    H2_FIELDS_OUT = HTTP_FIELDS_MAX + 1, /* fields of one message */
+};
+
 struct h2_server {
     struct loop *loop;
     struct http_server *server;
@@ -104,5 +109,14 @@ void h2_trailer_field(struct buf *out, struct str name, struct str value);
 /* 0 and the head's text appended; otherwise the status that it deserves. */
 unsigned h2_request_head(const struct h2_request *r, bool has_body, struct buf *out,
                          enum h2_framing *framing);
+
+/* h2_fields.c */
+void h2_put_nv(nghttp2_nv *nv, struct str name, struct str value); /* both are borrowed */
+struct str h2_lower(struct str name);                              /* in place: it must be ours */
+size_t h2_take(struct buf *b, char *to, size_t size);
+/* One chunk of what is in `data`, which loses it. How many bytes that were. */
+size_t h2_put_chunk(struct buf *out, struct buf *data);
+/* What nghttp2 has to send, as far as the peer reads. */
+int h2_send(nghttp2_session *session, struct stream *to);
 
 #endif

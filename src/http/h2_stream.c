@@ -7,9 +7,7 @@
 #include "http/h2_internal.h"
 
 enum {
-    FRAMED_MAX = 16 << 10, /* payload of one chunk */
     CHUNK_LINES = 20,
-    FIELDS_OUT = HTTP_FIELDS_MAX + 1,
     TRAILERS_MAX = 8 << 10,
     HEAD_OUT_MAX = 2 * HTTP_HEAD_MAX,
 };
@@ -66,17 +64,6 @@ static void consumed(struct h2_stream *s, size_t len)
     h2_later(s->h2);
 }
 
-static void frame_chunk(struct h2_stream *s)
-{
-    size_t len = s->data.len < FRAMED_MAX ? s->data.len : FRAMED_MAX;
-
-    buf_printf(&s->in, "%zx\r\n", len);
-    buf_add(&s->in, s->data.at, len);
-    buf_add_str(&s->in, STR("\r\n"));
-    buf_consume(&s->data, len);
-    consumed(s, len);
-}
-
 static void frame_end(struct h2_stream *s)
 {
     s->is_end_read = true;
@@ -88,33 +75,23 @@ static void frame_end(struct h2_stream *s)
     buf_add_str(&s->in, STR("\r\n"));
 }
 
-static size_t take_from(struct buf *b, char *to, size_t size)
-{
-    size_t len = b->len < size ? b->len : size;
-
-    if (len > 0)
-        memcpy(to, b->at, len);
-    buf_consume(b, len);
-    return len;
-}
-
 static ssize_t read_request(struct transport *t, void *to, size_t size)
 {
     struct h2_stream *s = stream_of(t);
     size_t got = 0;
 
     while (got < size && !s->is_reset) {
-        size_t len = take_from(&s->in, (char *)to + got, size - got);
+        size_t len = h2_take(&s->in, (char *)to + got, size - got);
 
         if (len == 0 && s->framing != H2_CHUNKED) {
-            len = take_from(&s->data, (char *)to + got, size - got);
+            len = h2_take(&s->data, (char *)to + got, size - got);
             consumed(s, len);
         }
         got += len;
         if (len > 0)
             continue;
         if (s->data.len > 0)
-            frame_chunk(s);
+            consumed(s, h2_put_chunk(&s->in, &s->data));
         else if (s->has_request_end && !s->is_end_read)
             frame_end(s);
         else
@@ -135,23 +112,6 @@ static ssize_t read_request(struct transport *t, void *to, size_t size)
 static ssize_t give_data(nghttp2_session *session, int32_t id, uint8_t *to, size_t size,
                          uint32_t *flags, nghttp2_data_source *source, void *ctx);
 
-static void add_nv(nghttp2_nv *nv, struct str name, struct str value)
-{
-    /* nghttp2 copies them and writes to neither */
-    *nv = (nghttp2_nv){(uint8_t *)(uintptr_t)name.at, (uint8_t *)(uintptr_t)value.at, name.len,
-                       value.len, NGHTTP2_NV_FLAG_NONE};
-}
-
-/* Names become lower case in place: `head` is ours. */
-static struct str lower(struct str name)
-{
-    char *at = (char *)(uintptr_t)name.at;
-
-    for (size_t i = 0; i < name.len; i++)
-        at[i] = at[i] >= 'A' && at[i] <= 'Z' ? (char)(at[i] + 32) : at[i];
-    return name;
-}
-
 static bool is_of_http1(const struct h2_stream *s, const struct http_head *h, struct str name)
 {
     if (s->framing == H2_RAW && str_ieq(name, STR("Sec-WebSocket-Accept")))
@@ -162,17 +122,17 @@ static bool is_of_http1(const struct h2_stream *s, const struct http_head *h, st
 static void submit_head(struct h2_stream *s, const struct http_head *h, bool has_body)
 {
     const nghttp2_data_provider provider = {.source = {.ptr = s}, .read_callback = give_data};
-    nghttp2_nv nv[FIELDS_OUT];
+    nghttp2_nv nv[H2_FIELDS_OUT];
     char status[4];
     size_t count = 0;
     unsigned code = h->status == 101 ? 200 : h->status;
 
     for (int i = 2; i >= 0; i--, code /= 10)
         status[i] = (char)('0' + code % 10);
-    add_nv(&nv[count++], STR(":status"), (struct str){status, 3});
-    for (size_t i = 0; i < h->field_count && count < FIELDS_OUT; i++) {
+    h2_put_nv(&nv[count++], STR(":status"), (struct str){status, 3});
+    for (size_t i = 0; i < h->field_count && count < H2_FIELDS_OUT; i++) {
         if (!is_of_http1(s, h, h->fields[i].name))
-            add_nv(&nv[count++], lower(h->fields[i].name), h->fields[i].value);
+            h2_put_nv(&nv[count++], h2_lower(h->fields[i].name), h->fields[i].value);
     }
     if (h->status < 200 && h->status != 101)
         ignore(nghttp2_submit_headers(s->h2->session, NGHTTP2_FLAG_NONE, s->id, NULL, nv, count,
@@ -216,7 +176,7 @@ static ssize_t take_body(struct h2_stream *s, struct str bytes)
 
     while (used < bytes.len && s->out.len < H2_ANSWER_MAX && !s->body.is_done) {
         struct str data;
-        ssize_t n = body_next(&s->body, str_upto(str_from(bytes, used), FRAMED_MAX), &data);
+        ssize_t n = body_next(&s->body, str_upto(str_from(bytes, used), H2_FRAMED_MAX), &data);
 
         if (n < 0)
             return -1;
@@ -301,18 +261,18 @@ static size_t next_line(struct str *lines, nghttp2_nv *nv)
 
     if (name.len == 0)
         return 0;
-    add_nv(nv, lower(name), str_trim(value));
+    h2_put_nv(nv, h2_lower(name), str_trim(value));
     return 1;
 }
 
 /* Behind the last byte. True: they carry the end of the stream. */
 static bool submit_trailers(struct h2_stream *s)
 {
-    nghttp2_nv nv[FIELDS_OUT];
+    nghttp2_nv nv[H2_FIELDS_OUT];
     struct str lines = buf_str(&s->body.trailers);
     size_t count = 0;
 
-    while (lines.len > 0 && count < FIELDS_OUT)
+    while (lines.len > 0 && count < H2_FIELDS_OUT)
         count += next_line(&lines, &nv[count]);
     return count > 0 && nghttp2_submit_trailer(s->h2->session, s->id, nv, count) == 0;
 }
@@ -332,7 +292,7 @@ static ssize_t give_data(nghttp2_session *session, int32_t id, uint8_t *to, size
         s->is_deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
-    len = take_from(&s->out, (char *)to, size);
+    len = h2_take(&s->out, (char *)to, size);
     wake(s);
     if (s->out.len == 0 && s->has_answer_end) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -404,11 +364,11 @@ struct h2_stream *h2_stream_new(struct h2 *h2, int32_t id)
     s->h2 = h2;
     s->id = id;
     s->request = h2_request_new();
-    buf_init(&s->in, HEAD_OUT_MAX + TRAILERS_MAX + FRAMED_MAX + CHUNK_LINES);
+    buf_init(&s->in, HEAD_OUT_MAX + TRAILERS_MAX + H2_FRAMED_MAX + CHUNK_LINES);
     buf_init(&s->data, H2_STREAM_WINDOW);
     buf_init(&s->trailers, TRAILERS_MAX);
     buf_init(&s->head, HEAD_OUT_MAX);
-    buf_init(&s->out, H2_ANSWER_MAX + FRAMED_MAX);
+    buf_init(&s->out, H2_ANSWER_MAX + H2_FRAMED_MAX);
     list_push(&h2->streams, &s->node);
     h2->count++;
     return s;

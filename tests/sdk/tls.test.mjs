@@ -25,7 +25,7 @@ if (!process.env.SANDLOT_TLS_DIR) {
 
 const dir = process.env.SANDLOT_TLS_DIR
 const domain = 'box.localhost'
-const server = await startServer([`--domain=${domain}`, `--tls.certificates=${dir}/cert.pem:${dir}/cert.key`, '--edge.access_log=off'])
+const server = await startServer([`--tls.certificates=${dir}/cert.pem:${dir}/cert.key`, '--edge.access_log=off'])
 Object.assign(process.env, { E2B_API_KEY: server.key, E2B_DOMAIN: `${domain}:${server.port}` })
 for (const name of ['E2B_API_URL', 'E2B_SANDBOX_URL', 'E2B_DEBUG']) delete process.env[name]
 
