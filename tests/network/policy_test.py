@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from network_kit import HOST, HOST6, METADATA, PRIVATE, WEB, WEB2, WEB6, check, run_cases, same, wait_gone
+from network_kit import HOST, HOST6, METADATA, PRIVATE, WEB, WEB2, WEB6, NetServer, check, check_forbidden, run_cases, same, wait_gone
 from sandlot_kit import TESTS, test
 
 ALL = "0.0.0.0/0"
@@ -195,6 +195,71 @@ def _(s):
     put(s, box, {"allow_internet_access": False})
     check(box.connect(WEB, 80) != "ok", "offline")
     s.kill(box)
+
+
+# What reaches what: TCP by address, TCP by the name web.test and x.two.test, UDP and QUIC's port, echo; with IPv6 the first and last.
+MODES = [
+    ("default", {}, "ip web two udp quic ping ip6 udp6 ping6"),
+    ("off", {"allow_internet_access": False}, ""),
+    ("deny all", {"network": {"denyOut": [ALL]}}, ""),
+    ("deny all of both", {"network": {"denyOut": [ALL, "::/0"]}}, ""),
+    ("allow one CIDR", {"network": {"allowOut": ["12.0.0.0/31"], "denyOut": [ALL]}}, "ip web two udp quic ping"),
+    ("allow one CIDR of IPv6", {"network": {"allowOut": ["2a00:12::/64"], "denyOut": [ALL]}}, "ip6 udp6 ping6"),
+    ("deny one CIDR", {"network": {"denyOut": ["12.0.0.0/31"]}}, "ip6 udp6 ping6"),
+    ("allow one domain", {"network": {"allowOut": ["web.test"], "denyOut": [ALL]}}, "web"),
+    ("allow by wildcard", {"network": {"allowOut": ["*.two.test"], "denyOut": [ALL]}}, "two"),
+    ("allow beats deny", {"network": {"allowOut": [ALL], "denyOut": [ALL]}}, "ip web two udp quic ping ip6 udp6 ping6"),
+]
+
+
+def reached(box):
+    return box.python(ASK + f'''
+import subprocess
+def ping(a): return subprocess.run(["ping", "-c1", "-W3", a], capture_output=True).returncode == 0
+sees = lambda got: " sees " in got
+print(*[n for n, yes in (("ip", sees(get("{WEB}"))), ("web", sees(http("{WEB}", "web.test"))), ("two", sees(http("{WEB}", "x.two.test"))),
+    ("udp", udp("{WEB}", 7) == b"olleh"), ("quic", udp("{WEB}", 443) == b"quic hello"), ("ping", ping("{WEB}")),
+    ("ip6", sees(get("{WEB6}"))), ("udp6", udp("{WEB6}", 7) == b"olleh"), ("ping6", ping("{WEB6}"))) if yes])''')
+
+
+@test("each mode lets through what it says, from the start and by PUT; in none is the host, a neighbour or metadata reached")
+def _(s):
+    s.world.allow_ping(True)
+    changed = s.sandbox(timeout=900)
+    for name, rules, expected in MODES:
+        box = s.sandbox(**rules)
+        same(reached(box), expected, name)
+        check_forbidden(s, box)
+        s.kill(box)
+        put(s, changed, {**rules.get("network", {}), **{k: v for k, v in rules.items() if k != "network"}})
+        same(reached(changed), expected, "PUT", name)
+        check_forbidden(s, changed)
+    s.kill(changed)
+
+
+@test("a sandbox cannot reach its neighbour's servers in any spelling, whatever both allow")
+def _(s):
+    boxes = [s.sandbox(network={"allowOut": [ALL, "::/0", "192.0.0.0/24", "fd00::/8"]}) for _ in range(2)]
+    up = boxes[1].start("python3", "-c", "import sys, http.server\nprint('up', flush=True)\nhttp.server.test(port=8000, bind='0.0.0.0')")
+    up.until(b"up")
+    wait_gone(lambda: boxes[1].connect("127.0.0.1", 8000) == "ok", "its server")
+    for address in ("127.0.0.1", "192.0.0.8", "192.0.0.1", "fd73:616e:646c:6f74::21", "::1", "::ffff:192.0.0.8", HOST, HOST6):
+        check(boxes[0].connect(address, 8000, 3) not in ("ok", "timeout"), address)
+    for box in boxes:
+        s.kill(box)
+
+
+@test("rules outlive a restart of the whole service")
+def _(s):
+    with NetServer(s.binary, ["--on_exit=keep"], port=3001) as other:
+        box = other.sandbox(network={"allowOut": ["web.test"], "denyOut": [ALL]})
+        put(other, box, {"allowOut": ["x.two.test"], "denyOut": [ALL]})
+        other.stop()
+        other.start()
+        wait_gone(lambda: ask(box, f'http("{WEB}", "x.two.test")') == saw(WEB2), "the way by name")
+        same(ask(box, f'http("{WEB}", "web.test")'), "ECONNRESET")
+        same(box.get(WEB), "ECONNRESET")
+        other.kill(box)
 
 
 @test("rules outlive every role: kill -9 of egress, node and api, one after the other")
