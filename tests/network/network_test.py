@@ -372,6 +372,12 @@ print((n + m) / (time.time() - t))'''))
         same(box.connect(WEB2, 80), "ECONNREFUSED")
 
 
+@test("a mode of the network that is not there is an error that says which are")
+def _(s):
+    done = subprocess.run([BINARY, "serve", "--network.mode=veth"], capture_output=True, text=True, timeout=20)
+    check(done.returncode != 0 and "network.mode: 'veth' is not one of relay" in done.stderr + done.stdout, done)
+
+
 @test("a way out can be switched off for all; doctor says so")
 def _(s):
     with NetServer(BINARY, ["--runtime.egress=off"], port=3001) as other:

@@ -218,4 +218,5 @@ def main():
         print(json.dumps(ASKED), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
