@@ -142,17 +142,19 @@ def bulk(box, address, seconds):
         target=">= 3 Gbit/s")
 
 
-def remains(server):
-    sockets = 0
-    for fd in os.listdir(f"/proc/{server.role('egress')}/fd"):
+def held(pid, kind):
+    """Descriptors of that kind that the process has."""
+    found = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
         try:
-            sockets += os.readlink(f"/proc/{server.role('egress')}/fd/{fd}").startswith("socket:")
+            found += os.readlink(f"/proc/{pid}/fd/{fd}").startswith(kind)
         except OSError:
-            pass
-    node = server.role("node")
-    spaces = sum(os.readlink(f"/proc/{node}/fd/{f}").startswith("net:[") for f in os.listdir(f"/proc/{node}/fd")
-                 if os.path.exists(f"/proc/{node}/fd/{f}"))
-    return sockets, spaces, len(os.listdir(f"{server.dir}/run/policies"))
+            pass  # closed meanwhile
+    return found
+
+
+def remains(server):
+    return held(server.role("egress"), "socket:"), held(server.role("node"), "net:["), len(os.listdir(f"{server.dir}/run/policies"))
 
 
 def gap(server, box, address):
