@@ -103,17 +103,14 @@ _Static_assert((int)RUNTIME_STREAM == EGRESS_STREAM && (int)RUNTIME_DATAGRAM == 
                    (int)RUNTIME_RAW6 == EGRESS_RAW6 && (int)RUNTIME_SOCKETS == EGRESS_SOCKET_KINDS,
                "the runtime's sockets are egress's");
 
-static void open_one(struct outlets *o, const char *id)
+static int open_one(struct outlets *o, const char *id, struct err *err)
 {
     struct runtime_outlet outlet;
-    struct err err;
 
     if (o->channel == NULL)
-        return;
-    if (runtime_outlet(o->node->runtime, id, &outlet, &err) != 0) {
-        complain(id, &err);
-        return;
-    }
+        return 0;
+    if (runtime_outlet(o->node->runtime, id, &outlet, err) != 0)
+        return -1;
     for (uint32_t i = 0; i < EGRESS_SOCKET_KINDS; i++) {
         const struct egress_socket m = {str_of(id), i};
 
@@ -122,16 +119,18 @@ static void open_one(struct outlets *o, const char *id)
     }
     runtime_outlet_close(&outlet);
     name_one(o, id, RUNTIME_RUNNING);
+    return 0;
 }
 
 static void on_message(void *ctx, unsigned type, const void *message, int fd)
 {
     const struct egress_close *m = message;
     char id[NAME_SIZE];
+    struct err err;
 
     own_close_fd(&fd); /* nothing that egress says has one */
-    if (type == EGRESS_WANTED && str_to_c(m->id, id, sizeof(id)))
-        open_one(ctx, id);
+    if (type == EGRESS_WANTED && str_to_c(m->id, id, sizeof(id)) && open_one(ctx, id, &err) != 0)
+        complain(id, &err);
 }
 
 static void connect_now(void *ctx)
@@ -242,7 +241,12 @@ int outlets_keep(struct outlets *o, const char *id, struct str policy, struct er
 
 void outlets_open(struct outlets *o, const char *id)
 {
-    open_one(o, id);
+    struct err err;
+
+    if (open_one(o, id, &err) == 0 || err.kind == ERR_UNSUPPORTED)
+        return;
+    /* It ran before, and egress has not read yet that those sockets are to go: it will ask. */
+    name_one(o, id, RUNTIME_RUNNING);
 }
 
 void outlets_close(struct outlets *o, const char *id)
