@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "io/control.h"
+
 enum {
     HOSTS_MAX = 64 << 10, /* a larger /etc/hosts is left alone */
     SETTLE_MS = 0, /* once /init is answered: its answer still has a way to go to the client */
@@ -19,6 +21,16 @@ static void adopt_port(void *ctx, int fd)
 
     socket_no_delay(fd);
     http_server_adopt(g->server, fd, TAG_PORT);
+}
+
+static void adopt_control(void *ctx, int fd)
+{
+    struct guest *g = ctx;
+
+    if (control_is_host(fd))
+        http_server_adopt(g->server, fd, TAG_CONTROL);
+    else
+        close(fd);
 }
 
 static int listen_on(struct guest *g, struct listener *l, const char *host, uint16_t port,
@@ -36,7 +48,11 @@ static int listen_on(struct guest *g, struct listener *l, const char *host, uint
 int guest_listen(struct guest *g, uint16_t port, struct err *err)
 {
     struct err no_ipv6;
+    int fd;
 
+    if (g->is_init && (control_listen(&fd, err) != 0 ||
+                       listener_start(&g->control, g->loop, fd, adopt_control, g, err) != 0))
+        return -1;
     /* An IPv6 socket may or may not take IPv4 as well (a host setting): try the wide one, then add
      * IPv4, which fails as "in use" when the first has it already. */
     if (listen_on(g, &g->listeners[0], "[::]", port, &no_ipv6) != 0)

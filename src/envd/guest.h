@@ -29,7 +29,7 @@ enum {
 struct guest {
     struct loop *loop;
     struct http_server *server;
-    struct listener listeners[2];
+    struct listener listeners[2], control;
     struct arena config_arena; /* owns what `config` points to */
     struct init_request config;
     struct process_table processes;
@@ -44,7 +44,8 @@ struct guest {
     struct watch node_watch; /* the node's end of the control socket, meanwhile */
 };
 
-/* Listen on the port, IPv4 and IPv6; where there is no IPv6, on IPv4 only. */
+/* Listen on the port, IPv4 and IPv6; where there is no IPv6, on IPv4 only. As PID 1 also for the
+ * node, which comes back after a restore: io/control.h. */
 must_check int guest_listen(struct guest *g, uint16_t port, struct err *err);
 
 /* The variables that nobody can change: E2B_SANDBOX and so on. */

@@ -5,8 +5,10 @@
  * connection on 127.0.0.1:49983, and answers "six" on [::1]:49984:
  *   s<text>  run it by sh, output to the connection
  *   x        end       m  eat memory until killed       w  fill the disk file by file */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,11 +32,11 @@ static void say(int fd, const char *text)
 }
 
 /* A whole request; of one that is longer than the text, its begin. */
-static ssize_t read_request(char text[TEXT_SIZE])
+static ssize_t read_request(int control, char text[TEXT_SIZE])
 {
     static const char length[] = "Content-Length: ";
     static char rest[TEXT_SIZE];
-    ssize_t n = read(CONTROL_FD, text, TEXT_SIZE - 1);
+    ssize_t n = read(control, text, TEXT_SIZE - 1);
     ssize_t missing, got = 0;
     const char *body, *field;
 
@@ -47,8 +49,8 @@ static ssize_t read_request(char text[TEXT_SIZE])
         return -1;
     missing = body + 4 + strtol(field + sizeof(length) - 1, NULL, 10) - (text + n);
     while (missing > 0 && got >= 0) {
-        got = n < TEXT_SIZE - 1 ? read(CONTROL_FD, text + n, (size_t)(TEXT_SIZE - 1 - n))
-                                : read(CONTROL_FD, rest, sizeof(rest));
+        got = n < TEXT_SIZE - 1 ? read(control, text + n, (size_t)(TEXT_SIZE - 1 - n))
+                                : read(control, rest, sizeof(rest));
         if (got == 0)
             return -1;
         missing -= got;
@@ -61,13 +63,13 @@ static ssize_t read_request(char text[TEXT_SIZE])
 static void first_answer(void)
 {
     static char text[TEXT_SIZE];
-    ssize_t n = read_request(text);
+    ssize_t n = read_request(CONTROL_FD, text);
     int is_prepared = n > 0 && strncmp(text, "POST /prepare HTTP/1.1\r\n", 24) == 0;
 
     if (is_prepared) {
         say(CONTROL_FD, "HTTP/1.1 204 No Content\r\n\r\n");
         memset(text, 0, sizeof(text));
-        n = read_request(text); /* none when the node goes first */
+        n = read_request(CONTROL_FD, text); /* none when the node goes first */
     }
     if (n <= 0 || strncmp(text, "POST /init HTTP/1.1\r\n", 21) != 0)
         _exit(1);
@@ -152,6 +154,27 @@ static void serve(int fd)
     }
 }
 
+/* What a restored one is reached by: io/control.h. */
+static int listen_for_host(void)
+{
+    static const struct {
+        sa_family_t family;
+        char name[8];
+    } place = {AF_UNIX, "\0sandlot"};
+
+    return listen_at((const struct sockaddr *)&place, sizeof(place));
+}
+
+static void answer_host(int listener)
+{
+    static char text[TEXT_SIZE];
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+    if (read_request(fd, text) > 0 && strncmp(text, "POST /init HTTP/1.1\r\n", 21) == 0)
+        say(fd, "HTTP/1.1 204 No Content\r\n\r\n");
+    close(fd);
+}
+
 int main(void)
 {
     const struct sockaddr_in v4 = {
@@ -160,6 +183,11 @@ int main(void)
         .sin6_family = AF_INET6, .sin6_port = htons(PORT + 1), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int four = listen_at((const struct sockaddr *)&v4, sizeof(v4));
     int six = listen_at((const struct sockaddr *)&v6, sizeof(v6));
+    int host = listen_for_host();
+    struct pollfd ready[] = {
+        {.fd = four, .events = POLLIN},
+        {.fd = host, .events = POLLIN}
+    };
 
     signal(SIGCHLD, SIG_IGN); /* orphans are reaped by the kernel */
     first_answer();
@@ -172,7 +200,14 @@ int main(void)
         }
     }
     for (;;) {
-        int fd = accept(four, NULL, NULL);
+        if (poll(ready, 2, -1) < 0)
+            continue;
+        if (ready[1].revents != 0)
+            answer_host(host);
+        if (ready[0].revents == 0)
+            continue;
+
+        int fd = accept4(four, NULL, NULL, SOCK_CLOEXEC);
 
         if (fd < 0)
             _exit(1);
