@@ -121,7 +121,7 @@ bool rig_configure(int argc, char **argv)
         .on_uncheckpointable = "fail",
         .envd_path = find_guest(argv[0]),
         .data_dir = rig.dir,
-        .run_dir = rig.dir,
+        .run_dir = rig.run_dir,
     };
     rig.rootfs = find_rootfs();
     for (int i = 2; i < argc; i++) {
@@ -153,6 +153,7 @@ void rig_dirs_make(void)
 {
     snprintf(rig.dir, sizeof(rig.dir), "/var/tmp/sandlot-contract-XXXXXX");
     CHECK(mkdtemp(rig.dir) != NULL);
+    snprintf(rig.run_dir, sizeof(rig.run_dir), "%s/run", rig.dir);
     if (rig.rootfs == NULL)
         rig.rootfs = "/"; /* the fake driver only checks that it is a path */
 }

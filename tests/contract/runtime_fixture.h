@@ -16,6 +16,7 @@ struct rig {
     struct runtime *runtime;
     struct runtime_config config;
     char dir[RIG_DIR_SIZE];
+    char run_dir[RIG_DIR_SIZE + 8];
     const char *rootfs;
     struct err err;               /* of the last answer; kind 0: success */
     uint64_t took_us;             /* of the last start */

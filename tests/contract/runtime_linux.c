@@ -108,7 +108,7 @@ static void the_host_is_out_of_sight(void)
     CHECK(says_not("jail", "cat /proc/*/cmdline", "runtime_linux"));
     CHECK(says_not("jail", "cat /proc/self/mountinfo", rig.dir));
     CHECK(says_not("jail", "cat /proc/self/cgroup", "sandlot"));
-    CHECK(says("jail", "readlink /proc/1/exe", "/\n"));
+    CHECK(says("jail", "readlink /proc/1/exe", "/dev/envd\n"));
     CHECK(says("jail", "ls /sys/class/net", "lo\n"));
     CHECK(says("jail", "grep -c ' devpts .*,max=256' /proc/mounts", "1\n"));
     CHECK(says("jail",

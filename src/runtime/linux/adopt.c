@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* At start-up: sandboxes that an earlier process left running are taken over; what it left of dead
  * ones, and of launches it did not finish, is freed. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
+#include <time.h>
 
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/files.h"
+#include "runtime/linux/kept.h"
 #include "runtime/linux/state.h"
 
-enum { PATH_SIZE = 64 };
+enum {
+    PATH_SIZE = 64,
+    DUMP_TRIES = 6000, /* with the pause below: a minute */
+    DUMP_PAUSE_NS = 10000000,
+};
 
 /* Is the process of the file still the same one? Then *out_pidfd holds it. */
 static bool is_alive(struct linux_driver *d, const struct state *state, int *out_pidfd)
@@ -38,6 +44,46 @@ static struct slot *slot_of(struct linux_driver *d, const struct state *state)
     return NULL;
 }
 
+/* Its own directory, and those under it. */
+static void hold_files(struct guest *s)
+{
+    struct linux_driver *d = s->driver;
+    char path[SANDBOX_PATH_SIZE], place[PLACE_SIZE];
+    struct err unused;
+
+    ignore(snprintf(place, sizeof(place), "sandboxes/%s", s->dir));
+    place_hold(&d->places, place);
+    ignore(snprintf(path, sizeof(path), "%s/layers", s->dir));
+    ignore(stack_read(d->files_fd, path, &s->layers, &unused)); /* it is whole, or nobody's */
+    places_hold_stack(&d->places, &s->layers);
+}
+
+/* A dump that the earlier process began goes on without it: cut off, it would break them. */
+static void wait_for_dump(struct linux_driver *d, const struct guest *s)
+{
+    const struct timespec pause = {.tv_nsec = DUMP_PAUSE_NS};
+    auto_fd int group = -1;
+    struct err unused;
+
+    if (cgroup_freezer_open(&d->cgroups, s->cell.cgroup, &group, &unused) != 0)
+        return;
+    for (size_t i = 0; i < DUMP_TRIES && flock(group, LOCK_EX | LOCK_NB) != 0; i++)
+        nanosleep(&pause, NULL);
+}
+
+/* Was it paused, and its processes only kept for a while? */
+static bool is_kept(struct linux_driver *d, const char *name)
+{
+    auto_fd int dir = -1;
+    struct err unused;
+    struct kept k;
+
+    if (dir_open(d->files_fd, name, &dir, &unused) != 0 || kept_read(dir, &k, &unused) != 0)
+        return false;
+    kept_done(&k);
+    return true;
+}
+
 static struct guest *sandbox_of(struct linux_driver *d, const char *id, const struct state *state)
 {
     struct guest *s = guest_new(d, id);
@@ -48,6 +94,13 @@ static struct guest *sandbox_of(struct linux_driver *d, const char *id, const st
     s->start_time = state->start_time;
     s->slot = slot_of(d, state);
     s->has_state = true;
+    s->disk.below = state->below_bytes;
+    if (state->rootfs[0] != '\0') {
+        s->rootfs = mem_text(state->rootfs);
+        free(s->envd);
+        s->envd = mem_text(state->envd);
+    }
+    hold_files(s);
     launch_adopt(s);
     return s;
 }
@@ -81,7 +134,7 @@ static void reap_remains(struct linux_driver *d)
     for (struct list_node *n = list_first(&d->all); n != NULL; n = list_next(&d->all, n)) {
         struct guest *s = container_of(n, struct guest, all);
 
-        if (s->state == SANDBOX_REAPING)
+        if (s->state == SANDBOX_REAPING || s->state == SANDBOX_COOLING)
             reaper_put(d, s);
     }
 }
@@ -98,9 +151,19 @@ static void adopt_state(struct linux_driver *d, const char *id, const struct sta
         free_remains(s);
         return;
     }
-    s->state = SANDBOX_RUNNING;
+    wait_for_dump(d, s);
+    if (is_kept(d, s->dir)) {
+        watch_stop(&s->pid_watch);
+        state_remove(s);
+        s->state = SANDBOX_COOLING;
+        s->keeps_files = true;
+    } else {
+        s->state = SANDBOX_RUNNING;
+        /* it may stand still for a pause that was not to be */
+        ignore(cgroup_freeze(&d->cgroups, s->cell.cgroup, false, &ignored));
+        guest_watch_disk(s);
+    }
     ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* ids are file names: unique */
-    guest_watch_disk(s);
 }
 
 static void adopt_file(struct linux_driver *d, const char *id)
@@ -115,25 +178,19 @@ static void adopt_file(struct linux_driver *d, const char *id)
         state_parse(text, &state, &ignored) == 0)
         adopt_state(d, id, &state);
     else
-        ignore(tree_remove(d->state_fd, id, &ignored)); /* next time, then */
+        ignore(unlinkat(d->state_fd, id, 0)); /* next time, then */
 }
 
 static int each_entry(int dir, void (*fn)(struct linux_driver *d, const char *name),
                       struct linux_driver *d, struct err *err)
 {
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *e;
+    struct names all = {.count = 0};
 
-    if (entries == NULL) {
-        own_close_fd(&fd);
-        return err_sys(err, errno, "list what is left");
-    }
-    while ((e = readdir(entries)) != NULL) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            fn(d, e->d_name);
-    }
-    closedir(entries);
+    if (names_read(dir, &all, err) != 0)
+        return -1;
+    for (size_t i = 0; i < all.count; i++)
+        fn(d, all.at[i]);
+    names_done(&all);
     return 0;
 }
 
@@ -154,12 +211,33 @@ static void sweep_dir(struct linux_driver *d, const char *name)
 {
     struct guest *s;
 
-    if (strlen(name) >= SANDBOX_DIR_SIZE || is_known(d, name, NULL))
+    char place[PLACE_SIZE];
+
+    ignore(snprintf(place, sizeof(place), "sandboxes/%s", name));
+    if (strlen(name) >= SANDBOX_DIR_SIZE || place_holders(&d->places, place) > 0)
         return;
     s = guest_new(d, "");
     ignore(snprintf(s->dir, sizeof(s->dir), "%s", name));
+    place_hold(&d->places, place);
     launch_adopt(s);
     free_remains(s);
+}
+
+/* What was left of snapshots is rare, and mostly empty. */
+static void sweep_snapshot(struct linux_driver *d, const char *name)
+{
+    char place[PLACE_SIZE];
+    struct err unused;
+
+    ignore(snprintf(place, sizeof(place), "snapshots/%s", name));
+    if (place_holders(&d->places, place) == 0)
+        ignore(tree_remove(d->snapshots_fd, name, &unused)); /* next time, then */
+}
+
+static void adopt_paused(struct linux_driver *d, const char *name)
+{
+    if (!is_known(d, name, NULL))
+        asleep_adopt(d, name);
 }
 
 /* Groups of such a launch, or of the old pool. Whoever is in there goes: nobody knows of it. */
@@ -173,6 +251,7 @@ static void sweep_cgroup(void *ctx, const char *name)
     cgroup_kill(&d->cgroups, name);
     s = guest_new(d, "");
     ignore(snprintf(s->cell.cgroup, sizeof(s->cell.cgroup), "%s", name));
+    s->keeps_files = true; /* it has none */
     launch_adopt(s);
     free_remains(s);
 }
@@ -181,10 +260,16 @@ int adopt_all(struct linux_driver *d, struct err *err)
 {
     int result = each_entry(d->state_fd, adopt_file, d, err);
 
+    if (result == 0)
+        result = each_entry(d->files_fd, adopt_paused, d, err);
+    if (result == 0)
+        result = shelf_open(d, err);
     if (result == 0) {
         cgroup_each(&d->cgroups, d->cgroup_prefix, sweep_cgroup, d);
         result = each_entry(d->files_fd, sweep_dir, d, err);
     }
+    if (result == 0)
+        result = each_entry(d->snapshots_fd, sweep_snapshot, d, err);
     reap_remains(d);
     return result;
 }

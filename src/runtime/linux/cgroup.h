@@ -13,6 +13,7 @@ enum cgroup_controller {
     CGROUP_CPU,
     CGROUP_PIDS,
     CGROUP_CPUACCT, /* v1 only: in v2 every group counts its time */
+    CGROUP_FREEZER, /* v1 only, and only without cgroup2, where every group can be frozen */
     CGROUP_CONTROLLERS,
 };
 
@@ -67,6 +68,14 @@ must_check int cgroup_attach(const struct cgroups *g, const char *name, int pid,
 void cgroup_let_die(const struct cgroups *g, const char *name);
 /* SIGKILL to all in it; they may need a moment to go. */
 void cgroup_kill(const struct cgroups *g, const char *name);
+/* Stops all in it, or lets them go on; waits until they stand still. ERR_UNSUPPORTED without a
+ * freezer. */
+must_check int cgroup_freeze(const struct cgroups *g, const char *name, bool is_frozen,
+                             struct err *err);
+bool cgroup_can_freeze(const struct cgroups *g);
+/* The directory of the group in the hierarchy with the freezer, else in any. */
+must_check int cgroup_freezer_open(const struct cgroups *g, const char *name, int *out_fd,
+                                   struct err *err);
 /* Waits a bounded time for the last process to be gone. */
 must_check int cgroup_destroy(const struct cgroups *g, const char *name, struct err *err);
 

@@ -18,7 +18,8 @@ enum {
     OWN_SIZE = 4 << 10,
 };
 
-static const char *const names[CGROUP_CONTROLLERS] = {"memory", "cpu", "pids", "cpuacct"};
+static const char *const names[CGROUP_CONTROLLERS] = {"memory", "cpu", "pids", "cpuacct",
+                                                      "freezer"};
 static const char leaf_name[] = "sandlot-host";
 
 struct found {
@@ -225,7 +226,7 @@ static void find_v1(struct found *f, char *mounts)
         if (!str_is(m.type, "cgroup"))
             continue;
         for (size_t c = 0; c < CGROUP_CONTROLLERS; c++) {
-            bool is_useless = c == CGROUP_CPUACCT && f->g->unified >= 0;
+            bool is_useless = c >= CGROUP_CPUACCT && f->g->unified >= 0;
 
             if (f->g->place[c] < 0 && !is_useless && mountinfo_has(&m, str_of(names[c])))
                 use_v1(f, &m, c);

@@ -7,7 +7,9 @@
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
+#include "runtime/linux/devtree.h"
 #include "runtime/linux/mounts.h"
+#include "runtime/linux/saver.h"
 #include "runtime/linux/seccomp.h"
 #include "runtime/linux/thread.h"
 
@@ -30,10 +32,11 @@ void creator_clear(struct creator *c)
         ignore(dup3(c->driver->proc_fd, c->fds[i], O_CLOEXEC)); /* any harmless one will do */
 }
 
-static int creator_init(struct creator *c, struct linux_driver *d, struct err *err)
+static int creator_init(struct creator *c, struct linux_driver *d, struct creators *line,
+                        struct err *err)
 {
     *c = (struct creator){
-        .driver = d, .stack = MAP_FAILED, .fds = {-1, -1, -1, -1, -1}
+        .driver = d, .line = line, .stack = MAP_FAILED, .fds = {-1, -1, -1, -1}
     };
     for (size_t i = 0; i < CREATOR_FDS; i++) {
         c->fds[i] = fcntl(d->proc_fd, F_DUPFD_CLOEXEC, FD_LEAST);
@@ -62,8 +65,11 @@ static int prepare_thread(struct creator *c, struct err *err)
 {
     struct linux_driver *d = c->driver;
 
-    if (mounts_private(d->stage, d->data_dir, err) != 0)
+    if (mounts_private(d->stage, c->line->saves ? NULL : d->data_dir, err) != 0 ||
+        devtree_add_guest("dev", d->envd_path, !c->line->saves, err) != 0)
         return -1;
+    if (c->line->saves)
+        return saver_prepare(d, err);
     if (d->filter.filter != NULL && d->host.has_userns)
         return seccomp_install(&d->filter, err);
     return 0;
@@ -82,22 +88,28 @@ static struct guest *next(struct creators *q)
     return n == NULL ? NULL : container_of(n, struct guest, queue);
 }
 
-static void launch(struct creator *c, struct guest *s, const struct err *broken)
+void creator_launch(struct guest *s, const struct err *broken)
 {
-    struct linux_driver *d = c->driver;
+    struct linux_driver *d = s->driver;
     int result = -1;
 
     reaper_wait_room(d);
-    s->creator = c;
     if (broken->kind == ERR_NONE)
-        result = steps_run(&s->steps, launch_creator_steps(), &s->err);
+        result = steps_run(&s->steps, launch_creator_steps(s), &s->err);
     else
         s->err = *broken;
     if (result != 0)
         steps_undo(&s->steps);
+    s->job_done = result == 0 ? lifecycle_spawned : lifecycle_failed;
+}
+
+static void work(struct creator *c, struct guest *s, const struct err *broken)
+{
+    s->creator = c;
+    s->job(s, broken);
     creator_clear(c);
     s->creator = NULL;
-    mailbox_post(&d->mailbox, &s->mail, result == 0 ? lifecycle_spawned : lifecycle_failed, s);
+    mailbox_post(&c->driver->mailbox, &s->mail, s->job_done, s);
 }
 
 static void *creator_main(void *ctx)
@@ -106,17 +118,16 @@ static void *creator_main(void *ctx)
     struct err err = {0};
     struct guest *s;
 
-    /* a creator that cannot prepare itself says so to every launch it gets */
+    /* a creator that cannot prepare itself says so to everyone it works for */
     if (prepare_thread(c, &err) != 0)
         ignore(err_wrap(&err, "creator"));
-    while ((s = next(&c->driver->creators)) != NULL)
-        launch(c, s, &err);
+    while ((s = next(c->line)) != NULL)
+        work(c, s, &err);
     return NULL;
 }
 
-int creators_init(struct linux_driver *d, struct err *err)
+int creators_init(struct linux_driver *d, struct creators *q, struct err *err)
 {
-    struct creators *q = &d->creators;
     size_t count = (size_t)get_nprocs();
 
     pthread_mutex_init(&q->lock, NULL);
@@ -127,17 +138,15 @@ int creators_init(struct linux_driver *d, struct err *err)
         struct creator *c = &q->rows[i];
 
         q->count++;
-        if (creator_init(c, d, err) != 0 || thread_start(&c->thread, creator_main, c, err) != 0)
+        if (creator_init(c, d, q, err) != 0 || thread_start(&c->thread, creator_main, c, err) != 0)
             return err_wrap(err, "creator");
         c->has_thread = true;
     }
     return 0;
 }
 
-void creators_done(struct linux_driver *d)
+void creators_done(struct creators *q)
 {
-    struct creators *q = &d->creators;
-
     pthread_mutex_lock(&q->lock);
     q->is_closing = true;
     pthread_cond_broadcast(&q->wanted);
@@ -152,10 +161,11 @@ void creators_done(struct linux_driver *d)
     pthread_mutex_destroy(&q->lock);
 }
 
-bool creators_put(struct linux_driver *d, struct guest *s)
+bool creators_put(struct creators *q, struct guest *s, guest_job_fn *job)
 {
-    struct creators *q = &d->creators;
     bool has_room;
+
+    s->job = job;
 
     pthread_mutex_lock(&q->lock);
     has_room = q->queued < START_QUEUE_MAX;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread that launches: its private mount namespace, its stack for children, and a few low
- * descriptor numbers, so that a child copies few descriptors however many the server has. */
+/* A thread that launches, or saves (saver.h): its private mount namespace, its stack for children,
+ * and a few low descriptor numbers, so that a child copies few descriptors however many the server
+ * has. */
 #ifndef RUNTIME_LINUX_CREATOR_H
 #define RUNTIME_LINUX_CREATOR_H
 
@@ -13,13 +14,13 @@ enum creator_fd {
     CREATOR_ROOT,
     CREATOR_DEV,
     CREATOR_SYS,
-    CREATOR_ENVD,
     CREATOR_CONTROL,
     CREATOR_FDS,
 };
 
 struct creator {
     struct linux_driver *driver;
+    struct creators *line; /* whose work it does */
     pthread_t thread;
     bool has_thread;
     int fds[CREATOR_FDS]; /* /dev/null between launches */

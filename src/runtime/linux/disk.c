@@ -33,7 +33,7 @@ static const uint64_t beyond_measure = UINT64_MAX;
 
 struct look {
     char dir[NAME_SIZE], cgroup[CGROUP_NAME_SIZE];
-    uint64_t limit, cpu_us, bytes_before;
+    uint64_t limit, below, cpu_us, bytes_before;
     int pid;
     unsigned strikes;
     /* found */
@@ -187,7 +187,7 @@ static uint64_t measure(const struct disk *d, const struct look *l)
     if (named == beyond_measure)
         return beyond_measure;
     unlinked = unlinked_by(d, l);
-    return unlinked == UINT64_MAX ? beyond_measure : named + unlinked;
+    return unlinked == UINT64_MAX ? beyond_measure : l->below + named + unlinked;
 }
 
 static void look_at(const struct disk *d, struct look *l)
@@ -227,6 +227,7 @@ static bool look_begin(struct disk *d, struct look *l)
     if (w->not_before_us > clock_mono_us())
         return false;
     *l = (struct look){.limit = w->limit,
+                       .below = w->below,
                        .cpu_us = w->cpu_us,
                        .bytes_before = atomic_load(&w->bytes),
                        .pid = w->pid,

@@ -19,6 +19,7 @@ struct disk_watch {
     struct list_node node;
     const char *dir, *cgroup; /* borrowed from the sandbox */
     uint64_t limit;           /* 0: only measured */
+    uint64_t below;           /* bytes of its layers that are not written to any more */
     int pid, pidfd;           /* its first process; borrowed too */
     uint64_t cpu_us;          /* at the last look */
     uint64_t not_before_us;   /* a large tree is looked at less often */

@@ -3,23 +3,20 @@
  * on the loop's thread; lifecycle.c has what happens later, creator.c and reaper.c the threads. */
 #include "runtime/driver.h"
 
-#include "base/clock.h"
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/outward.h"
 
-static struct guest *guest_asked(struct linux_driver *d, const struct sandbox_spec *spec)
-{
-    struct guest *s = guest_new(d, spec->id);
+static size_t linux_count(const void *self);
 
-    s->asked_us = clock_mono_us();
-    s->rootfs = mem_text(spec->rootfs);
-    s->hostname = mem_text(spec->hostname);
-    s->init = mem_zero(spec->init.len + 1);
-    s->init_len = spec->init.len;
-    if (spec->init.len > 0)
-        memcpy(s->init, spec->init.at, spec->init.len);
-    s->limits = spec->limits;
-    return s;
+/* Its files: those of the spec, or of a snapshot. */
+static int fill_layers(struct guest *s, const struct sandbox_spec *spec, struct err *err)
+{
+    if (spec->snapshot != NULL)
+        return shelf_take(s, spec->snapshot, spec->is_cold, err);
+    for (const char *const *layer = spec->layers; layer != NULL && *layer != NULL; layer++)
+        stack_add(&s->layers, *layer);
+    places_hold_stack(&s->driver->places, &s->layers);
+    return 0;
 }
 
 static void linux_start(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn,
@@ -31,7 +28,7 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
 
     if (map_get(&d->sandboxes, str_of(spec->id)) != NULL)
         ignore(err_set(&err, ERR_EXISTS, "start %s: already there", spec->id));
-    else if (d->sandboxes.count >= d->sandboxes_max)
+    else if (linux_count(d) >= d->sandboxes_max)
         ignore(err_set(&err, ERR_LIMIT, "start %s: %zu sandboxes are the most this node runs",
                        spec->id, d->sandboxes_max));
     if (err.kind != ERR_NONE) {
@@ -39,10 +36,16 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
         return;
     }
     s = guest_asked(d, spec);
+    if (fill_layers(s, spec, &err) != 0) {
+        ignore(err_wrap(&err, "start %s", spec->id));
+        answers_started(&d->answers, spec->id, &err, fn, ctx);
+        guest_free(s);
+        return;
+    }
     s->on_started = fn;
     s->started_ctx = ctx;
     d->starting++;
-    warm = warm_take(d, spec);
+    warm = s->layers.count > 0 || spec->snapshot != NULL ? NULL : warm_take(d, spec);
     if (warm == NULL || !claim_begin(warm, s))
         lifecycle_launch(s);
 }
@@ -67,20 +70,36 @@ static void linux_stop(void *self, const char *id, runtime_stopped_fn *fn, void 
     lifecycle_stop(s);
 }
 
-static struct guest *find_running(struct linux_driver *d, const char *id)
+static struct guest *not_running(const char *id, const char *verb, bool is_paused, struct err *err)
+{
+    if (is_paused)
+        ignore(err_set(err, ERR_CONFLICT, "%s %s: it is paused", verb, id));
+    else
+        ignore(err_set(err, ERR_NOT_FOUND, "%s %s: no such sandbox", verb, id));
+    return NULL;
+}
+
+static struct guest *find_running(struct linux_driver *d, const char *id, const char *verb,
+                                  struct err *err)
 {
     struct guest *s = map_get(&d->sandboxes, str_of(id));
 
-    return s != NULL && s->state == SANDBOX_RUNNING ? s : NULL;
+    if (s == NULL)
+        return not_running(id, verb, false, err);
+    if (asleep_is_paused(s))
+        return not_running(id, verb, true, err);
+    if (s->state == SANDBOX_RUNNING || s->state == SANDBOX_SAVING)
+        return s;
+    return not_running(id, verb, false, err);
 }
 
 static int linux_connect(void *self, const char *id, uint16_t port, int *out_fd, struct err *err)
 {
     struct linux_driver *d = self;
-    const struct guest *s = find_running(d, id);
+    const struct guest *s = find_running(d, id, "connect", err);
 
     if (s == NULL)
-        return err_set(err, ERR_NOT_FOUND, "connect %s: no such sandbox", id);
+        return -1;
     if (netns_connect(&d->wish, s->cell.net.fd, port, out_fd, err) != 0)
         return err_wrap(err, "connect %s", id);
     return 0;
@@ -89,10 +108,10 @@ static int linux_connect(void *self, const char *id, uint16_t port, int *out_fd,
 static int linux_stats(void *self, const char *id, struct sandbox_stats *out, struct err *err)
 {
     struct linux_driver *d = self;
-    struct guest *s = find_running(d, id);
+    struct guest *s = find_running(d, id, "stats", err);
 
     if (s == NULL)
-        return err_set(err, ERR_NOT_FOUND, "stats %s: no such sandbox", id);
+        return -1;
     cgroup_stats(&d->cgroups, s->cell.cgroup, out);
     out->disk_bytes = atomic_load(&s->disk.bytes);
     return 0;
@@ -101,10 +120,10 @@ static int linux_stats(void *self, const char *id, struct sandbox_stats *out, st
 static int linux_outlet(void *self, const char *id, struct runtime_outlet *out, struct err *err)
 {
     struct linux_driver *d = self;
-    const struct guest *s = find_running(d, id);
+    const struct guest *s = find_running(d, id, "outlet", err);
 
     if (s == NULL)
-        return err_set(err, ERR_NOT_FOUND, "outlet %s: no such sandbox", id);
+        return -1;
     if (!d->wish.is_outward)
         return err_set(err, ERR_UNSUPPORTED, "outlet %s: sandboxes have no way out here", id);
     if (outward_open_in(d->wish.host_fd, s->cell.net.fd, out, err) != 0)
@@ -119,16 +138,22 @@ static void linux_each(void *self, runtime_each_fn *fn, void *ctx)
     struct guest *s;
 
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
-        if (s->state == SANDBOX_RUNNING)
+        if (s->state == SANDBOX_RUNNING || s->state == SANDBOX_SAVING)
             fn(ctx, s->id, RUNTIME_RUNNING);
+        else if (asleep_is_paused(s))
+            fn(ctx, s->id, RUNTIME_PAUSED);
     }
 }
 
 static size_t linux_count(const void *self)
 {
     const struct linux_driver *d = self;
+    size_t count = 0, cursor = 0;
+    const struct guest *s;
 
-    return d->sandboxes.count;
+    while ((s = map_next(&d->sandboxes, &cursor)) != NULL)
+        count += !asleep_is_paused(s);
+    return count;
 }
 
 static size_t linux_features(void *self, const struct runtime_feature **out)
@@ -158,8 +183,35 @@ static void linux_ahead(const void *self, struct runtime_ahead *out)
     *out = (struct runtime_ahead){warm_count(d), d->warm.claimed, d->warm.spoiled};
 }
 
+static void linux_capabilities(const void *self, struct runtime_capabilities *out)
+{
+    const struct linux_driver *d = self;
+
+    *out = (struct runtime_capabilities){
+        .can_snapshot_files = true, .can_checkpoint = d->criu != NULL, .reason = d->criu_err.text};
+}
+
+static const char *const *linux_work_step_names(const void *self, enum runtime_work work)
+{
+    const struct linux_driver *d = self;
+
+    if (work == RUNTIME_PAUSE)
+        return pause_step_names;
+    if (work == RUNTIME_SNAPSHOT)
+        return snapshot_step_names;
+    return d->criu != NULL ? restore_step_names : launch_step_names;
+}
+
+static bool is_name_of(const char *const *names, const char *step)
+{
+    while (*names != NULL && strcmp(*names, step) != 0)
+        names++;
+    return *names != NULL;
+}
+
 static void linux_fail_step(void *self, const char *step)
 {
+    const char *const *const others[] = {restore_step_names, pause_step_names, snapshot_step_names};
     struct linux_driver *d = self;
 
     d->fail_step = NULL;
@@ -169,6 +221,14 @@ static void linux_fail_step(void *self, const char *step)
     }
     if (d->fail_step != NULL || step[0] == '\0')
         warm_flush(d); /* they were launched when it did not fail, or made to wait by failing */
+    if (is_name_of(restore_step_names, step))
+        asleep_cool_all(d); /* none of those would be restored */
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        for (const char *const *name = others[i]; *name != NULL; name++) {
+            if (strcmp(*name, step) == 0)
+                d->fail_step = *name;
+        }
+    }
     for (const char *const *name = claim_step_names; *name != NULL; name++) {
         if (strcmp(*name, step) == 0)
             d->fail_step = *name;
@@ -181,6 +241,14 @@ const struct runtime_driver runtime_linux_driver = {
     .close = driver_close,
     .start = linux_start,
     .stop = linux_stop,
+    .has_layers = true,
+    .pause = asleep_pause,
+    .resume = asleep_resume,
+    .snapshot = asleep_snapshot,
+    .snapshot_remove = shelf_remove,
+    .each_snapshot = shelf_each,
+    .capabilities = linux_capabilities,
+    .work_step_names = linux_work_step_names,
     .connect = linux_connect,
     .stats = linux_stats,
     .outlet = linux_outlet,

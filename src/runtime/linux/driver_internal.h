@@ -14,6 +14,7 @@
 #include "runtime/linux/disk.h"
 #include "runtime/linux/host.h"
 #include "runtime/linux/mailbox.h"
+#include "runtime/linux/places.h"
 #include "runtime/linux/pool.h"
 #include "runtime/linux/slots.h"
 #include "runtime/linux/warm.h"
@@ -41,6 +42,12 @@ enum sandbox_state {
     SANDBOX_WARM,      /* launched ahead; nobody has asked for it yet */
     SANDBOX_UNDOING,   /* the launch failed; the reaper has it, the caller still waits */
     SANDBOX_RUNNING,
+    SANDBOX_SAVING,   /* runs, or stands still: a saver pauses it or takes a snapshot */
+    SANDBOX_HOT,      /* paused; its processes stand still and are kept for a quick resume */
+    SANDBOX_COOLING,  /* paused; the reaper ends and frees them */
+    SANDBOX_PAUSED,   /* nothing but files */
+    SANDBOX_KEEPING,  /* the same; a saver takes a snapshot of it */
+    SANDBOX_WAKING,   /* paused; another struct is being launched that will take its place */
     SANDBOX_STOPPING, /* killed; its end is awaited */
     SANDBOX_REAPING,  /* answered and forgotten; the reaper frees the rest */
 };
@@ -53,6 +60,26 @@ struct stop_waiter {
 
 struct linux_driver;
 struct creator;
+struct guest;
+
+/* On a creator or saver; `broken` tells that the thread could not prepare itself. Says by job_done
+ * who is told on the loop. */
+typedef void guest_job_fn(struct guest *s, const struct err *broken);
+
+/* A pause, snapshot or hot resume that a caller waits for. */
+struct saving {
+    bool is_asked;
+    enum runtime_work work;
+    bool keeps_memory;
+    bool has_paused; /* of a snapshot: it is taken of one that is paused */
+    bool has_failed;
+    char name[SANDBOX_ID_SIZE]; /* of the snapshot, */
+    char dir[SANDBOX_DIR_SIZE]; /* and of its files, below snapshots; never used again */
+    uint64_t asked_us;
+    uint64_t still_us, still_since_us; /* how long it stood still */
+    runtime_started_fn *fn;
+    void *ctx;
+};
 
 struct guest {
     struct linux_driver *driver;
@@ -61,7 +88,9 @@ struct guest {
     struct mail mail;
     char id[SANDBOX_ID_SIZE];
     char dir[SANDBOX_DIR_SIZE]; /* of its files, below driver->files_dir; never used again */
-    char *rootfs, *hostname;    /* until launched */
+    char *rootfs, *hostname;
+    struct stack layers; /* over rootfs, below its own */
+    char *envd;          /* the binary it runs */
     char *init;
     size_t init_len;
     struct sandbox_limits limits;
@@ -73,15 +102,26 @@ struct guest {
     struct slot *slot;
     struct cell cell;
     struct creator *creator; /* during the creator's steps */
-    int root_fd, dev_fd;     /* detached mounts, until the child has them */
+    guest_job_fn *job;
+    loop_fn *job_done;
+    int root_fd, dev_fd; /* detached mounts, until the child has them */
     int control_fd, child_control_fd;
     int pid, pidfd;
-    uint64_t start_time;    /* of the process, in ticks since boot: tells a reused pid */
-    bool is_child;          /* ours to wait for, not adopted */
-    bool was_killed;        /* its process ended by SIGKILL */
-    bool has_state;         /* its state file is ours to remove */
-    bool is_ahead;          /* launched for nobody: no id, no caller */
-    bool is_claimed;        /* was, and got both from a start */
+    uint64_t start_time;          /* of the process, in ticks since boot: tells a reused pid */
+    bool is_child;                /* ours to wait for, not adopted */
+    bool was_killed;              /* its process ended by SIGKILL */
+    bool has_state;               /* its state file is ours to remove */
+    bool is_ahead;                /* launched for nobody: no id, no caller */
+    bool is_claimed;              /* was, and got both from a start */
+    bool is_restored;             /* by CRIU, from the images in images_from */
+    bool keeps_files;             /* undoing its launch leaves its directory and layers alone */
+    bool has_ended;               /* while a saver had it */
+    char images_from[PLACE_SIZE]; /* a place: see places.h */
+    bool is_cold;                 /* asked to boot even if there are processes */
+    struct guest *wakes;          /* the paused one whose place it takes */
+    struct guest *waker;          /* a paused one's: what a resume asks, until it is begun */
+    uint64_t hot_bytes;           /* of memory that is kept */
+    struct saving saving;
     struct tree_mark tree;  /* of its template, when it was launched ahead */
     uint64_t warm_since_ms; /* on the loop's clock */
 
@@ -96,6 +136,7 @@ struct guest {
 };
 
 struct creators {
+    bool saves; /* they are savers: saver.h */
     pthread_mutex_t lock;
     pthread_cond_t wanted;
     struct list queue;
@@ -127,13 +168,13 @@ enum opened {
 
 struct linux_driver {
     enum opened opened;
-    bool has_mailbox, has_cgroups;
+    bool has_mailbox, has_cgroups, has_places;
     struct loop *loop;
     runtime_exit_fn *on_exit;
     void *exit_ctx;
     struct host host;
-    char *data_dir, *files_dir, *shifted_dir, *run_dir, *stage;
-    int files_fd, state_fd, lock_fd, proc_fd, host_uts_fd, envd_fd;
+    char *data_dir, *files_dir, *shifted_dir, *run_dir, *stage, *envd_path;
+    int data_fd, files_fd, snapshots_fd, state_fd, lock_fd, proc_fd, host_uts_fd;
     struct netns_wish wish;
     uint64_t disk_reserve_bytes;
     size_t sandboxes_max;
@@ -144,11 +185,17 @@ struct linux_driver {
     struct slot_pool pool;
     struct mailbox mailbox;
     struct answers answers;
-    struct creators creators;
+    struct creators creators, savers;
+    bool has_savers;
     struct reaper reaper;
     struct disk disk;
     pthread_mutex_t shift_lock;
     struct map sandboxes; /* by id: what callers can name */
+    struct places places;
+    struct map snapshots; /* by name */
+    char *criu;           /* path of the program; NULL: none */
+    struct err criu_err;  /* why none */
+    uint64_t hot_ms, hot_bytes_max, hot_bytes;
     struct list all;
     size_t starting; /* asked for and not answered */
     struct warm warm;
@@ -165,7 +212,13 @@ void driver_close(void *self);
 /* guest.c */
 struct guest *guest_new(struct linux_driver *d, const char *id);
 void guest_free(struct guest *s); /* closes what it holds; undoes nothing */
+struct guest *guest_asked(struct linux_driver *d, const struct sandbox_spec *spec);
 void guest_kill(struct guest *s);
+struct kept;
+/* Takes what is in the record and holds its layers. */
+void guest_take_kept(struct guest *s, struct kept *k);
+/* What a resume asks goes from the one to the other: hostname, init, limits. */
+void guest_swap_request(struct guest *a, struct guest *b);
 void guest_watch_disk(struct guest *s);
 /* After its pidfd became readable: collects it. */
 void guest_collect(struct guest *s);
@@ -175,15 +228,17 @@ void guest_hand_over(struct guest *from, struct guest *to);
 /* launch.c: the table of steps. The first ones run on a creator, the rest on the loop. */
 void launch_init(struct guest *s);
 extern const char *const launch_step_names[];
-size_t launch_creator_steps(void);
+size_t launch_creator_steps(const struct guest *s); /* of its table */
 must_check int launch_space_check(struct linux_driver *d, struct err *err);
 /* For an adopted sandbox: all steps count as done. */
 void launch_adopt(struct guest *s);
 
 /* creator.c */
-must_check int creators_init(struct linux_driver *d, struct err *err);
-void creators_done(struct linux_driver *d);                 /* after it no launch is in progress */
-bool creators_put(struct linux_driver *d, struct guest *s); /* false: too many wait */
+must_check int creators_init(struct linux_driver *d, struct creators *q, struct err *err);
+void creators_done(struct creators *q); /* after it no work of theirs is in progress */
+/* False: too many wait. */
+bool creators_put(struct creators *q, struct guest *s, guest_job_fn *job);
+void creator_launch(struct guest *s, const struct err *broken); /* the job of a start */
 
 /* claim.c: a start takes what was launched ahead. */
 extern const char *const claim_step_names[];
@@ -200,6 +255,8 @@ must_check int process_map(struct guest *s, struct err *err);
 must_check int process_release(struct guest *s, struct err *err);
 /* POST /init with s->init, onto the control socket. */
 must_check int process_send_init(struct guest *s, struct err *err);
+/* To an envd that was there before: a new control socket to it, with the request sent. */
+must_check int process_call(struct guest *s, struct err *err);
 /* What the child of a launch does for itself before it executes envd. */
 must_check int process_rename(struct guest *s, struct err *err);      /* to s->hostname */
 must_check int process_limit_files(struct guest *s, struct err *err); /* to limits.disk_bytes */
@@ -209,6 +266,65 @@ must_check int process_start_time(int proc_dir, int pid, uint64_t *out, struct e
 void process_expose(const struct guest *s);
 void process_end(struct guest *s); /* kills and collects if there is one */
 
+/* restore.c: the launch of what CRIU restores; the first ones run on a saver. */
+extern const struct step restore_steps[];
+extern const char *const restore_step_names[];
+extern const size_t restore_step_count;
+
+/* launch.c: steps that are the same there. */
+int launch_layers(void *sandbox, struct err *err);
+void launch_leave_layers(void *sandbox);
+int launch_slot(void *sandbox, struct err *err);
+void launch_give_slot(void *sandbox);
+int launch_directories(void *sandbox, struct err *err);
+void launch_leave_directories(void *sandbox);
+void launch_free_cell(void *sandbox);
+int launch_overlay(void *sandbox, struct err *err);
+void launch_close_overlay(void *sandbox);
+void launch_end_process(void *sandbox);
+int launch_ready(void *sandbox, struct err *err);
+int launch_state(void *sandbox, struct err *err);
+void launch_forget_state(void *sandbox);
+
+/* pause.c, snapshot.c: jobs of savers. */
+extern const char *const pause_step_names[], *const snapshot_step_names[];
+void pause_job(struct guest *s, const struct err *broken);
+void snapshot_job(struct guest *s, const struct err *broken);
+/* Thaws one that is hot and asks its envd to /init. */
+void warm_up_job(struct guest *s, const struct err *broken);
+
+/* asleep.c: what callers ask of lasting states, on the loop. */
+void asleep_pause(void *self, const char *id, bool keeps_memory, runtime_started_fn *fn, void *ctx);
+void asleep_resume(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx);
+void asleep_snapshot(void *self, const char *id, const char *name, bool keeps_memory,
+                     runtime_started_fn *fn, void *ctx);
+void asleep_saved(void *sandbox);     /* pause_job or snapshot_job is done */
+void asleep_warmed_up(void *sandbox); /* warm_up_job is */
+void asleep_ended(struct guest *s);   /* its processes ended while they were kept hot */
+void asleep_cooled(struct guest *s);  /* the reaper has freed its processes */
+void asleep_woken(struct guest *s);   /* s runs and takes the place of the one it wakes */
+/* s could not be launched: answers and frees it. */
+void asleep_not_woken(struct guest *paused, struct guest *s);
+void asleep_answered(struct guest *s); /* envd has, after a hot resume, or s->err says why not */
+/* No hot one is of use any more. */
+void asleep_cool_all(struct linux_driver *d);
+/* A paused one that an earlier process left. */
+void asleep_adopt(struct linux_driver *d, const char *dir);
+/* Its first and last words to those who wait for its end. */
+void asleep_stop(struct guest *s);
+bool asleep_is_paused(const struct guest *s);
+
+/* shelf.c: snapshots. */
+must_check int shelf_open(struct linux_driver *d, struct err *err);
+void shelf_close(struct linux_driver *d);
+bool shelf_has(const struct linux_driver *d, const char *name);
+void shelf_add(struct linux_driver *d, const char *name, const char *dir,
+               const struct stack *layers);
+void shelf_remove(void *self, const char *name, runtime_stopped_fn *fn, void *ctx);
+void shelf_each(void *self, runtime_name_fn *fn, void *ctx);
+/* Fills in what a start from it needs. */
+must_check int shelf_take(struct guest *s, const char *name, bool is_cold, struct err *err);
+
 /* reaper.c */
 must_check int reaper_init(struct linux_driver *d, struct err *err);
 void reaper_done(struct linux_driver *d); /* finishes its work first */
@@ -216,12 +332,16 @@ void reaper_put(struct linux_driver *d, struct guest *s);
 void reaper_wait_room(struct linux_driver *d);
 
 /* lifecycle.c: what happens on the loop */
-void lifecycle_launch(struct guest *s);                      /* its caller is told the rest */
+void lifecycle_launch(struct guest *s); /* its caller is told the rest */
+bool lifecycle_begin(struct guest *s);  /* the same for a struct in no map; false: too many wait */
 void lifecycle_expect(struct guest *s, uint64_t timeout_ms); /* an answer of envd */
 void lifecycle_discard(struct guest *s);                     /* one that nobody knows of */
 void lifecycle_spawned(void *sandbox);
 void lifecycle_failed(void *sandbox); /* nothing is left of it but the struct */
 void lifecycle_reaped(void *sandbox);
+void lifecycle_answer_stops(struct guest *s);
+void lifecycle_answer_start(struct guest *s, const struct err *err);
+void lifecycle_end(struct guest *s);                              /* its first process is gone */
 must_check int lifecycle_watch(struct guest *s, struct err *err); /* its process, for its end */
 void lifecycle_stop(struct guest *s);
 

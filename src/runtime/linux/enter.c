@@ -59,13 +59,8 @@ static const struct mount_row mounts[] = {
     {"mqueue", "dev/mqueue", "",          QUIET,                 true },
 };
 
-struct mask_row {
-    const char *path;
-    bool is_dir;
-};
-
 /* What says too much about the host, or could harm it. Absent ones are fine. */
-static const struct mask_row masks[] = {
+const struct enter_mask enter_masks[] = {
     {"proc/kcore",                   false},
     {"proc/keys",                    false},
     {"proc/timer_list",              false},
@@ -77,6 +72,7 @@ static const struct mask_row masks[] = {
     {"proc/scsi",                    true },
     {"sys/firmware",                 true },
     {"sys/devices/virtual/powercap", true },
+    {0,                              false},
 };
 
 static const char *const readonly[] = {"proc/sys", "proc/irq", "proc/bus", "proc/fs"};
@@ -216,8 +212,7 @@ static int forbid_userns(struct enter *e)
 
 static int hide_paths(struct enter *e)
 {
-    for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
-        const struct mask_row *m = &masks[i];
+    for (const struct enter_mask *m = enter_masks; m->path != 0; m++) {
         long r = m->is_dir
                      ? raw_mount("tmpfs", m->path, "tmpfs", QUIET | MS_RDONLY, "size=0,nr_inodes=2")
                      : raw_mount("dev/null", m->path, 0, MS_BIND, 0);
@@ -312,8 +307,7 @@ static int execute(struct enter *e)
     if (r < 0)
         return failed(e, "place the control socket", r);
     raw3(SYS_close_range, CONTROL_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-    r = raw5(SYS_execveat,
-             (const long[5]){e->envd_fd, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH});
+    r = raw3(SYS_execve, (long)"/dev/envd", (long)argv, (long)envp);
     return failed(e, "execute envd", r);
 }
 

@@ -14,7 +14,6 @@ struct enter {
     int root_fd;           /* detached mounts: the overlay, */
     int dev_fd;            /* the device tree, */
     int sys_fd;            /* sysfs of the network namespace */
-    int envd_fd;           /* the binary to execute */
     int control_fd;        /* becomes its descriptor 3 */
     int fds_end;           /* all of the above are below this */
     const char *root_path; /* an empty directory to attach the root to */
@@ -28,6 +27,14 @@ struct enter {
     const char *failed; /* the action that failed, */
     int error;          /* and its errno */
 };
+
+/* Paths that are covered in each sandbox, with nothing; a row without a path ends them. */
+struct enter_mask {
+    const char *path;
+    bool is_dir;
+};
+
+extern const struct enter_mask enter_masks[];
 
 /* Entry of the child; ctx is its struct enter. Returns only when something failed. */
 int enter_main(void *ctx);

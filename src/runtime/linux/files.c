@@ -2,15 +2,18 @@
 /* Reading and writing the small files of procfs, cgroupfs and our state. */
 #include "runtime/linux/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 enum {
     PATH_SIZE = 1024,
     NUMBER_SIZE = 32,
     LOAD_STEP = 16 << 10,
+    COPY_STEP = 1 << 20,
 };
 
 static int write_once(int fd, const char *path, struct str text, struct err *err)
@@ -115,6 +118,24 @@ int file_load(const char *path, size_t max, char **out, size_t *out_len, struct 
     return 0;
 }
 
+int file_copy(const char *from, const char *to, unsigned mode, struct err *err)
+{
+    auto_fd int in = open(from, O_RDONLY | O_CLOEXEC);
+    auto_fd int out = -1;
+    ssize_t n;
+
+    if (in < 0)
+        return err_sys(err, errno, "open %s", from);
+    ignore(unlink(to)); /* not there is fine */
+    out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (out < 0 || fchmod(out, mode) != 0)
+        return err_sys(err, errno, "create %s", to);
+    do {
+        n = sendfile(out, in, NULL, COPY_STEP); /* from any file system to any other */
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    return n == 0 ? 0 : err_sys(err, errno, "copy %s", from);
+}
+
 bool file_number(int dir, const char *path, uint64_t *out)
 {
     char space[NUMBER_SIZE];
@@ -163,4 +184,37 @@ int dir_open(int dir, const char *path, int *out_fd, struct err *err)
         return err_sys(err, errno, "open %s", path);
     *out_fd = fd;
     return 0;
+}
+
+int names_read(int dir, struct names *out, struct err *err)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *e;
+
+    if (entries == NULL) {
+        own_close_fd(&fd);
+        return err_sys(err, errno, "list what is left");
+    }
+    while ((e = readdir(entries)) != NULL) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+
+        char **more = realloc(out->at, (out->count + 1) * sizeof(*more));
+
+        if (more == NULL)
+            abort(); /* as mem_zero() */
+        out->at = more;
+        out->at[out->count++] = mem_text(e->d_name);
+    }
+    closedir(entries);
+    return 0;
+}
+
+void names_done(struct names *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        free(n->at[i]);
+    free(n->at);
+    *n = (struct names){.count = 0};
 }

@@ -17,6 +17,8 @@ must_check int file_read(int dir, const char *path, char *space, size_t size, st
 /* Reads a whole file of up to `max` bytes onto the heap; terminated. */
 must_check int file_load(const char *path, size_t max, char **out, size_t *out_len,
                          struct err *err);
+/* A whole file to a path where none was, or where an earlier copy goes. */
+must_check int file_copy(const char *from, const char *to, unsigned mode, struct err *err);
 /* A file that is a number and a newline. False when it is not there or not a number. */
 bool file_number(int dir, const char *path, uint64_t *out);
 /* The number behind "key " at the start of a line ("oom_kill 3"). */
@@ -26,6 +28,15 @@ bool text_field(struct str text, const char *key, uint64_t *out);
 must_check int dir_make(const char *path, struct err *err);
 /* O_DIRECTORY|O_CLOEXEC descriptor. */
 must_check int dir_open(int dir, const char *path, int *out_fd, struct err *err);
+
+/* What is in a directory, without "." and "..". */
+struct names {
+    char **at;
+    size_t count;
+};
+
+must_check int names_read(int dir, struct names *out, struct err *err);
+void names_done(struct names *n);
 
 /* Removes the named file or whole tree below `dir`; never follows a link, whatever the modes or the
  * depth. Nothing there is success. */

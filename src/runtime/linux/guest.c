@@ -6,7 +6,9 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "runtime/linux/driver_internal.h"
+#include "runtime/linux/kept.h"
 
 struct guest *guest_new(struct linux_driver *d, const char *id)
 {
@@ -15,11 +17,41 @@ struct guest *guest_new(struct linux_driver *d, const char *id)
     s->driver = d;
     ignore(snprintf(s->id, sizeof(s->id), "%s", id)); /* checked by runtime.c: it fits */
     s->cell = (struct cell){netns_none, ""};
+    s->envd = mem_text(d->envd_path);
     s->root_fd = s->dev_fd = -1;
     s->control_fd = s->child_control_fd = -1;
     s->pidfd = -1;
     list_push(&d->all, &s->all);
     return s;
+}
+
+struct guest *guest_asked(struct linux_driver *d, const struct sandbox_spec *spec)
+{
+    struct guest *s = guest_new(d, spec->id);
+
+    s->asked_us = clock_mono_us();
+    if (spec->rootfs != NULL)
+        s->rootfs = mem_text(spec->rootfs);
+    s->hostname = mem_text(spec->hostname);
+    s->init = mem_zero(spec->init.len + 1);
+    s->init_len = spec->init.len;
+    if (spec->init.len > 0)
+        memcpy(s->init, spec->init.at, spec->init.len);
+    s->limits = spec->limits;
+    s->is_cold = spec->is_cold;
+    return s;
+}
+
+void guest_take_kept(struct guest *s, struct kept *k)
+{
+    free(s->rootfs);
+    free(s->envd);
+    s->rootfs = take_ptr(&k->rootfs);
+    s->envd = take_ptr(&k->envd);
+    s->layers = k->layers;
+    k->layers.count = 0;
+    s->disk.below = k->disk_bytes;
+    places_hold_stack(&s->driver->places, &s->layers);
 }
 
 void guest_free(struct guest *s)
@@ -41,6 +73,8 @@ void guest_free(struct guest *s)
     free(s->rootfs);
     free(s->hostname);
     free(s->init);
+    free(s->envd);
+    stack_done(&s->layers);
     list_remove(&s->all);
     free(s);
 }
@@ -51,6 +85,17 @@ static void swap_text(char **a, char **b)
 
     *a = *b;
     *b = kept;
+}
+
+void guest_swap_request(struct guest *a, struct guest *b)
+{
+    size_t len = a->init_len;
+
+    swap_text(&a->hostname, &b->hostname);
+    swap_text(&a->init, &b->init);
+    a->init_len = b->init_len;
+    b->init_len = len;
+    a->limits = b->limits;
 }
 
 void guest_hand_over(struct guest *from, struct guest *to)

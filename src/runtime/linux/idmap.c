@@ -20,6 +20,11 @@ enum {
     NAME_SIZE = 64,
 };
 
+struct tree_look {
+    uint64_t attributes;
+    int userns_fd;
+};
+
 int idmap_write(int proc_dir, int pid, uint32_t base, struct err *err)
 {
     char name[NAME_SIZE], map[NAME_SIZE];
@@ -83,9 +88,12 @@ int userns_open(uint32_t base, int *out_fd, struct err *err)
     return result;
 }
 
-int tree_clone(const char *path, uint64_t attributes, int userns_fd, int *out_fd, struct err *err)
+static int clone_with(const char *path, unsigned flags, const struct tree_look *look, int *out_fd,
+                      struct err *err)
 {
-    auto_fd int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    auto_fd int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+    uint64_t attributes = look->attributes;
+    int userns_fd = look->userns_fd;
     struct mount_attr attr = {.attr_set = attributes};
 
     if (tree < 0)
@@ -99,4 +107,15 @@ int tree_clone(const char *path, uint64_t attributes, int userns_fd, int *out_fd
                        path);
     *out_fd = take_fd(&tree);
     return 0;
+}
+
+int tree_clone(const char *path, uint64_t attributes, int userns_fd, int *out_fd, struct err *err)
+{
+    return clone_with(path, 0, &(struct tree_look){attributes, userns_fd}, out_fd, err);
+}
+
+int tree_clone_all(const char *path, uint64_t attributes, int userns_fd, int *out_fd,
+                   struct err *err)
+{
+    return clone_with(path, AT_RECURSIVE, &(struct tree_look){attributes, userns_fd}, out_fd, err);
 }

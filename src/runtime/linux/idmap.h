@@ -19,6 +19,10 @@ must_check int userns_open(uint32_t base, int *out_fd, struct err *err);
 must_check int tree_clone(const char *path, uint64_t attributes, int userns_fd, int *out_fd,
                           struct err *err);
 
+/* The same with what is mounted below it, which keeps its own attributes. */
+must_check int tree_clone_all(const char *path, uint64_t attributes, int userns_fd, int *out_fd,
+                              struct err *err);
+
 /* "0 base 65536" into the maps of process `pid`. */
 must_check int idmap_write(int proc_dir, int pid, uint32_t base, struct err *err);
 

@@ -13,16 +13,33 @@
 #include "runtime/linux/overlay.h"
 #include "runtime/linux/shift.h"
 
-static int slot_run(void *ctx, struct err *err)
+/* Held since it was asked for: see driver.c. */
+int launch_layers(void *sandbox, struct err *err)
 {
-    struct guest *s = ctx;
+    ignore(sandbox == NULL && err == NULL); /* nothing is left to do */
+    return 0;
+}
+
+void launch_leave_layers(void *sandbox)
+{
+    struct guest *s = sandbox;
+
+    if (s->keeps_files)
+        return;
+    places_leave_stack(&s->driver->places, &s->layers);
+    stack_done(&s->layers);
+}
+
+int launch_slot(void *sandbox, struct err *err)
+{
+    struct guest *s = sandbox;
 
     return slots_take(&s->driver->slots, &s->slot, err);
 }
 
-static void slot_undo(void *ctx)
+void launch_give_slot(void *sandbox)
 {
-    struct guest *s = ctx;
+    struct guest *s = sandbox;
 
     if (s->slot != NULL)
         slots_give(&s->driver->slots, s->slot);
@@ -57,13 +74,16 @@ static int layer_make(struct guest *s, const char *name, mode_t mode, struct err
 }
 
 /* The template knows nothing of our name server. What it has there is hidden, as if the sandbox had
- * written the file: it may change it. */
+ * written the file: it may change it. Then a sandbox that goes on has what it made of it. */
 static int resolver_make(struct guest *s, struct err *err)
 {
     struct linux_driver *d = s->driver;
     char path[SANDBOX_PATH_SIZE];
 
-    if (!d->host.has_outward)
+    size_t count = s->layers.count;
+
+    if (!d->host.has_outward ||
+        (count > 0 && place_is_ours(&d->places, s->layers.paths[count - 1])))
         return 0;
     if (layer_make(s, "u/etc", 0755, err) != 0)
         return -1;
@@ -78,26 +98,46 @@ static int resolver_make(struct guest *s, struct err *err)
     return 0;
 }
 
-static void directories_undo(void *ctx)
+/* For the next process; not made sure of, as a sandbox that runs does not survive its machine. */
+static int layers_write(struct guest *s, struct err *err)
 {
-    struct guest *s = ctx;
-    struct err ignored;
+    char path[SANDBOX_PATH_SIZE];
 
-    ignore(tree_remove(s->driver->files_fd, s->dir, &ignored)); /* the next start sweeps */
+    if (s->layers.count == 0)
+        return 0;
+    ignore(snprintf(path, sizeof(path), "%s/layers", s->dir));
+    return stack_write(s->driver->files_fd, path, &s->layers, err);
 }
 
-static int directories_run(void *ctx, struct err *err)
+static const char *place_name(const struct guest *s, char out[PLACE_SIZE])
 {
-    struct guest *s = ctx;
+    ignore(snprintf(out, PLACE_SIZE, "sandboxes/%s", s->dir));
+    return out;
+}
+
+void launch_leave_directories(void *sandbox)
+{
+    struct guest *s = sandbox;
+    char name[PLACE_SIZE];
+
+    if (!s->keeps_files)
+        place_leave(&s->driver->places, place_name(s, name));
+}
+
+int launch_directories(void *sandbox, struct err *err)
+{
+    struct guest *s = sandbox;
+    char name[PLACE_SIZE];
 
     if (launch_space_check(s->driver, err) != 0)
         return -1;
     if (mkdirat(s->driver->files_fd, s->dir, 0755) != 0)
         return err_sys(err, errno, "mkdir %s", s->dir);
+    place_hold(&s->driver->places, place_name(s, name));
     if (layer_make(s, "u", 0755, err) == 0 && layer_make(s, "w", 0755, err) == 0 &&
-        resolver_make(s, err) == 0)
+        resolver_make(s, err) == 0 && layers_write(s, err) == 0)
         return 0;
-    directories_undo(s);
+    launch_leave_directories(s);
     return -1;
 }
 
@@ -108,9 +148,9 @@ static int cell_run(void *ctx, struct err *err)
     return slot_pool_take(&s->driver->pool, &s->cell, err);
 }
 
-static void cell_undo(void *ctx)
+void launch_free_cell(void *sandbox)
 {
-    struct guest *s = ctx;
+    struct guest *s = sandbox;
 
     cell_free(&s->driver->cgroups, &s->cell);
 }
@@ -122,29 +162,54 @@ static int limits_run(void *ctx, struct err *err)
     return cgroup_limit(&s->driver->cgroups, s->cell.cgroup, &s->limits, err);
 }
 
-static int overlay_run(void *ctx, struct err *err)
+/* Where owners cannot be mapped, what is not ours is used as a copy with other owners. */
+static int shift_all(struct guest *s, struct overlay_spec *spec, struct stack *out, struct err *err)
 {
-    struct guest *s = ctx;
     struct linux_driver *d = s->driver;
-    auto_free char *shifted = NULL;
+
+    for (size_t i = 0; i <= s->layers.count; i++) {
+        const char *path = i == 0 ? s->rootfs : s->layers.paths[i - 1];
+        const struct shift shift = {path, d->shifted_dir, s->slot->uid, &d->shift_lock};
+        char *shifted = NULL;
+
+        if (i > 0 && place_is_ours(&d->places, path))
+            shifted = mem_text(path);
+        else if (shift_template(&shift, &shifted, err) != 0)
+            return -1;
+        if (i > 0)
+            out->paths[out->count++] = shifted;
+        else
+            spec->rootfs = shifted;
+    }
+    spec->layers = (const char *const *)out->paths;
+    return 0;
+}
+
+int launch_overlay(void *sandbox, struct err *err)
+{
+    struct guest *s = sandbox;
+    struct linux_driver *d = s->driver;
+    bool must_shift = d->host.has_userns && !d->host.has_idmap;
+    struct stack shifted = {.count = 0};
     char dir[SANDBOX_PATH_SIZE];
     struct overlay_spec spec = {
         .rootfs = s->rootfs,
+        .layers = (const char *const *)s->layers.paths,
+        .layer_count = s->layers.count,
         .dir = dir,
         .userns_fd = d->host.has_idmap ? s->slot->userns_fd : -1,
         .uid = s->slot->uid,
         .by_path = !d->host.has_layer_fds,
     };
+    int result = must_shift ? shift_all(s, &spec, &shifted, err) : 0;
 
-    if (d->host.has_userns && !d->host.has_idmap) {
-        const struct shift shift = {s->rootfs, d->shifted_dir, s->slot->uid, &d->shift_lock};
-
-        if (shift_template(&shift, &shifted, err) != 0)
-            return -1;
-        spec.rootfs = shifted;
-    }
     ignore(snprintf(dir, sizeof(dir), "%s/%s", d->files_dir, s->dir)); /* both were checked */
-    if (overlay_make(&spec, &s->root_fd, err) != 0)
+    if (result == 0)
+        result = overlay_make(&spec, &s->root_fd, err);
+    if (must_shift && spec.rootfs != s->rootfs)
+        free((void *)(uintptr_t)spec.rootfs);
+    stack_done(&shifted);
+    if (result != 0)
         return -1;
     if (devtree_clone("dev", spec.userns_fd, &s->dev_fd, err) == 0)
         return 0;
@@ -153,9 +218,9 @@ static int overlay_run(void *ctx, struct err *err)
     return -1;
 }
 
-static void overlay_undo(void *ctx)
+void launch_close_overlay(void *sandbox)
 {
-    struct guest *s = ctx;
+    struct guest *s = sandbox;
 
     own_close_fd(&s->root_fd);
     own_close_fd(&s->dev_fd);
@@ -167,9 +232,9 @@ static int process_run(void *ctx, struct err *err)
     return process_spawn(ctx, err);
 }
 
-static void process_undo(void *ctx)
+void launch_end_process(void *sandbox)
 {
-    process_end(ctx);
+    process_end(sandbox);
 }
 
 static int maps_run(void *ctx, struct err *err)
@@ -191,9 +256,9 @@ static int release_run(void *ctx, struct err *err)
 }
 
 /* On the loop, when envd has answered, gone, or run out of time; s->err tells the latter two. */
-static int ready_run(void *ctx, struct err *err)
+int launch_ready(void *sandbox, struct err *err)
 {
-    struct guest *s = ctx;
+    struct guest *s = sandbox;
     struct str line, answer = {s->answer, s->answer_len};
 
     if (s->err.kind != ERR_NONE) {
@@ -201,7 +266,7 @@ static int ready_run(void *ctx, struct err *err)
         return -1;
     }
     if (str_has_prefix(answer, "HTTP/1.1 2")) {
-        if (!s->is_claimed)
+        if (!s->is_claimed && !s->is_restored)
             process_expose(s);
         return 0;
     }
@@ -210,42 +275,47 @@ static int ready_run(void *ctx, struct err *err)
                    "envd answered '%.*s'", STR_ARG(line));
 }
 
-static int state_run(void *ctx, struct err *err)
+int launch_state(void *sandbox, struct err *err)
 {
-    return state_write(ctx, err);
+    return state_write(sandbox, err);
 }
 
-static void state_undo(void *ctx)
+void launch_forget_state(void *sandbox)
 {
-    state_remove(ctx);
+    state_remove(sandbox);
 }
 
 static const struct step launch[] = {
-    {"slot",        slot_run,        slot_undo       },
-    {"directories", directories_run, directories_undo},
-    {"cell",        cell_run,        cell_undo       },
-    {"limits",      limits_run,      NULL            },
-    {"overlay",     overlay_run,     overlay_undo    },
-    {"process",     process_run,     process_undo    },
-    {"maps",        maps_run,        NULL            },
-    {"attach",      attach_run,      NULL            },
-    {"release",     release_run,     NULL            },
-    {"ready",       ready_run,       NULL            },
-    {"state",       state_run,       state_undo      },
+    {"layers",      launch_layers,      launch_leave_layers     },
+    {"slot",        launch_slot,        launch_give_slot        },
+    {"directories", launch_directories, launch_leave_directories},
+    {"cell",        cell_run,           launch_free_cell        },
+    {"limits",      limits_run,         NULL                    },
+    {"overlay",     launch_overlay,     launch_close_overlay    },
+    {"process",     process_run,        launch_end_process      },
+    {"maps",        maps_run,           NULL                    },
+    {"attach",      attach_run,         NULL                    },
+    {"release",     release_run,        NULL                    },
+    {"ready",       launch_ready,       NULL                    },
+    {"state",       launch_state,       launch_forget_state     },
 };
 
 enum { STEPS_ON_LOOP = 2 };
 
-const char *const launch_step_names[] = {"slot",    "directories", "cell",  "limits",
-                                         "overlay", "process",     "maps",  "attach",
-                                         "release", "ready",       "state", NULL};
+const char *const launch_step_names[] = {"layers",  "slot",    "directories", "cell",   "limits",
+                                         "overlay", "process", "maps",        "attach", "release",
+                                         "ready",   "state",   NULL};
 
 _Static_assert(COUNT_OF(launch_step_names) == COUNT_OF(launch) + 1, "a name for each step");
 
 void launch_init(struct guest *s)
 {
     s->steps = (struct steps){
-        .rows = launch, .count = COUNT_OF(launch), .ctx = s, .fail_at = s->driver->fail_step};
+        .rows = s->is_restored ? restore_steps : launch,
+        .count = s->is_restored ? restore_step_count : COUNT_OF(launch),
+        .ctx = s,
+        .fail_at = s->driver->fail_step,
+    };
 }
 
 void launch_adopt(struct guest *s)
@@ -254,7 +324,7 @@ void launch_adopt(struct guest *s)
     s->steps.done = s->steps.count;
 }
 
-size_t launch_creator_steps(void)
+size_t launch_creator_steps(const struct guest *s)
 {
-    return COUNT_OF(launch) - STEPS_ON_LOOP;
+    return s->steps.count - STEPS_ON_LOOP;
 }

@@ -18,7 +18,7 @@ static void forget(struct guest *s)
 }
 
 /* Callers first leave the list: a callback may start or stop anything. */
-static void answer_stops(struct guest *s)
+void lifecycle_answer_stops(struct guest *s)
 {
     struct list_node *n;
 
@@ -33,7 +33,7 @@ static void answer_stops(struct guest *s)
 }
 
 /* The last word on a start; the callback may start or stop anything, this sandbox too. */
-static void answer_start(struct guest *s, const struct err *err)
+void lifecycle_answer_start(struct guest *s, const struct err *err)
 {
     struct linux_driver *d = s->driver;
 
@@ -42,14 +42,21 @@ static void answer_start(struct guest *s, const struct err *err)
     s->on_started(s->started_ctx, s->id, clock_mono_us() - s->asked_us, err);
 }
 
+bool lifecycle_begin(struct guest *s)
+{
+    struct linux_driver *d = s->driver;
+
+    ignore(snprintf(s->dir, sizeof(s->dir), "%s.%llx", s->id, (unsigned long long)d->serial++));
+    launch_init(s);
+    return creators_put(s->is_restored ? &d->savers : &d->creators, s, creator_launch);
+}
+
 void lifecycle_launch(struct guest *s)
 {
     struct linux_driver *d = s->driver;
     struct err err = {0};
 
-    ignore(snprintf(s->dir, sizeof(s->dir), "%s.%llx", s->id, (unsigned long long)d->serial++));
-    launch_init(s);
-    if (creators_put(d, s)) {
+    if (lifecycle_begin(s)) {
         ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* the caller has looked it up */
         return;
     }
@@ -57,7 +64,8 @@ void lifecycle_launch(struct guest *s)
                    START_QUEUE_MAX));
     d->starting--;
     answers_started(&d->answers, s->id, &err, s->on_started, s->started_ctx);
-    answer_stops(s);
+    lifecycle_answer_stops(s);
+    places_leave_stack(&d->places, &s->layers);
     guest_free(s);
 }
 
@@ -70,16 +78,31 @@ void lifecycle_failed(void *sandbox)
         warm_failed(s);
         return;
     }
+    if (s->wakes != NULL) {
+        struct guest *paused = s->wakes;
+
+        ignore(err_wrap(&s->err, "resume %s", s->id));
+        s->wakes = NULL;
+        asleep_not_woken(paused, s);
+        return;
+    }
     forget(s);
     ignore(err_wrap(&s->err, "start %s", s->id));
-    answer_start(s, &s->err);
-    answer_stops(s);
+    lifecycle_answer_start(s, &s->err);
+    lifecycle_answer_stops(s);
     guest_free(s);
 }
 
 void lifecycle_reaped(void *sandbox)
 {
-    guest_free(sandbox);
+    struct guest *s = sandbox;
+
+    if (s->state == SANDBOX_COOLING) {
+        asleep_cooled(s);
+        return;
+    }
+    lifecycle_answer_stops(s); /* of a snapshot's removal: those of sandboxes were earlier */
+    guest_free(s);
 }
 
 static void undo(struct guest *s)
@@ -125,6 +148,10 @@ static void finish_launch(struct guest *s)
         warm_answered(s); /* it keeps its control socket */
         return;
     }
+    if (s->saving.is_asked) {
+        asleep_answered(s);
+        return;
+    }
     watch_stop(&s->control_watch);
     if (steps_run(&s->steps, s->steps.count, &err) != 0) {
         s->err = err;
@@ -137,6 +164,8 @@ static void finish_launch(struct guest *s)
     own_close_fd(&s->control_fd);
     s->control_fd = -1;
     s->state = SANDBOX_RUNNING;
+    if (s->wakes != NULL)
+        asleep_woken(s);
     watch_set(&s->pid_watch, EPOLLIN); /* it may have been set aside by on_end() */
     guest_watch_disk(s);
     /* the caller may stop it at once: nothing of s is used after this unless stops wait */
@@ -144,7 +173,7 @@ static void finish_launch(struct guest *s)
 
     if (must_stop)
         begin_stop(s);
-    answer_start(s, NULL);
+    lifecycle_answer_start(s, NULL);
 }
 
 static void on_deadline(void *ctx)
@@ -200,7 +229,7 @@ void lifecycle_spawned(void *sandbox)
     lifecycle_expect(s, READY_TIMEOUT_MS);
     if (watch_start(d->loop, &s->control_watch, s->control_fd, EPOLLIN, on_answer, s, &s->err) !=
             0 ||
-        lifecycle_watch(s, &s->err) != 0) {
+        (!s->saving.is_asked && lifecycle_watch(s, &s->err) != 0)) {
         finish_launch(s);
     }
 }
@@ -218,21 +247,11 @@ static enum exit_reason reason_of(struct guest *s)
 
 /* Its first process is gone, and with it all others. What remains takes time and is not reachable:
  * the reaper has it. */
-static void on_end(void *ctx, uint32_t events)
+void lifecycle_end(struct guest *s)
 {
-    struct guest *s = ctx;
     struct linux_driver *d = s->driver;
     bool is_stop = s->state == SANDBOX_STOPPING;
 
-    (void)events;
-    if (s->state == SANDBOX_WARM) {
-        warm_lost(s);
-        return;
-    }
-    if (s->state == SANDBOX_ANSWERING) {
-        watch_set(&s->pid_watch, 0); /* the control socket tells, after what was said on it */
-        return;
-    }
     watch_stop(&s->pid_watch);
     timer_stop(&s->deadline);
     disk_remove(&d->disk, &s->disk);
@@ -240,10 +259,29 @@ static void on_end(void *ctx, uint32_t events)
     state_remove(s);
     forget(s);
     s->state = SANDBOX_REAPING;
-    answer_stops(s);
+    lifecycle_answer_stops(s);
     if (!is_stop)
         d->on_exit(d->exit_ctx, s->id, reason_of(s));
     reaper_put(d, s);
+}
+
+static void on_end(void *ctx, uint32_t events)
+{
+    struct guest *s = ctx;
+
+    (void)events;
+    if (s->state == SANDBOX_WARM) {
+        warm_lost(s);
+    } else if (s->state == SANDBOX_ANSWERING) {
+        watch_set(&s->pid_watch, 0); /* the control socket tells, after what was said on it */
+    } else if (s->state == SANDBOX_SAVING) {
+        watch_set(&s->pid_watch, 0);
+        s->has_ended = true;
+    } else if (s->state == SANDBOX_HOT) {
+        asleep_ended(s);
+    } else {
+        lifecycle_end(s);
+    }
 }
 
 int lifecycle_watch(struct guest *s, struct err *err)
@@ -255,4 +293,6 @@ void lifecycle_stop(struct guest *s)
 {
     if (s->state == SANDBOX_RUNNING)
         begin_stop(s);
+    else if (asleep_is_paused(s))
+        asleep_stop(s);
 }

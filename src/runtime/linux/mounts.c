@@ -25,7 +25,7 @@ static const char *const droppable[] = {
     "pstore", "ramfs",       "securityfs", "selinuxfs", "squashfs", "tracefs",
 };
 
-static const char *const stage_dirs[] = {"dev", "root", "lower", "upper"};
+static const char *const stage_dirs[] = {"dev", "root", "upper", "cgroup", "none", "sys", "guest"};
 
 static bool is_droppable(const struct mountinfo *m)
 {
@@ -84,7 +84,7 @@ int mounts_private(const char *stage, const char *data_dir, struct err *err)
         return err_sys(err, errno, "unshare the mount namespace");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return err_sys(err, errno, "make mounts private");
-    if (drop_mounts(stage, data_dir, err) != 0)
+    if (data_dir != NULL && drop_mounts(stage, data_dir, err) != 0)
         return -1;
     if (mount("sandlot", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700,size=64k") != 0)
         return err_sys(err, errno, "mount %s", stage);

@@ -42,6 +42,19 @@ static int lo_up(struct err *err)
     return 0;
 }
 
+static int configure(const struct netns_wish *wish, struct err *err)
+{
+    if (lo_up(err) != 0)
+        return -1;
+    for (size_t i = 0; i < COUNT_OF(sysctls); i++) {
+        const struct sysctl_row *row = &sysctls[i];
+
+        if (file_write(AT_FDCWD, row->path, str_of(row->value), err) != 0)
+            return -1;
+    }
+    return wish->is_outward ? outward_configure(err) : 0;
+}
+
 static int sysfs_open(int *out_fd, struct err *err)
 {
     const unsigned attributes =
@@ -54,21 +67,6 @@ static int sysfs_open(int *out_fd, struct err *err)
     if (*out_fd < 0)
         return err_sys(err, errno, "fsmount sysfs");
     return 0;
-}
-
-static int configure(const struct netns_wish *wish, struct netns *out, struct err *err)
-{
-    if (lo_up(err) != 0)
-        return -1;
-    for (size_t i = 0; i < COUNT_OF(sysctls); i++) {
-        const struct sysctl_row *row = &sysctls[i];
-
-        if (file_write(AT_FDCWD, row->path, str_of(row->value), err) != 0)
-            return -1;
-    }
-    if (wish->is_outward && outward_configure(err) != 0)
-        return -1;
-    return sysfs_open(&out->sys_fd, err);
 }
 
 void netns_done(struct netns *n)
@@ -86,8 +84,9 @@ int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err
     if (unshare(CLONE_NEWNET) != 0)
         return err_sys(err, errno, "unshare the network namespace");
     made.fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    result = made.fd < 0 ? err_sys(err, errno, "open the network namespace")
-                         : configure(wish, &made, err);
+    result = made.fd < 0 ? err_sys(err, errno, "open the network namespace") : configure(wish, err);
+    if (result == 0)
+        result = sysfs_open(&made.sys_fd, err);
     if (setns(wish->host_fd, CLONE_NEWNET) != 0)
         abort(); /* a thread that serves the host from inside a sandbox must not go on */
     if (result != 0) {
@@ -96,6 +95,18 @@ int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err
     }
     *out = made;
     return 0;
+}
+
+int netns_configure(const struct netns_wish *wish, int netns_fd, struct err *err)
+{
+    int result;
+
+    if (setns(netns_fd, CLONE_NEWNET) != 0)
+        return err_sys(err, errno, "enter the network namespace");
+    result = configure(wish, err);
+    if (setns(wish->host_fd, CLONE_NEWNET) != 0)
+        abort(); /* see netns_make() */
+    return result;
 }
 
 /* Loopback answers before connect(2) returns, so a refusal is known at once: *out_error is the

@@ -21,6 +21,8 @@ extern const struct netns netns_none;
 
 /* lo is up, every port and ping are open to users. */
 must_check int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err);
+/* The same for a namespace that somebody else has made. */
+must_check int netns_configure(const struct netns_wish *wish, int netns_fd, struct err *err);
 void netns_done(struct netns *n); /* closes what it holds */
 /* A TCP socket inside; see runtime_connect(). */
 must_check int netns_connect(const struct netns_wish *wish, int netns_fd, uint16_t port,

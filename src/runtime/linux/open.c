@@ -11,7 +11,9 @@
 #include "base/clock.h"
 #include "runtime/linux/caps.h"
 #include "runtime/linux/chroot.h"
+#include "runtime/linux/criu.h"
 #include "runtime/linux/driver_internal.h"
+#include "runtime/linux/envd_file.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/idmap.h"
 #include "runtime/linux/seccomp.h"
@@ -60,6 +62,7 @@ static void prefix_make(struct linux_driver *d, const struct stat *st)
 static int dirs_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
 {
     auto_free char *states = join(config->run_dir, "sandboxes");
+    auto_free char *snapshots = join(config->data_dir, "snapshots");
     struct stat st;
 
     if (strlen(config->data_dir) > DIR_MAX || strlen(config->run_dir) > DIR_MAX)
@@ -71,28 +74,20 @@ static int dirs_open(struct linux_driver *d, const struct runtime_config *config
     d->stage = join(d->run_dir, "stage");
     if (dir_make(d->files_dir, err) != 0 || dir_make(d->stage, err) != 0 ||
         dir_make(states, err) != 0 || dir_open(AT_FDCWD, d->files_dir, &d->files_fd, err) != 0 ||
+        dir_make(snapshots, err) != 0 ||
+        dir_open(AT_FDCWD, snapshots, &d->snapshots_fd, err) != 0 ||
+        dir_open(AT_FDCWD, d->data_dir, &d->data_fd, err) != 0 ||
         dir_open(AT_FDCWD, states, &d->state_fd, err) != 0 ||
         dir_open(AT_FDCWD, "/proc", &d->proc_fd, err) != 0)
         return -1;
     /* files of sandboxes have their own owners and set-user bits: nobody else may come near */
-    if (fchmod(d->files_fd, 0700) != 0 || fchmod(d->state_fd, 0700) != 0 ||
-        fstat(d->state_fd, &st) != 0)
+    if (fchmod(d->files_fd, 0700) != 0 || fchmod(d->snapshots_fd, 0700) != 0 ||
+        fchmod(d->state_fd, 0700) != 0 || fstat(d->state_fd, &st) != 0)
         return err_sys(err, errno, "protect %s", d->files_dir);
     prefix_make(d, &st);
+    places_init(&d->places, d->data_dir, d->data_fd);
+    d->has_places = true;
     return lock_take(d, err);
-}
-
-/* A clone of its own mount: read-only, and no path of the host shows inside. */
-static int envd_open(struct linux_driver *d, const char *path, struct err *err)
-{
-    struct stat st;
-
-    if (stat(path, &st) != 0)
-        return err_sys(err, errno, "envd '%s'", path);
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
-        return err_set(err, ERR_INVALID, "envd '%s' is not an executable file", path);
-    return tree_clone(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1,
-                      &d->envd_fd, err);
 }
 
 static bool can_clone_into(struct linux_driver *d)
@@ -153,6 +148,21 @@ static int slots_open(struct linux_driver *d, const struct runtime_config *confi
     return slots_init(&d->slots, &slots, err);
 }
 
+static int savers_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
+{
+    d->hot_ms = config->hot_resume_s * 1000;
+    d->hot_bytes_max = config->hot_memory_bytes;
+    criu_find(config->criu, &d->criu, &d->criu_err);
+    if (d->criu != NULL && !cgroup_can_freeze(&d->cgroups)) {
+        free(d->criu);
+        d->criu = NULL;
+        ignore(err_set(&d->criu_err, ERR_UNSUPPORTED,
+                       "no checkpoints: there is no cgroup freezer, mount cgroup2"));
+    }
+    d->savers.saves = d->has_savers = true;
+    return creators_init(d, &d->savers, err);
+}
+
 static int threads_open(struct linux_driver *d, const struct runtime_config *config,
                         struct err *err)
 {
@@ -169,11 +179,9 @@ static int threads_open(struct linux_driver *d, const struct runtime_config *con
     if (adopt_all(d, err) != 0 || slot_pool_init(&d->pool, &pool, err) != 0)
         return -1;
     d->opened = OPENED_POOL;
-    if (creators_init(d, err) != 0) {
-        d->opened = OPENED_CREATORS; /* some may run */
+    d->opened = OPENED_CREATORS; /* some may run, whatever comes */
+    if (creators_init(d, &d->creators, err) != 0 || savers_open(d, config, err) != 0)
         return -1;
-    }
-    d->opened = OPENED_CREATORS;
     warm_init(d, config);
     return 0;
 }
@@ -193,7 +201,8 @@ static int open_all(struct linux_driver *d, const struct runtime_config *config,
     d->host_uts_fd = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
     if (d->wish.host_fd < 0 || d->host_uts_fd < 0)
         return err_sys(err, errno, "open our own namespaces");
-    if (dirs_open(d, config, err) != 0 || envd_open(d, config->envd_path, err) != 0 ||
+    if (dirs_open(d, config, err) != 0 ||
+        envd_file_keep(d->data_dir, config->envd_path, &d->envd_path, err) != 0 ||
         host_open(d, config, err) != 0 || slots_open(d, config, err) != 0)
         return -1;
     d->opened = OPENED_SLOTS;
@@ -208,7 +217,8 @@ int driver_open(struct loop *l, const struct runtime_config *config, runtime_exi
     d->loop = l;
     d->on_exit = on_exit;
     d->exit_ctx = ctx;
-    d->files_fd = d->state_fd = d->lock_fd = d->proc_fd = d->envd_fd = -1;
+    d->data_fd = d->snapshots_fd = -1;
+    d->files_fd = d->state_fd = d->lock_fd = d->proc_fd = -1;
     d->wish.host_fd = d->host_uts_fd = -1;
     d->disk_reserve_bytes = config->disk_reserve_bytes;
     d->sandboxes_max = (size_t)config->sandboxes_max;
@@ -232,7 +242,10 @@ static void sandboxes_let_go(struct linux_driver *d)
         struct guest *s = container_of(n, struct guest, all);
 
         watch_stop(&s->pid_watch);
-        if (s->state != SANDBOX_RUNNING)
+        /* what is paused stays on the disk; what is kept of its processes ends */
+        s->keeps_files |= s->state == SANDBOX_HOT;
+        if (s->state != SANDBOX_RUNNING && s->state != SANDBOX_SAVING &&
+            s->state != SANDBOX_PAUSED && s->state != SANDBOX_KEEPING && s->state != SANDBOX_WAKING)
             steps_undo(&s->steps); /* ends its process, too */
         guest_free(s);
     }
@@ -244,7 +257,9 @@ void driver_close(void *self)
     struct linux_driver *d = self;
 
     if (d->opened >= OPENED_CREATORS)
-        creators_done(d);
+        creators_done(&d->creators);
+    if (d->has_savers)
+        creators_done(&d->savers);
     if (d->opened >= OPENED_REAPER)
         reaper_done(d);
     warm_done(d);
@@ -260,12 +275,16 @@ void driver_close(void *self)
         mailbox_done(&d->mailbox);
     if (d->has_cgroups)
         cgroups_close(&d->cgroups);
+    shelf_close(d);
+    if (d->has_places)
+        places_done(&d->places);
+    own_close_fd(&d->data_fd);
+    own_close_fd(&d->snapshots_fd);
     own_close_fd(&d->files_fd);
     own_close_fd(&d->state_fd);
     own_close_fd(&d->proc_fd);
     own_close_fd(&d->wish.host_fd);
     own_close_fd(&d->host_uts_fd);
-    own_close_fd(&d->envd_fd);
     own_close_fd(&d->lock_fd);
     pthread_mutex_destroy(&d->shift_lock);
     free(d->filter.filter);
@@ -274,5 +293,7 @@ void driver_close(void *self)
     free(d->shifted_dir);
     free(d->run_dir);
     free(d->stage);
+    free(d->envd_path);
+    free(d->criu);
     free(d);
 }

@@ -6,15 +6,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "runtime/linux/idmap.h"
 
-enum { PATH_SIZE = 1200 };
+enum {
+    LOWERS_MAX = 129, /* a template and STACK_MAX layers */
+    NAME_SIZE = 24,
+    LOWERS_SIZE = 256, /* of a string for fsconfig */
+};
 
 struct layers {
-    int lower, tree; /* detached clones: template, sandbox directory */
+    int lowers[LOWERS_MAX]; /* detached clones, the highest first */
+    size_t count;
+    int tree; /* a detached clone of the sandbox's directory */
     int upper, work;
 };
 
@@ -70,10 +78,21 @@ static int mount_fs(int fs, const struct overlay_spec *spec, int *out_fd, struct
     return 0;
 }
 
+static const char *lower_path(const struct overlay_spec *spec, size_t i)
+{
+    return i < spec->layer_count ? spec->layers[spec->layer_count - 1 - i] : spec->rootfs;
+}
+
 static int layers_open(const struct overlay_spec *spec, struct layers *l, struct err *err)
 {
-    if (tree_clone(spec->rootfs, 0, spec->userns_fd, &l->lower, err) != 0 ||
-        tree_clone(spec->dir, 0, spec->userns_fd, &l->tree, err) != 0)
+    if (spec->layer_count >= LOWERS_MAX)
+        return err_set(err, ERR_LIMIT, "more than %d layers", LOWERS_MAX - 1);
+    for (; l->count <= spec->layer_count; l->count++) {
+        if (tree_clone(lower_path(spec, l->count), 0, spec->userns_fd, &l->lowers[l->count], err) !=
+            0)
+            return -1;
+    }
+    if (tree_clone(spec->dir, 0, spec->userns_fd, &l->tree, err) != 0)
         return -1;
     l->upper = openat(l->tree, "u", O_PATH | O_DIRECTORY | O_CLOEXEC);
     l->work = openat(l->tree, "w", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -87,7 +106,8 @@ static void layers_close(struct layers *l)
     own_close_fd(&l->upper);
     own_close_fd(&l->work);
     own_close_fd(&l->tree);
-    own_close_fd(&l->lower);
+    while (l->count > 0)
+        own_close_fd(&l->lowers[--l->count]);
 }
 
 static int by_descriptor(const struct overlay_spec *spec, struct layers *l, int *out_fd,
@@ -97,8 +117,10 @@ static int by_descriptor(const struct overlay_spec *spec, struct layers *l, int 
 
     if (fs < 0)
         return err_sys(err, errno, "fsopen overlay");
-    if (fsconfig(fs, FSCONFIG_SET_FD, "lowerdir+", NULL, l->lower) != 0)
-        return err_sys(err, errno, "overlay lower layer by descriptor");
+    for (size_t i = 0; i < l->count; i++) {
+        if (fsconfig(fs, FSCONFIG_SET_FD, "lowerdir+", NULL, l->lowers[i]) != 0)
+            return err_sys(err, errno, "overlay lower layer by descriptor");
+    }
     if (fsconfig(fs, FSCONFIG_SET_FD, "upperdir", NULL, l->upper) != 0 ||
         fsconfig(fs, FSCONFIG_SET_FD, "workdir", NULL, l->work) != 0)
         return err_sys(err, errno, "overlay upper layer by descriptor");
@@ -119,28 +141,52 @@ static int attach(int tree, const char *path, struct err *err)
     return 0;
 }
 
+/* Attaches the lower layers at "0", "1" … and names them in one option, the highest first. */
+static int attach_lowers(const struct layers *l, char out[LOWERS_SIZE], struct err *err)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        char name[NAME_SIZE];
+
+        ignore(snprintf(name, sizeof(name), "%zu", i));
+        if (mkdir(name, 0755) != 0 && errno != EEXIST)
+            return err_sys(err, errno, "mkdir %s", name);
+        if (attach(l->lowers[i], name, err) != 0)
+            return -1;
+        len += (size_t)snprintf(out + len, LOWERS_SIZE - len, "%s%s", i == 0 ? "" : ":", name);
+        if (len >= LOWERS_SIZE)
+            return err_set(err, ERR_LIMIT, "more layers than this kernel can be told of");
+    }
+    return 0;
+}
+
 /* For kernels that take paths only (before 6.8 and 6.13): the trees are attached for the moment in
  * the creator's own mount namespace. The paths are relative, for a sandbox can read them. */
 static int by_path(const struct overlay_spec *spec, struct layers *l, int *out_fd, struct err *err)
 {
     auto_fd int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+    char lowers[LOWERS_SIZE], name[NAME_SIZE];
     int result = -1;
 
     if (fs < 0)
         return err_sys(err, errno, "fsopen overlay");
-    if (attach(l->lower, "lower", err) == 0 && attach(l->tree, "upper", err) == 0 &&
-        set_path(fs, "lowerdir", "lower", err) == 0 &&
+    if (attach_lowers(l, lowers, err) == 0 && attach(l->tree, "upper", err) == 0 &&
+        set_path(fs, "lowerdir", lowers, err) == 0 &&
         set_path(fs, "upperdir", "upper/u", err) == 0 &&
         set_path(fs, "workdir", "upper/w", err) == 0)
         result = mount_fs(fs, spec, out_fd, err);
     ignore(umount2("upper", MNT_DETACH)); /* not attached is fine */
-    ignore(umount2("lower", MNT_DETACH));
+    for (size_t i = 0; i < l->count; i++) {
+        ignore(snprintf(name, sizeof(name), "%zu", i));
+        ignore(umount2(name, MNT_DETACH));
+    }
     return result;
 }
 
 int overlay_make(const struct overlay_spec *spec, int *out_fd, struct err *err)
 {
-    struct layers l = {-1, -1, -1, -1};
+    struct layers l = {.tree = -1, .upper = -1, .work = -1};
     int result = layers_open(spec, &l, err);
 
     if (result == 0 && !spec->by_path)

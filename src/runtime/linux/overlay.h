@@ -9,15 +9,17 @@
 #include "base/err.h"
 
 struct overlay_spec {
-    const char *rootfs; /* lower layer, never written */
-    const char *dir;    /* holds u (upper) and w (work) */
-    int userns_fd;      /* layers are mapped through it; -1: taken as they are */
-    uint32_t uid;       /* host id of the map's 0 */
-    bool by_path;       /* give layers by path instead of by descriptor */
+    const char *rootfs;        /* lowest layer, never written */
+    const char *const *layers; /* over it, lowest first; never written either */
+    size_t layer_count;
+    const char *dir; /* holds u (upper) and w (work) */
+    int userns_fd;   /* layers are mapped through it; -1: taken as they are */
+    uint32_t uid;    /* host id of the map's 0 */
+    bool by_path;    /* give layers by path instead of by descriptor */
 };
 
-/* Runs on a creator, in its stage (see mounts.h). The mount is attached nowhere: *out_fd is all
- * that holds it. */
+/* At most 128 layers. Runs on a creator, in its stage (see mounts.h). The mount is attached
+ * nowhere: *out_fd is all that holds it. */
 must_check int overlay_make(const struct overlay_spec *spec, int *out_fd, struct err *err);
 
 #endif

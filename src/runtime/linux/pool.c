@@ -33,11 +33,11 @@ static uint64_t next_serial(struct slot_pool *p)
     return serial;
 }
 
-static int cell_make(struct slot_pool *p, struct cell *out, struct err *err)
+static int cell_make(struct slot_pool *p, bool has_net, struct cell *out, struct err *err)
 {
     struct cell c = {netns_none, ""};
 
-    if (netns_make(&p->wish, &c.net, err) != 0)
+    if (has_net && netns_make(&p->wish, &c.net, err) != 0)
         return -1;
     ignore(snprintf(c.cgroup, sizeof(c.cgroup), "%s-%s-%llu", p->prefix, p->run,
                     (unsigned long long)next_serial(p)));
@@ -70,7 +70,7 @@ static void fill(struct slot_pool *p)
     struct err ignored;
 
     ignore(slots_fill_one(p->slots, p->target));
-    if (cell_make(p, &c, &ignored) != 0) {
+    if (cell_make(p, true, &c, &ignored) != 0) {
         pthread_mutex_lock(&p->lock);
         if (!p->is_closing)
             pthread_cond_wait(&p->wanted, &p->lock);
@@ -134,5 +134,10 @@ int slot_pool_take(struct slot_pool *p, struct cell *out, struct err *err)
         *out = p->cells[--p->count];
     pthread_cond_signal(&p->wanted);
     pthread_mutex_unlock(&p->lock);
-    return has_one ? 0 : cell_make(p, out, err);
+    return has_one ? 0 : cell_make(p, true, out, err);
+}
+
+int slot_pool_take_groups(struct slot_pool *p, struct cell *out, struct err *err)
+{
+    return cell_make(p, false, out, err);
 }

@@ -49,6 +49,8 @@ must_check int slot_pool_init(struct slot_pool *p, const struct slot_pool_config
 void slot_pool_done(struct slot_pool *p); /* frees the cells that nobody took */
 /* A prepared cell, or one made on the spot. Any thread. */
 must_check int slot_pool_take(struct slot_pool *p, struct cell *out, struct err *err);
+/* Control groups alone, for processes that bring their network namespace. */
+must_check int slot_pool_take_groups(struct slot_pool *p, struct cell *out, struct err *err);
 void cell_free(const struct cgroups *g, struct cell *c);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "io/control.h"
 #include "runtime/linux/creator.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/idmap.h"
@@ -77,10 +78,16 @@ int process_send_init(struct guest *s, struct err *err)
 static int control_open(struct guest *s, struct err *err)
 {
     const int room = SOCKET_BUFFER;
-    int fds[2];
+    int fds[2], result;
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
-        return err_sys(err, errno, "control socket");
+    /* a socket of another namespace could not be checkpointed before envd has closed it */
+    if (setns(s->cell.net.fd, CLONE_NEWNET) != 0)
+        return err_sys(err, errno, "enter the network namespace");
+    result = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
+    if (setns(s->driver->wish.host_fd, CLONE_NEWNET) != 0)
+        abort(); /* see netns.c */
+    if (result != 0)
+        return err_set(err, ERR_SYSTEM, "no control socket");
     s->control_fd = fds[0];
     s->child_control_fd = fds[1];
     /* what the kernel does not grant shows when sending */
@@ -89,6 +96,23 @@ static int control_open(struct guest *s, struct err *err)
         return err_sys(err, errno, "control socket");
     return s->is_ahead ? send_request(s->control_fd, prepare, STR(""), err)
                        : process_send_init(s, err);
+}
+
+int process_call(struct guest *s, struct err *err)
+{
+    const int room = SOCKET_BUFFER;
+    int result;
+
+    if (setns(s->cell.net.fd, CLONE_NEWNET) != 0)
+        return err_sys(err, errno, "enter the network namespace");
+    result = control_connect(&s->control_fd, err);
+    if (setns(s->driver->wish.host_fd, CLONE_NEWNET) != 0)
+        abort(); /* see netns.c */
+    if (result != 0)
+        return -1;
+    /* what the kernel does not grant shows when sending */
+    ignore(setsockopt(s->control_fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
+    return process_send_init(s, err);
 }
 
 static void control_close(struct guest *s)
@@ -109,7 +133,6 @@ static void enter_fill(struct guest *s)
         .root_fd = c->fds[CREATOR_ROOT],
         .dev_fd = c->fds[CREATOR_DEV],
         .sys_fd = c->fds[CREATOR_SYS],
-        .envd_fd = c->fds[CREATOR_ENVD],
         .control_fd = c->fds[CREATOR_CONTROL],
         .fds_end = c->fds_end,
         .root_path = "root", /* in the stage, where the creator is */
@@ -192,7 +215,7 @@ int process_spawn(struct guest *s, struct err *err)
     auto_fd int cgroup_fd = -1;
 
     if (control_open(s, err) == 0) {
-        const int fds[CREATOR_FDS] = {s->root_fd, s->dev_fd, s->cell.net.sys_fd, d->envd_fd,
+        const int fds[CREATOR_FDS] = {s->root_fd, s->dev_fd, s->cell.net.sys_fd,
                                       s->child_control_fd};
 
         if (creator_place(c, fds, err) == 0 &&
@@ -351,8 +374,12 @@ void process_end(struct guest *s)
     if (s->pid != 0) {
         struct pollfd gone = {.fd = s->pidfd, .events = POLLIN};
 
+        struct err unused;
+
         cgroup_kill(&s->driver->cgroups, s->cell.cgroup);
         guest_kill(s);
+        /* one that stands still ends when it goes on */
+        ignore(cgroup_freeze(&s->driver->cgroups, s->cell.cgroup, false, &unused));
         /* a killed process ends, unless the kernel itself hangs */
         while (poll(&gone, 1, END_TIMEOUT_MS) < 0 && errno == EINTR) {
         }

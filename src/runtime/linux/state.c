@@ -15,24 +15,31 @@ size_t state_format(const struct state *s, char out[STATE_SIZE])
 {
     int len = snprintf(out, STATE_SIZE,
                        "pid %llu\nstart_time %llu\nslot %llu\nuid %llu\ndir %s\ncgroup %s\n"
-                       "memory_bytes %llu\ncpu_percent %u\npids_max %u\ndisk_bytes %llu\n%s",
+                       "memory_bytes %llu\ncpu_percent %u\npids_max %u\ndisk_bytes %llu\n"
+                       "below_bytes %llu\nrootfs %s\nenvd %s\n%s",
                        (unsigned long long)s->pid, (unsigned long long)s->start_time,
                        (unsigned long long)s->slot, (unsigned long long)s->uid, s->dir, s->cgroup,
                        (unsigned long long)s->limits.memory_bytes, s->limits.cpu_percent,
-                       s->limits.pids_max, (unsigned long long)s->limits.disk_bytes, end_mark);
+                       s->limits.pids_max, (unsigned long long)s->limits.disk_bytes,
+                       (unsigned long long)s->below_bytes, s->rootfs, s->envd, end_mark);
 
     return (size_t)len;
 }
 
-static bool text_word(struct str text, const char *key, char *out, size_t size)
+static bool text_value(struct str text, const char *key, char *out, size_t size)
 {
     while (text.len > 0) {
         struct str value, line = str_cut(text, '\n', &text);
 
         if (str_is(str_cut(line, ' ', &value), key))
-            return value.len > 0 && str_find(value, '/') < 0 && str_to_c(value, out, size);
+            return value.len > 0 && str_to_c(value, out, size);
     }
     return false;
+}
+
+static bool text_word(struct str text, const char *key, char *out, size_t size)
+{
+    return text_value(text, key, out, size) && strchr(out, '/') == NULL;
 }
 
 int state_parse(struct str text, struct state *out, struct err *err)
@@ -51,6 +58,10 @@ int state_parse(struct str text, struct state *out, struct err *err)
         !text_field(text, "disk_bytes", &s.limits.disk_bytes) || s.pid == 0 || s.pid > INT32_MAX ||
         cpu > UINT32_MAX || pids > UINT32_MAX)
         return err_set(err, ERR_INVALID, "state file does not make sense");
+    if (!text_value(text, "rootfs", s.rootfs, sizeof(s.rootfs)) ||
+        !text_value(text, "envd", s.envd, sizeof(s.envd)) ||
+        !text_field(text, "below_bytes", &s.below_bytes))
+        s.rootfs[0] = s.envd[0] = '\0';
     s.limits.cpu_percent = (uint32_t)cpu;
     s.limits.pids_max = (uint32_t)pids;
     *out = s;
@@ -63,12 +74,15 @@ int state_write(struct guest *s, struct err *err)
                           .start_time = s->start_time,
                           .slot = slot_index(&s->driver->slots, s->slot),
                           .uid = s->slot->uid,
-                          .limits = s->limits};
+                          .limits = s->limits,
+                          .below_bytes = s->disk.below};
     char text[STATE_SIZE];
     size_t len;
 
     ignore(snprintf(state.dir, sizeof(state.dir), "%s", s->dir));
     ignore(snprintf(state.cgroup, sizeof(state.cgroup), "%s", s->cell.cgroup));
+    ignore(snprintf(state.rootfs, sizeof(state.rootfs), "%s", s->rootfs));
+    ignore(snprintf(state.envd, sizeof(state.envd), "%s", s->envd));
     len = state_format(&state, text);
     if (file_create(s->driver->state_fd, s->id, (struct str){text, len}, err) != 0)
         return -1;

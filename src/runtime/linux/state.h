@@ -9,7 +9,9 @@
 #include "runtime/runtime.h"
 
 enum {
-    STATE_SIZE = 1024,
+    STATE_SIZE = 4096,
+    STATE_ROOTFS_SIZE = 1025,
+    STATE_ENVD_SIZE = 1025,
     STATE_DIR_SIZE = 96,
     STATE_CGROUP_SIZE = 48,
 };
@@ -21,6 +23,8 @@ struct state {
     char dir[STATE_DIR_SIZE];       /* of its files */
     char cgroup[STATE_CGROUP_SIZE]; /* its name in every hierarchy */
     struct sandbox_limits limits;
+    uint64_t below_bytes;                                  /* of layers under its own */
+    char rootfs[STATE_ROOTFS_SIZE], envd[STATE_ENVD_SIZE]; /* "": from before they were written */
 };
 
 /* Returns the length, at most STATE_SIZE - 1. */

@@ -220,7 +220,7 @@ static void make(struct linux_driver *d, const struct warm_template *t)
         return;
     }
     launch_init(s);
-    if (creators_put(d, s))
+    if (creators_put(&d->creators, s, creator_launch))
         d->warm.making = s;
     else
         guest_free(s); /* thousands of starts wait: no time for this */

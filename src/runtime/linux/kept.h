@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record of what is kept in a directory of data_dir: a paused sandbox (sandboxes/DIR/kept) or a
+ * snapshot (snapshots/NAME/kept). A directory without one that holds is nobody's, or only a layer.
+ * Its first word can be revoked in place, with one small write that needs no journal: a sandbox
+ * that goes on in the same files must not come back as it was. */
+#ifndef RUNTIME_LINUX_KEPT_H
+#define RUNTIME_LINUX_KEPT_H
+
+#include "runtime/linux/places.h"
+#include "runtime/runtime.h"
+
+enum { KEPT_ID_SIZE = 64 };
+
+struct kept {
+    char id[KEPT_ID_SIZE]; /* of the sandbox; of a snapshot its name */
+    bool has_memory;       /* a checkpoint in `images` */
+    bool has_userns;       /* what the checkpoint was made with */
+    struct sandbox_limits limits;
+    uint64_t disk_bytes; /* of its own layers */
+    char *rootfs;        /* on the heap */
+    char *envd;          /* the binary that its processes have mapped */
+    struct stack layers; /* its own is the last */
+};
+
+void kept_done(struct kept *k);
+
+/* `dir`/kept; when it returns it is on the disk, and so is the directory's entry. */
+must_check int kept_write(int dir, const struct kept *k, struct err *err);
+/* ERR_NOT_FOUND: none, or revoked. */
+must_check int kept_read(int dir, struct kept *out, struct err *err);
+/* On the disk when it returns. */
+must_check int kept_revoke(int dir, struct err *err);
+void kept_remove(int dir); /* not made sure of */
+
+/* For tests: from and to text. */
+must_check int kept_parse(struct str text, struct kept *out, struct err *err);
+
+#endif

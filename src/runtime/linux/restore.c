@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The launch of what CRIU restores, on a saver: as launch.c, but the processes are there already,
+ * and the directory is a new layer over those they were saved with. What fails changes nothing of
+ * what is kept. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "runtime/linux/criu.h"
+#include "runtime/linux/driver_internal.h"
+#include "runtime/linux/files.h"
+#include "runtime/linux/images.h"
+#include "runtime/linux/saver.h"
+
+enum { PIDS_OF_CRIU = 64 }; /* besides those it restores, which are as many as they were */
+
+static int link_images(struct guest *s, struct err *err)
+{
+    struct linux_driver *d = s->driver;
+    char from[SANDBOX_PATH_SIZE], to[SANDBOX_PATH_SIZE];
+    auto_fd int from_fd = -1;
+    auto_fd int to_fd = -1;
+
+    ignore(snprintf(from, sizeof(from), "%s/images", s->images_from));
+    ignore(snprintf(to, sizeof(to), "%s/images", s->dir));
+    /* some are opened by what is restored, which is nobody here; the way to them is closed */
+    if (mkdirat(d->files_fd, to, 0755) != 0)
+        return err_sys(err, errno, "mkdir %s", to);
+    if (dir_open(d->data_fd, from, &from_fd, err) != 0 ||
+        dir_open(d->files_fd, to, &to_fd, err) != 0)
+        return -1;
+    return images_link(from_fd, to_fd, d->host.has_userns, s->slot->uid, err);
+}
+
+static int directories_run(void *ctx, struct err *err)
+{
+    if (launch_directories(ctx, err) != 0)
+        return -1;
+    if (link_images(ctx, err) == 0)
+        return 0;
+    launch_leave_directories(ctx);
+    return -1;
+}
+
+static int groups_run(void *ctx, struct err *err)
+{
+    struct guest *s = ctx;
+
+    return slot_pool_take_groups(&s->driver->pool, &s->cell, err);
+}
+
+/* The processor's comes when they run: CRIU is in the group, too. */
+static int limits_run(void *ctx, struct err *err)
+{
+    struct guest *s = ctx;
+    struct sandbox_limits limits = {.memory_bytes = s->limits.memory_bytes,
+                                    .pids_max = s->limits.pids_max};
+
+    if (limits.pids_max != 0)
+        limits.pids_max += PIDS_OF_CRIU;
+    return cgroup_limit(&s->driver->cgroups, s->cell.cgroup, &limits, err);
+}
+
+static int restore(struct guest *s, struct criu_restored *out, struct err *err)
+{
+    struct linux_driver *d = s->driver;
+    char images[SANDBOX_PATH_SIZE];
+    const struct criu_restore r = {
+        .path = d->criu,
+        .images = images,
+        .stage = saver_stage,
+        .cgroups = &d->cgroups,
+        .group = s->cell.cgroup,
+        .wish = &d->wish,
+    };
+    int result;
+
+    ignore(snprintf(images, sizeof(images), "%s/%s/images", d->files_dir, s->dir));
+    if (saver_set_guest(s->envd, err) != 0)
+        return -1;
+    if (move_mount(s->root_fd, "", AT_FDCWD, "root", MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        return err_sys(err, errno, "attach the root");
+    result = criu_restore(&r, out, err);
+    ignore(umount2("root", MNT_DETACH)); /* theirs is another */
+    ignore(umount2("cgroup", MNT_DETACH));
+    return result;
+}
+
+static int processes_run(void *ctx, struct err *err)
+{
+    struct guest *s = ctx;
+    struct linux_driver *d = s->driver;
+    struct criu_restored made;
+
+    if (restore(s, &made, err) != 0) {
+        cgroup_kill(&d->cgroups, s->cell.cgroup); /* who is still in it */
+        return -1;
+    }
+    launch_close_overlay(s);
+    s->pid = made.pid;
+    s->pidfd = made.pidfd;
+    s->is_child = true;
+    s->cell.net.fd = made.netns_fd;
+    if (process_start_time(d->proc_fd, s->pid, &s->start_time, err) == 0 &&
+        cgroup_limit(&d->cgroups, s->cell.cgroup, &s->limits, err) == 0)
+        return 0;
+    launch_end_process(s);
+    return -1;
+}
+
+static void images_remove(struct guest *s)
+{
+    char path[SANDBOX_PATH_SIZE];
+    struct err unused;
+
+    ignore(snprintf(path, sizeof(path), "%s/images", s->dir));
+    ignore(tree_remove(s->driver->files_fd, path, &unused)); /* they go with the sandbox, then */
+}
+
+static int call_run(void *ctx, struct err *err)
+{
+    struct guest *s = ctx;
+
+    images_remove(s);
+    if (process_rename(s, err) != 0)
+        return -1;
+    return process_call(s, err);
+}
+
+const struct step restore_steps[] = {
+    {"restore layers",      launch_layers,   launch_leave_layers     },
+    {"restore slot",        launch_slot,     launch_give_slot        },
+    {"restore directories", directories_run, launch_leave_directories},
+    {"restore groups",      groups_run,      launch_free_cell        },
+    {"restore limits",      limits_run,      NULL                    },
+    {"restore overlay",     launch_overlay,  launch_close_overlay    },
+    {"restore processes",   processes_run,   launch_end_process      },
+    {"restore call",        call_run,        NULL                    },
+    {"restore ready",       launch_ready,    NULL                    },
+    {"restore state",       launch_state,    launch_forget_state     },
+};
+
+const size_t restore_step_count = COUNT_OF(restore_steps);
+const char *const restore_step_names[] = {"restore layers",
+                                          "restore slot",
+                                          "restore directories",
+                                          "restore groups",
+                                          "restore limits",
+                                          "restore overlay",
+                                          "restore processes",
+                                          "restore call",
+                                          "restore ready",
+                                          "restore state",
+                                          NULL};
+
+_Static_assert(COUNT_OF(restore_step_names) == COUNT_OF(restore_steps) + 1, "a name for each step");

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See saver.h. */
+#include "runtime/linux/saver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "runtime/linux/driver_internal.h"
+#include "runtime/linux/files.h"
+
+/* CRIU's own scripts are the only way to be called between its steps. */
+static const char hook[] = "#!/bin/sh\n"
+                           "[ \"$CRTOOLS_SCRIPT_ACTION\" = setup-namespaces ] || exit 0\n"
+                           "echo \"$CRTOOLS_INIT_PID\" >\"${0%hook}asked\"\n"
+                           "read -r answer <\"${0%hook}told\"\n"
+                           "[ \"$answer\" = go ]\n";
+
+static const char run_path[] = "/run";
+const char saver_stage[] = "/run/stage";
+
+static bool is_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/* Two reasons for a /run of our own: CRIU remembers what it knows of the kernel there, but only on
+ * a tmpfs (without one it finds it out each time, for a third of a second); and what it restores,
+ * which is nobody on this host, must reach the stage. */
+static int move_stage(const struct linux_driver *d, struct err *err)
+{
+    auto_fd int stage = -1;
+
+    if (is_below(d->data_dir, run_path))
+        return err_set(err, ERR_UNSUPPORTED, "no checkpoints: data_dir is below %s", run_path);
+    stage = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (stage < 0 || mount("sandlot", run_path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2m"))
+        return err_sys(err, errno, "mount %s", run_path);
+    if (mkdir(saver_stage, 0755) != 0 ||
+        move_mount(stage, "", AT_FDCWD, saver_stage, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+        chdir(saver_stage) != 0 || chmod(".", 0755) != 0)
+        return err_sys(err, errno, "move the stage");
+    return 0;
+}
+
+/* Of a network namespace like a sandbox's: what it shows of it is loopback. */
+static int mount_sys(const struct linux_driver *d, struct err *err)
+{
+    struct netns like = netns_none;
+    int result = netns_make(&d->wish, &like, err);
+
+    if (result == 0 && move_mount(like.sys_fd, "", AT_FDCWD, "sys", MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        result = err_sys(err, errno, "mount sysfs");
+    netns_done(&like);
+    return result;
+}
+
+static int make_hook(struct err *err)
+{
+    if (mkfifo("guest/asked", 0600) != 0 || mkfifo("guest/told", 0600) != 0)
+        return err_sys(err, errno, "make the pipes of criu's script");
+    if (file_create(AT_FDCWD, "guest/hook", str_of(hook), err) != 0)
+        return -1;
+    return chmod("guest/hook", 0700) == 0 ? 0 : err_sys(err, errno, "chmod criu's script");
+}
+
+int saver_prepare(struct linux_driver *d, struct err *err)
+{
+    if (move_stage(d, err) != 0 || mount_sys(d, err) != 0)
+        return -1;
+    return make_hook(err);
+}
+
+int saver_set_guest(const char *envd, struct err *err)
+{
+    return file_copy(envd, "guest/envd", 0755, err);
+}

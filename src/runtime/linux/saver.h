@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads that pause, resume and take snapshots: like creators, but without the system call filter,
+ * which the program they run would inherit, and with more on their stage:
+ *
+ *   sys          a sysfs as sandboxes see it
+ *   guest/envd   the binary to restore with
+ *   guest/hook   what CRIU calls, and guest/asked, guest/told, the pipes it talks through */
+#ifndef RUNTIME_LINUX_SAVER_H
+#define RUNTIME_LINUX_SAVER_H
+
+#include "base/err.h"
+
+struct linux_driver;
+
+/* Where a saver has its stage, in its own mount namespace. */
+extern const char saver_stage[];
+
+/* On the thread, once, in its stage. */
+must_check int saver_prepare(struct linux_driver *d, struct err *err);
+/* Puts this binary at guest/envd. */
+must_check int saver_set_guest(const char *envd, struct err *err);
+
+#endif
