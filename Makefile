@@ -16,6 +16,7 @@ SOAK_SEED ?= 1
 
 run:
 	tools/deps run
+	tools/criu
 	tools/build $(BUILD)
 	tools/users
 	tools/make-template base $(DATA)
@@ -26,10 +27,12 @@ build:
 
 test:
 	tools/deps test
+	tools/criu
 	tools/test $(TEST_FLAGS)
 
 bench:
 	tools/deps test
+	tools/criu
 	tools/build $(BUILD)
 	tools/bench $(BENCH_FLAGS)
 
