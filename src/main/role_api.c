@@ -58,12 +58,13 @@ int role_api(const struct invocation *v)
     const struct config *c = &program->config;
     char node[PATH_MAX], database[PATH_MAX], templates[PATH_MAX];
     static char uploads[PATH_MAX]; /* the frame is full */
+    auto_free char *keys_path = mem_zero(PATH_MAX);
     char token[TOKEN_HEX_LEN + 1];
     struct api_config config = {
         .http_fd = ROLE_FD_FIRST,
         .routes_fd = ROLE_FD_FIRST + 1,
         .node_socket = node,
-        .store = {c->store_engine, database},
+        .store = {c->store_engine, database, keys_path},
         .templates_dir = templates,
         .admin_token = token,
         .version = v->table->version,
@@ -109,6 +110,7 @@ int role_api(const struct invocation *v)
     config.keys_text = buf_str(&keys);
     config_path(node, sizeof node, c->run_dir, "node.sock");
     config_path(database, sizeof database, c->data_dir, "api/sandlot.db");
+    config_path(keys_path, PATH_MAX, c->data_dir, "api/store.key");
     config_path(templates, sizeof templates, c->data_dir, "templates");
     config_path(uploads, sizeof uploads, c->data_dir, "api/uploads");
     result = api_new(r.loop, &config, &r.api, &err);

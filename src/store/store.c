@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 
-#include "store/driver.h"
+#include "store/sealed.h"
 
 struct writes {
     struct store_write *first, *last;
@@ -36,6 +36,7 @@ struct commits {
 struct store {
     const struct store_engine *engine;
     void *db;
+    struct seal *seal; /* NULL: records are kept as they are */
 
     /* loop's thread */
     struct writes filling;
@@ -50,6 +51,13 @@ struct store {
     pthread_cond_t has_work;
     struct commits waiting, done;
     bool is_stopping;
+};
+
+/* What is sealed anew when the store is opened. */
+struct sealing {
+    struct store *store;
+    enum store_kind kind;
+    size_t count;
 };
 
 static const struct store_engine *const engines[] = {&store_sqlite, &store_memory};
@@ -202,6 +210,7 @@ static void discard(struct store *s)
     writes_free(&s->filling);
     if (s->db != NULL)
         s->engine->close(s->db);
+    seal_free(s->seal);
     free(s);
 }
 
@@ -222,14 +231,61 @@ int store_open_engine(struct loop *l, const struct store_engine *engine, const c
     return 0;
 }
 
+static bool seal_row(void *ctx, struct str key, struct str value)
+{
+    struct sealing *all = ctx;
+    struct buf plain;
+    struct err err;
+
+    if (seal_is_fresh(all->store->seal, value))
+        return true;
+    buf_init(&plain, STORE_VALUE_MAX);
+    if (sealed_get(all->store->seal, &(struct sealed_name){all->kind, key}, value, &plain, &err) ==
+            0 &&
+        store_put(all->store, all->kind, key, buf_str(&plain), &err) == 0)
+        all->count++;
+    if (plain.at != NULL)
+        explicit_bzero(plain.at, plain.len);
+    buf_done(&plain);
+    return true; /* one that cannot be read is told to who reads it; the next start goes on */
+}
+
+/* All that is not sealed with the first key. */
+static int seal_anew(struct store *s, struct err *err)
+{
+    struct sealing all = {.store = s};
+
+    for (int kind = 1; kind < STORE_KIND_COUNT; kind++) {
+        all.kind = (enum store_kind)kind;
+        if (sealed_kind(all.kind) && s->engine->each(s->db, all.kind, seal_row, &all, err) != 0)
+            return -1;
+    }
+    if (all.count > 0)
+        store_commit(s, NULL, NULL);
+    return 0;
+}
+
 int store_open(struct loop *l, const struct store_config *config, struct store **out,
                struct err *err)
 {
+    const struct store_engine *engine = NULL;
+    struct store *s;
+
     for (size_t i = 0; i < COUNT_OF(engines); i++) {
         if (strcmp(config->engine, engines[i]->name) == 0)
-            return store_open_engine(l, engines[i], config->path, out, err);
+            engine = engines[i];
     }
-    return err_set(err, ERR_INVALID, "there is no store engine '%s'", config->engine);
+    if (engine == NULL)
+        return err_set(err, ERR_INVALID, "there is no store engine '%s'", config->engine);
+    if (store_open_engine(l, engine, config->path, &s, err) != 0)
+        return -1;
+    if (config->key_file != NULL &&
+        (seal_new(config->key_file, &s->seal, err) != 0 || seal_anew(s, err) != 0)) {
+        store_close(s);
+        return err_wrap(err, "open the store");
+    }
+    *out = s;
+    return 0;
 }
 
 void store_close(struct store *s)
@@ -251,17 +307,32 @@ void store_close(struct store *s)
 
 int store_each(struct store *s, enum store_kind kind, store_row_fn *fn, void *ctx, struct err *err)
 {
-    if (s->engine->each(s->db, kind, fn, ctx, err) != 0)
-        return err_wrap(err, "read the store");
-    return 0;
+    struct sealed_rows rows = {s->seal, kind, fn, ctx, {0}, false};
+    int result;
+
+    if (s->seal == NULL || !sealed_kind(kind))
+        result = s->engine->each(s->db, kind, fn, ctx, err);
+    else if ((result = s->engine->each(s->db, kind, sealed_row, &rows, err)) == 0 && rows.is_bad)
+        result = sealed_fail(&rows, err);
+    return result == 0 ? 0 : err_wrap(err, "read the store");
 }
 
 int store_get(struct store *s, enum store_kind kind, struct str key, struct buf *out,
               struct err *err)
 {
-    if (s->engine->get(s->db, kind, key, out, err) != 0)
-        return err_wrap(err, "read the store");
-    return 0;
+    struct buf raw;
+    int result;
+
+    if (s->seal == NULL || !sealed_kind(kind)) {
+        result = s->engine->get(s->db, kind, key, out, err);
+    } else {
+        buf_init(&raw, STORE_VALUE_MAX + SEAL_OVERHEAD);
+        result = s->engine->get(s->db, kind, key, &raw, err);
+        if (result == 0)
+            result = sealed_get(s->seal, &(struct sealed_name){kind, key}, buf_str(&raw), out, err);
+        buf_done(&raw);
+    }
+    return result == 0 ? 0 : err_wrap(err, "read the store");
 }
 
 static int queue_write(struct store *s, const struct store_write *model, struct err *err)
@@ -277,7 +348,7 @@ static int queue_write(struct store *s, const struct store_write *model, struct 
         return err_set(err, ERR_INVALID, "a record needs a key");
     if (model->key.len > STORE_KEY_MAX)
         return err_set(err, ERR_LIMIT, "a record's key is longer than %d bytes", STORE_KEY_MAX);
-    if (model->value.len > STORE_VALUE_MAX)
+    if (model->value.len > STORE_VALUE_MAX + SEAL_OVERHEAD)
         return err_set(err, ERR_LIMIT, "a record is larger than %d bytes", STORE_VALUE_MAX);
     if (s->queued_count >= STORE_QUEUE_MAX || bytes > STORE_QUEUE_BYTES_MAX - s->queued_bytes)
         return err_set(err, ERR_LIMIT, "too many writes are waiting for the store");
@@ -300,7 +371,21 @@ static int queue_write(struct store *s, const struct store_write *model, struct 
 int store_put(struct store *s, enum store_kind kind, struct str key, struct str value,
               struct err *err)
 {
-    return queue_write(s, &(struct store_write){.kind = kind, .key = key, .value = value}, err);
+    struct store_write w = {.kind = kind, .key = key, .value = value};
+    struct buf sealed;
+    int result;
+
+    if (value.len > STORE_VALUE_MAX)
+        return err_set(err, ERR_LIMIT, "a record is larger than %d bytes", STORE_VALUE_MAX);
+    if (s->seal == NULL || !sealed_kind(kind))
+        return queue_write(s, &w, err);
+    buf_init(&sealed, STORE_VALUE_MAX + SEAL_OVERHEAD);
+    result = sealed_put(s->seal, &(struct sealed_name){kind, key}, value, &sealed, err);
+    w.value = buf_str(&sealed);
+    if (result == 0)
+        result = queue_write(s, &w, err);
+    buf_done(&sealed);
+    return result;
 }
 
 int store_remove(struct store *s, enum store_kind kind, struct str key, struct err *err)

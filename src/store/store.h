@@ -25,11 +25,13 @@ enum store_kind {
     STORE_CREATION, /* key: team and SHA-256 of an Idempotency-Key */
     STORE_WEBHOOK,
     STORE_DELIVERY, /* key: event and webhook */
+    STORE_SECRET,
     STORE_TEAM_TEMPLATE = 20,
     STORE_BUILD,
     STORE_BUILD_LOG, /* key: id of the build */
     STORE_LAYER,     /* key: team and digest of what made it */
     STORE_SNAPSHOT = 30,
+    STORE_KIND_COUNT, /* numbers below it may be nobody's */
 };
 
 enum {
@@ -42,6 +44,10 @@ enum {
 struct store_config {
     const char *engine; /* "sqlite" or "memory" */
     const char *path;   /* sqlite: the database file */
+    /* Kinds that hold secrets are sealed with the keys of this file (crypto/seal.h), which is made
+     * when it is not there; what lies there as it is, or sealed with an older key, is sealed anew
+     * when the store is opened. NULL: nothing is sealed. */
+    const char *key_file;
 };
 
 typedef void store_commit_fn(void *ctx, const struct err *err); /* err NULL: durable */

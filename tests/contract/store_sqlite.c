@@ -340,6 +340,60 @@ static void is_private(void)
     fixture_end();
 }
 
+/* What the store's own reading gives, and what lies in the file. */
+static void check_sealed(struct fixture *f, const char *keys, const char *value)
+{
+    struct store_config config = {"sqlite", f->path, keys};
+    struct buf found;
+    struct err err = {0};
+
+    fixture_close();
+    CHECK(store_open(f->loop, &config, &f->store, &err) == 0);
+    CHECK(fixture_has(STORE_SECRET, "a", value) && fixture_has(STORE_TEAM, "b", "shown"));
+    fixture_put(STORE_SECRET, "c", "hidden");
+    CHECK(fixture_commit() == ERR_NONE);
+    fixture_close();
+    fixture_open(); /* without a key file: as it lies there */
+    buf_init(&found, STORE_VALUE_MAX);
+    CHECK(store_get(f->store, STORE_SECRET, STR("a"), &found, &err) == 0);
+    CHECK(found.len > strlen(value) && memmem(found.at, found.len, value, strlen(value)) == NULL);
+    buf_done(&found);
+    CHECK(!fixture_has(STORE_SECRET, "c", "hidden") && fixture_has(STORE_TEAM, "b", "shown"));
+}
+
+static void seals_what_holds_secrets(void)
+{
+    struct fixture *f = fixture_begin(&store_sqlite);
+    char keys[FIXTURE_PATH_MAX + 8], text[200];
+    struct store_config config = {"sqlite", f->path, keys};
+    FILE *file;
+    struct err err = {0};
+
+    ignore(snprintf(keys, sizeof(keys), "%s.key", f->path));
+    fixture_put(STORE_SECRET, "a", "open until now");
+    fixture_put(STORE_TEAM, "b", "shown");
+    CHECK(fixture_commit() == ERR_NONE);
+    check_sealed(f, keys, "open until now");
+
+    /* another key in front, then without the old one: all was sealed anew meanwhile */
+    file = fopen(keys, "r+");
+    CHECK(file != NULL && fread(text + 65, 1, 65, file) == 65);
+    ignore(snprintf(text, sizeof(text), "%064d", 5));
+    text[64] = '\n';
+    rewind(file);
+    CHECK(fwrite(text, 1, 130, file) == 130 && fclose(file) == 0);
+    check_sealed(f, keys, "open until now");
+    CHECK(truncate(keys, 65) == 0);
+    check_sealed(f, keys, "open until now");
+
+    /* and with another file altogether */
+    CHECK(unlink(keys) == 0);
+    fixture_close();
+    CHECK(store_open(f->loop, &config, &f->store, &err) == 0);
+    CHECK(!fixture_has(STORE_SECRET, "a", "open until now"));
+    fixture_end();
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
@@ -351,6 +405,7 @@ int main(int argc, char **argv)
         {"refuses files of others",                refuses_files_of_others               },
         {"admits one process",                     admits_one_process                    },
         {"is private",                             is_private                            },
+        {"seals what holds secrets",               seals_what_holds_secrets              },
     };
     return test_main(tests, COUNT_OF(tests), argc, argv);
 }
