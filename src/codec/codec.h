@@ -140,6 +140,10 @@ must_check int proto_decode(const struct codec_message *m, struct str in, struct
 void json_encode(const struct codec_message *m, const void *in, struct buf *out);
 void proto_encode(const struct codec_message *m, const void *in, struct buf *out);
 
+/* The members of an object whose names are data: struct codec_pair of a name and the source text of
+ * its value, in the arena. ERR_INVALID when a name is given twice. */
+must_check int json_members(struct str in, struct arena *a, struct codec_list *out,
+                            struct err *err);
 /* A JSON string with its quotes: for bodies that are written by hand. */
 void json_quote(struct buf *out, struct str text);
 /* Exactly one well-formed JSON value? For CODEC_RAW members that are stored as they came. */
