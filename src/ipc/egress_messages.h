@@ -19,6 +19,8 @@ enum egress_message {
     EGRESS_CLOSE,      /* struct egress_close: it has ended; all its connections with it */
     EGRESS_LISTED,     /* struct egress_close with an empty id */
     EGRESS_WANTED,     /* to node, struct egress_close: there are no sockets for it */
+    EGRESS_SECRETS,    /* struct egress_open whose policy is a struct egress_secrets: of one that is
+                          open or will be */
     EGRESS_MESSAGE_COUNT,
 };
 
@@ -39,6 +41,7 @@ struct egress_socket {
 
 enum {
     EGRESS_POLICY_MAX = 128 << 10, /* bytes of an encoded policy: it shares a packet */
+    EGRESS_LIMITS_MAX = 32,        /* of them the team's limits, which come later */
 };
 
 struct egress_open {
@@ -50,6 +53,50 @@ struct egress_close {
     struct str id;
 };
 
+/* Requests that a rule lets pass. */
+struct egress_request {
+    struct codec_list methods; /* of struct str, in capitals; none: any */
+    struct codec_list paths;   /* of struct str: what a path must begin with; none: any */
+};
+
+/* What is done with requests to the hosts of one pattern (wire.md 7.5, 2.9). */
+struct egress_rule {
+    struct str pattern;        /* a name or "*.name", in small letters */
+    struct codec_list headers; /* of struct codec_pair: set, or put in place of those that came */
+    struct codec_list allow;   /* of struct egress_request; none: all */
+};
+
+/* The proxy that connections go through. */
+struct egress_proxy {
+    struct str address; /* "host:port", with "socks5://" (as without) or "http://" in front */
+    struct str username, password; /* empty in policies: they are in the secrets */
+};
+
+/* A certificate authority that one sandbox alone trusts, as PEM. */
+struct egress_authority {
+    struct str certificate, key;
+};
+
+/* What must lie in no file: node keeps it in memory, and egress. */
+struct egress_secrets {
+    struct codec_list values;           /* name -> value: what "${e2b.secrets.<name>}" stands for */
+    struct egress_authority *authority; /* NULL: TLS is not looked into */
+    struct str proxy_username, proxy_password;
+};
+
+enum {
+    EGRESS_RULES_MAX = 10,       /* patterns of one sandbox */
+    EGRESS_HEADERS_MAX = 20,     /* of one rule */
+    EGRESS_HEADER_NAME_MAX = 64, /* bytes */
+    EGRESS_HEADER_VALUE_MAX = 2048,
+    EGRESS_REQUESTS_MAX = 20, /* of one rule's allow */
+    EGRESS_WORDS_MAX = 20,    /* methods or paths of one of them */
+    EGRESS_PATH_MAX = 1024,
+    EGRESS_CREDENTIAL_MAX = 255,  /* of a proxy (RFC 1929) */
+    EGRESS_SECRETS_USED_MAX = 16, /* names in the rules of one sandbox */
+    EGRESS_SECRETS_MAX = 96 << 10 /* bytes of encoded secrets: they share a packet */
+};
+
 /* What the owner of a sandbox allows it, as api writes and egress reads it; node only carries and
  * keeps it. What operators forbid (egress/verdict.h) is forbidden whatever this says. */
 struct egress_policy {
@@ -58,9 +105,13 @@ struct egress_policy {
     struct codec_list allow_out; /* the same, and names (base/host_name.h); beats deny_out */
     uint64_t bytes_per_s;        /* each way; 0: the configured limit */
     uint32_t connections_max;    /* at once; 0: the configured limit */
+    struct codec_list rules;     /* of struct egress_rule */
+    struct egress_proxy *proxy;  /* NULL: none */
 };
 
 extern const struct channel_protocol egress_protocol;
-extern const struct codec_message egress_policy_message;
+extern const struct codec_message egress_policy_message, egress_secrets_message;
+extern const struct codec_message egress_rule_message, egress_proxy_message;
+extern const struct codec_message egress_authority_message;
 
 #endif
