@@ -379,6 +379,23 @@ static void do_policy(struct peer *p, const void *message)
     ignore(send_done(p, &done, result == 0 ? NULL : &err));
 }
 
+static void do_secrets(struct peer *p, const void *message)
+{
+    const struct node_policy *m = message;
+    struct node_done done = {.seq = m->seq};
+    char id[64];
+    struct err err;
+    int result;
+
+    if (!str_to_c(m->id, id, sizeof id) || m->id.len == 0)
+        result = err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
+    else if (p->owner->outlets == NULL)
+        result = err_set(&err, ERR_UNSUPPORTED, "there is no way out");
+    else
+        result = outlets_secrets(p->owner->outlets, id, m->policy, &err);
+    ignore(send_done(p, &done, result == 0 ? NULL : &err));
+}
+
 static void do_dial(struct peer *p, const void *message)
 {
     const struct node_dial *m = message;
@@ -413,6 +430,7 @@ void command_message(void *ctx, unsigned type, const void *message, int fd)
         [NODE_SNAPSHOT] = do_snapshot,
         [NODE_SNAPSHOT_REMOVE] = do_snapshot_remove,
         [NODE_DIAL] = do_dial,
+        [NODE_SECRETS] = do_secrets,
     };
 
     if (type == NODE_IMAGE) {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "ipc/egress_messages.h"
 #include "node/peer.h"
 
@@ -22,8 +23,14 @@ struct outlets {
     struct node *node;
     const char *socket; /* the configuration's */
     int dir_fd;
+    struct map secrets;      /* of each sandbox that has some; in no file */
     struct channel *channel; /* NULL: egress is away */
     struct timer retry;
+};
+
+struct secrets {
+    char id[NAME_SIZE];
+    struct str bytes; /* behind it */
 };
 
 static void connect_now(void *ctx);
@@ -78,6 +85,15 @@ static void complain(const char *id, const struct err *err)
         log_warn("node.no_way_out", "id=%s error=\"%s\"", id, err->text);
 }
 
+static void tell_secrets(struct outlets *o, const char *id)
+{
+    const struct secrets *s = map_get(&o->secrets, str_of(id));
+    const struct egress_open m = {str_of(id), s != NULL ? s->bytes : (struct str){0}};
+
+    if (s != NULL)
+        ignore(tell(o, EGRESS_SECRETS, &m, -1)); /* lost: all are told again */
+}
+
 /* What is lost on the way is told again: egress was away. */
 static void name_one(void *ctx, const char *id, enum runtime_state state)
 {
@@ -88,8 +104,9 @@ static void name_one(void *ctx, const char *id, enum runtime_state state)
 
     if (state != RUNTIME_RUNNING)
         return;
-    buf_init(&policy, EGRESS_POLICY_MAX);
+    buf_init(&policy, EGRESS_POLICY_MAX + EGRESS_LIMITS_MAX);
     if (read_policy(o, id, &policy, &err) == 0) {
+        tell_secrets(o, id);
         m.policy = buf_str(&policy);
         ignore(tell(o, EGRESS_OPEN, &m, -1));
     } else {
@@ -206,10 +223,25 @@ int outlets_new(struct node *n, const char *socket, const char *dir, struct outl
     return -1;
 }
 
+static void forget(struct outlets *o, const char *id)
+{
+    struct secrets *s = map_remove(&o->secrets, str_of(id));
+
+    if (s != NULL)
+        explicit_bzero(s + 1, s->bytes.len);
+    free(s);
+}
+
 void outlets_free(struct outlets *o)
 {
+    size_t cursor = 0;
+    struct secrets *s;
+
     if (o == NULL)
         return;
+    while ((s = map_next(&o->secrets, &cursor)) != NULL)
+        forget(o, s->id);
+    map_done(&o->secrets);
     channel_free(o->channel);
     timer_stop(&o->retry);
     own_close_fd(&o->dir_fd);
@@ -222,7 +254,7 @@ static int write_policy(struct outlets *o, const char *id, struct str policy, st
     char fresh[NAME_SIZE];
     auto_fd int fd = -1;
 
-    if (policy.len > EGRESS_POLICY_MAX)
+    if (policy.len > EGRESS_POLICY_MAX + EGRESS_LIMITS_MAX)
         return err_set(err, ERR_LIMIT, "network rules take %zu bytes, at most %d", policy.len,
                        EGRESS_POLICY_MAX);
     ignore(snprintf(fresh, sizeof(fresh), ".%s", id));
@@ -254,6 +286,7 @@ void outlets_close(struct outlets *o, const char *id)
     const struct egress_close m = {str_of(id)};
 
     ignore(unlinkat(o->dir_fd, id, 0)); /* it may never have come so far */
+    forget(o, id);
     ignore(tell(o, EGRESS_CLOSE, &m, -1));
 }
 
@@ -266,5 +299,25 @@ int outlets_change(struct outlets *o, const char *id, struct str policy, struct 
     if (write_policy(o, id, policy, err) != 0)
         return -1;
     ignore(tell(o, EGRESS_POLICY, &m, -1)); /* away: it is told the new one */
+    return 0;
+}
+
+int outlets_secrets(struct outlets *o, const char *id, struct str bytes, struct err *err)
+{
+    struct secrets *s;
+
+    if (bytes.len > EGRESS_SECRETS_MAX)
+        return err_set(err, ERR_LIMIT, "secrets take %zu bytes, at most %d", bytes.len,
+                       EGRESS_SECRETS_MAX);
+    if (o->secrets.count >= OUTLETS_SECRETS_MAX && map_get(&o->secrets, str_of(id)) == NULL)
+        return err_set(err, ERR_LIMIT, "too many sandboxes with secrets");
+    forget(o, id);
+    s = mem_zero(sizeof(*s) + bytes.len);
+    ignore(str_to_c(str_of(id), s->id, sizeof(s->id))); /* ids are shorter */
+    s->bytes = (struct str){(const char *)(s + 1), bytes.len};
+    if (bytes.len > 0)
+        memcpy(s + 1, bytes.at, bytes.len);
+    ignore(map_put(&o->secrets, str_of(s->id), s) != NULL); /* the old ones are gone */
+    tell_secrets(o, s->id);
     return 0;
 }

@@ -8,6 +8,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum {
+    OUTLETS_SECRETS_MAX = 100000, /* sandboxes that have some */
+};
+
 struct node;
 struct outlets;
 
@@ -24,5 +28,9 @@ void outlets_close(struct outlets *o, const char *id); /* it has ended, or did n
 /* Of one that runs: the new policy is written and told. */
 must_check int outlets_change(struct outlets *o, const char *id, struct str policy,
                               struct err *err);
+/* What its policy stands on (struct egress_secrets): told before the policy that needs it, kept in
+ * memory until outlets_close(). */
+must_check int outlets_secrets(struct outlets *o, const char *id, struct str bytes,
+                               struct err *err);
 
 #endif
