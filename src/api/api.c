@@ -30,7 +30,7 @@ static void on_route(void *ctx, const struct sandbox *s)
     feed_push(a->feed, s);
 }
 
-static const struct domain_hooks hooks = {log_event, on_route};
+static const struct domain_hooks hooks = {log_event, on_route, trust_begin};
 
 static void on_accept(void *ctx, int fd)
 {
@@ -135,6 +135,7 @@ void api_free(struct api *a)
     if (a->store != NULL)
         store_close(a->store); /* waits for what is queued; its callbacks need the domain */
     domain_free(a->domain);
+    trust_done(a);
     feed_free(a->feed);
     while ((at = list_first(&a->calls)) != NULL)
         call_free(container_of(at, struct call, node));

@@ -27,6 +27,7 @@ struct api {
     struct api_stats stats;
     uint64_t request_count; /* names requests in the log */
     size_t upload_count;    /* uploads.c: running ones */
+    struct list trusts;     /* trust.c: commands inside sandboxes */
     struct list calls;      /* running ones */
     size_t call_count;
     struct peers peers;
@@ -101,8 +102,13 @@ handler_fn node_list_get, node_get, node_post;
 handler_fn sandbox_metrics, sandbox_metrics_batch, team_metrics, team_metrics_max;
 handler_fn sandbox_logs_v1, sandbox_logs_v2;
 handler_fn webhook_post, webhook_list_get, webhook_get, webhook_patch, webhook_delete;
+handler_fn secret_post, secret_list_get, secret_get, secret_update_post, secret_delete;
 handler_fn webhook_dead_get, webhook_redeliver_post;
 handler_fn not_implemented;
+
+/* trust.c: the trust hook, and its end. */
+void trust_begin(void *ctx, struct trust *t);
+void trust_done(struct api *a);
 
 /* log.c: the event hook. */
 void log_event(void *ctx, const struct event *e);

@@ -190,12 +190,22 @@ static const struct codec_field lifecycle_fields[] = {
 static const struct codec_message lifecycle_message = {
     "lifecycle", sizeof(struct lifecycle_reply), lifecycle_fields, COUNT_OF(lifecycle_fields)};
 
+static const struct codec_field proxy_reply_fields[] = {
+    {1, "address", CODEC_STRING, CODEC_ALWAYS, offsetof(struct proxy_reply, address)},
+    {2, "username", CODEC_STRING, 0, offsetof(struct proxy_reply, username)},
+};
+static const struct codec_message proxy_reply_message = {
+    "proxy_reply", sizeof(struct proxy_reply), proxy_reply_fields, COUNT_OF(proxy_reply_fields)};
+
 static const struct codec_field network_reply_fields[] = {
     {1, "denyOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct network_reply, deny_out)},
     {4, "allowOut", CODEC_STRING, CODEC_REPEATED, offsetof(struct network_reply, allow_out)},
     {2, "allowPublicTraffic", CODEC_BOOL, CODEC_ALWAYS,
      offsetof(struct network_reply, allow_public)},
     {3, "maskRequestHost", CODEC_STRING, 0, offsetof(struct network_reply, mask_host)},
+    {5, "rules", CODEC_RAW, 0, offsetof(struct network_reply, rules)},
+    {6, "egressProxy", CODEC_MESSAGE, 0, offsetof(struct network_reply, egress_proxy), 0,
+     &proxy_reply_message},
 };
 
 static const struct codec_message network_reply_message = {

@@ -95,10 +95,16 @@ struct lifecycle_reply {
     bool idle; /* shown when so */
 };
 
+struct proxy_reply {
+    struct str address, username;
+};
+
 struct network_reply {
     struct codec_list allow_out, deny_out;
     bool allow_public;
     struct str mask_host;
+    struct str rules; /* raw JSON */
+    struct proxy_reply *egress_proxy;
 };
 
 struct detail_reply { /* SandboxDetail; ListedSandbox is its first half */

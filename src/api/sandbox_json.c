@@ -6,6 +6,7 @@
 #include "api/errors.h"
 #include "api/fields.h"
 #include "base/clock.h"
+#include "domain/network_rules.h"
 
 /* Of no meaning here; clients want a string (wire.md 2.7). */
 static const char client_id[] = "sandlot";
@@ -75,17 +76,28 @@ void sandbox_json_detail(struct call *c, const struct sandbox *s)
                                         .idle = s->r.idle_s > 0};
     struct network_reply network = {s->r.allow_out, s->r.deny_out, !s->r.is_private,
                                     s->r.mask_host};
+    struct proxy_reply proxy;
     struct detail_reply reply;
     struct times times;
+    struct buf rules;
 
     fill(&reply, &times, s);
     if ((c->scopes & KEY_WRITE) != 0)
         reply.access_token = token_of(s); /* with it one may run anything inside */
     reply.domain = str_of(c->api->config.domain);
     reply.allow_internet = !s->r.is_offline;
+    buf_init(&rules, REPLY_MAX);
+    if (s->r.rules.count > 0)
+        network_rules_json(&s->r.rules, &rules);
+    network.rules = buf_str(&rules);
+    if (s->r.proxy != NULL) { /* its password is told to nobody */
+        proxy = (struct proxy_reply){s->r.proxy->address, s->r.proxy->username};
+        network.egress_proxy = &proxy;
+    }
     reply.network = &network;
     reply.lifecycle = &lifecycle;
     call_reply(c, 200, &detail_reply_message, &reply);
+    buf_done(&rules);
 }
 
 void sandbox_json_listed(const struct sandbox *s, struct buf *out)

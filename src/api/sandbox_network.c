@@ -6,6 +6,7 @@
 #include "api/errors.h"
 #include "api/fields.h"
 #include "domain/network.h"
+#include "domain/network_rules.h"
 
 bool is_empty_json(struct str raw)
 {
@@ -15,15 +16,12 @@ bool is_empty_json(struct str raw)
     return true;
 }
 
-int egress_check(const struct egress_ask *ask, struct err *err)
+int egress_check(const struct egress_ask *ask, struct arena *a, struct egress_rules *out,
+                 struct err *err)
 {
-    if (!is_empty_json(ask->rules))
-        return err_set(err, ERR_INVALID,
-                       "Network transform rules are not available for your team.");
-    if (!is_empty_json(ask->egress_proxy))
-        return err_set(err, ERR_INVALID,
-                       "Egress proxy (network.egressProxy) is not enabled for this team.");
-    if (network_check_deny(ask->deny_out, err) != 0)
+    if (network_check_deny(ask->deny_out, err) != 0 ||
+        network_rules_read(ask->rules, a, &out->rules, err) != 0 ||
+        network_proxy_read(ask->egress_proxy, a, &out->proxy, err) != 0)
         return -1;
     return network_check_allow(ask->allow_out, ask->deny_out, err);
 }
@@ -46,6 +44,7 @@ void sandbox_network_put(struct call *c)
     struct network_update_body body = {0};
     struct network_change change = {.fn = on_changed, .ctx = c};
     struct egress_ask ask = {&body.allow_out, &body.deny_out};
+    struct egress_rules rules = {0};
     struct err err = {0};
     struct str id;
 
@@ -56,7 +55,12 @@ void sandbox_network_put(struct call *c)
     change.is_offline = body.has_allow_internet && !body.allow_internet;
     change.allow_out = body.allow_out;
     change.deny_out = body.deny_out;
-    if (egress_check(&ask, &err) != 0 ||
-        sandbox_set_network(c->api->domain, c->team, id, &change, &err) != 0)
+    if (egress_check(&ask, exchange_arena(c->x), &rules, &err) != 0) {
+        call_fail(c, &err);
+        return;
+    }
+    change.rules = rules.rules;
+    change.proxy = rules.proxy;
+    if (sandbox_set_network(c->api->domain, c->team, id, &change, &err) != 0)
         call_fail(c, &err);
 }

@@ -45,7 +45,8 @@ static struct refusal check_features(const struct create_body *b)
     return (struct refusal){0, NULL};
 }
 
-static int check_network(const struct network_body *n, bool is_secure, struct err *err)
+static int check_network(const struct network_body *n, bool is_secure, struct arena *a,
+                         struct egress_rules *out, struct err *err)
 {
     struct egress_ask ask;
 
@@ -56,7 +57,7 @@ static int check_network(const struct network_body *n, bool is_secure, struct er
         return err_set(err, ERR_INVALID,
                        "You cannot create a sandbox without public access unless you enable "
                        "secure envd access via 'secure' flag.");
-    if (egress_check(&ask, err) != 0)
+    if (egress_check(&ask, a, out, err) != 0)
         return -1;
     return network_check_mask(n->mask_host, err);
 }
@@ -111,6 +112,7 @@ static void create(struct call *c, const struct create_body *b, bool is_secure)
 {
     const struct network_body *n = b->network;
     struct refusal no = check_features(b);
+    struct egress_rules rules = {0};
     struct sandbox_params p = {
         .team = c->team,
         .template_ref = b->template_id,
@@ -136,8 +138,13 @@ static void create(struct call *c, const struct create_body *b, bool is_secure)
         p.allow_out = n->allow_out;
         p.deny_out = n->deny_out;
     }
-    if (check_network(n, is_secure, &err) != 0 || read_mode(c, b, &p.is_idle, &err) != 0 ||
-        read_repeat_key(c, &p.repeat_key, &err) != 0 ||
+    if (check_network(n, is_secure, exchange_arena(c->x), &rules, &err) != 0) {
+        call_fail(c, &err);
+        return;
+    }
+    p.rules = rules.rules;
+    p.proxy = rules.proxy;
+    if (read_mode(c, b, &p.is_idle, &err) != 0 || read_repeat_key(c, &p.repeat_key, &err) != 0 ||
         sandbox_create(c->api->domain, &p, on_created, c, &err) != 0)
         fail_create(c, &err);
 }

@@ -138,7 +138,7 @@ int build_guest_dial(struct build_guest *g, uint16_t port, build_dial_fn *fn, vo
     if (g->dial_count >= BUILD_DIALS_MAX)
         return err_set(err, ERR_LIMIT, "too many connections to a build's sandbox at once");
     if (node_client_dial(g->domain->node, &(struct node_dial){.id = str_of(g->id), .port = port},
-                         DIAL_TIMEOUT_MS, on_dialed, err) != 0)
+                         DIAL_TIMEOUT_MS, on_dialed, g->domain, err) != 0)
         return -1;
     g->dials[g->dial_count++] = (struct dial){fn, ctx};
     return 0;

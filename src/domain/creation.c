@@ -79,6 +79,19 @@ static void add_texts(struct sha256 *h, const struct codec_list *texts)
         add_text(h, rows[i]);
 }
 
+/* Nothing when there is none, as for those that were stored before there were rules. */
+static void add_network(struct sha256 *h, const struct sandbox_params *p)
+{
+    const struct egress_policy rules = {.rules = p->rules, .proxy = p->proxy};
+    struct buf bytes;
+
+    buf_init(&bytes, EGRESS_POLICY_MAX);
+    proto_encode(&egress_policy_message, &rules, &bytes);
+    if (bytes.len > 0)
+        add_text(h, buf_str(&bytes));
+    buf_done(&bytes);
+}
+
 static void digest(const struct sandbox_params *p, char out[2 * SHA256_SIZE + 1])
 {
     const uint8_t flags[] = {p->is_secure, p->is_private, p->is_offline, p->is_idle};
@@ -93,6 +106,7 @@ static void digest(const struct sandbox_params *p, char out[2 * SHA256_SIZE + 1]
     add_texts(&h, &p->deny_out);
     if (p->allow_out.count > 0) /* as before, for those that were stored without */
         add_texts(&h, &p->allow_out);
+    add_network(&h, p);
     add_pairs(&h, &p->metadata);
     add_pairs(&h, &p->env);
     if (lasting[0] || lasting[1] || lasting[2]) /* the same */

@@ -2,6 +2,7 @@
 /* Puts the parts of the control plane together. Called by api/api.c. */
 #include "domain/domain.h"
 
+#include "domain/authority.h"
 #include "domain/build_internal.h"
 #include "domain/creation.h"
 #include "domain/deadline.h"
@@ -12,6 +13,7 @@
 #include "domain/metrics.h"
 #include "domain/nodes.h"
 #include "domain/sandbox_wake.h"
+#include "domain/secret.h"
 #include "domain/signer.h"
 #include "domain/snapshot.h"
 #include "domain/template_use.h"
@@ -69,6 +71,7 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->config.compare_ms = either(config->compare_ms, COMPARE_MS);
     d->events = event_log_new(d);
     d->webhooks = webhooks_new(d);
+    d->secrets = secrets_new();
     d->metrics = metrics_new(d);
     d->nodes = nodes_new(d);
     d->signers = signers_new(l);
@@ -76,9 +79,9 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->templates = templates_new(d, config->templates_dir);
     d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
     if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || nodes_load(d, err) != 0 ||
-        team_load(d, err) != 0 || key_load(d, err) != 0 || template_use_load(d, err) != 0 ||
-        creation_load(d, err) != 0 || snapshot_load(d, err) != 0 || builds_load(d, err) != 0 ||
-        recover_load(d, err) != 0) {
+        team_load(d, err) != 0 || key_load(d, err) != 0 || secret_load(d, err) != 0 ||
+        template_use_load(d, err) != 0 || creation_load(d, err) != 0 ||
+        snapshot_load(d, err) != 0 || builds_load(d, err) != 0 || recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
     }
@@ -98,6 +101,7 @@ static void ops_done(struct list *ops)
 void domain_free(struct domain *d)
 {
     size_t cursor = 0;
+    struct list_node *at;
     struct sandbox *s;
 
     if (d == NULL)
@@ -116,6 +120,8 @@ void domain_free(struct domain *d)
     fork_done(d);
     snapshot_done(d);
     builds_free(d->builds);
+    while ((at = list_first(&d->trusts)) != NULL)
+        authority_free(container_of(at, struct trust, node));
     ops_done(&d->ops);
     deadline_done(d);
     key_import_done(d);
@@ -128,8 +134,17 @@ void domain_free(struct domain *d)
     signers_free(d->signers);
     metrics_free(d->metrics);
     webhooks_free(d->webhooks);
+    secrets_free(d->secrets);
     event_log_free(d->events);
     free(d);
+}
+
+int domain_dial(struct domain *d, struct str id, uint16_t port, domain_dialed_fn *fn, void *ctx,
+                struct err *err)
+{
+    const struct node_dial to = {.id = id, .port = port};
+
+    return node_client_dial(d->node, &to, d->config.start_timeout_ms, fn, ctx, err);
 }
 
 void domain_flush(struct domain *d)

@@ -39,11 +39,16 @@ struct domain_config {
     uint64_t build_keep_s, builds_max, build_sweep_s;
 };
 
+struct trust;
+
 struct domain_hooks {
     void (*on_event)(void *ctx, const struct event *e);
     /* What edges may have cached about it changed; sandbox_state_row(s->state)->route says to what.
      */
     void (*on_route)(void *ctx, const struct sandbox *s);
+    /* Run authority_script in that sandbox, then call authority_answer(), later (authority.h).
+     * NULL: there is nothing to run it in. */
+    void (*on_trust)(void *ctx, struct trust *t);
 };
 
 /* What was done since the process started; numbers only grow. For metrics and tests. */
@@ -81,6 +86,12 @@ enum { ACTOR_MAX = 47 };
 void domain_act_as(struct domain *d, struct str actor);
 struct str domain_actor(const struct domain *d);
 extern const char actor_system[];
+
+/* A socket to a port inside a sandbox, for authority.h. fn is called once, later; not after
+ * domain_free(). */
+typedef void domain_dialed_fn(void *ctx, struct str id, int fd, const struct err *err);
+must_check int domain_dial(struct domain *d, struct str id, uint16_t port, domain_dialed_fn *fn,
+                           void *ctx, struct err *err);
 
 /* Queue what is only written now and then. Before store_close(). */
 void domain_flush(struct domain *d);

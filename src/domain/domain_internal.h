@@ -39,11 +39,13 @@ struct domain {
     struct node_client *node;
     struct event_log *events;
     struct webhooks *webhooks;
+    struct secrets *secrets;
     struct metrics *metrics;
     struct nodes *nodes;
     struct builds *builds; /* build_internal.h */
     struct signers *signers;
     char actor[ACTOR_MAX + 1];   /* domain_act_as() */
+    struct list trusts;          /* authority.c: waiting for the hook's answer */
     struct list ops;             /* waiting for a commit or for node */
     struct list key_ops;         /* key_change.c: waiting for a commit */
     struct list team_ops;        /* team.c: the same */
@@ -126,10 +128,16 @@ void sandbox_spare(struct sandbox *s);
 
 /* sandbox_network.c */
 void egress_release(struct egress *e); /* NULL is fine */
+/* A value is another, or gone: to the sandboxes that use it. */
+void network_secret_changed(struct domain *d, struct str team_id, struct str name);
 /* To node, after it or we were away: the rules of all sandboxes. */
 void egress_tell_all(struct domain *d);
 /* What the egress role is told of the record; fails as a buf does. */
-void egress_policy_bytes(const struct sandbox_record *r, struct buf *out);
+void egress_policy_bytes(const struct sandbox *s, struct buf *out);
+/* Before the start: what its policy stands on. */
+void egress_begin(struct sandbox *s);
+/* The limits of the team are others now. */
+void egress_tell_team(struct domain *d, const struct team *team);
 
 /* sandbox_create.c: the guest ended while it was starting. */
 void sandbox_start_failed(struct sandbox *s, const struct err *why);

@@ -51,6 +51,9 @@ static const struct {
     [EVENT_BUILD_STARTED] = {"build.started",             EVENT_NOTE   },
     [EVENT_BUILD_READY] = {"build.ready",               EVENT_NOTE   },
     [EVENT_BUILD_FAILED] = {"build.failed",              EVENT_NOTE   },
+    [EVENT_SECRET_CREATED] = {"secret.created",            EVENT_NOTE   },
+    [EVENT_SECRET_CHANGED] = {"secret.changed",            EVENT_NOTE   },
+    [EVENT_SECRET_REMOVED] = {"secret.removed",            EVENT_NOTE   },
 };
 
 const char *event_name(enum event_kind kind)

@@ -49,6 +49,9 @@ enum event_kind {
     EVENT_BUILD_STARTED,
     EVENT_BUILD_READY,
     EVENT_BUILD_FAILED, /* or cancelled; the detail says why */
+    EVENT_SECRET_CREATED,
+    EVENT_SECRET_CHANGED,
+    EVENT_SECRET_REMOVED,
     EVENT_COUNT,
 };
 

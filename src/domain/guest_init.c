@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/id.h"
+#include "domain/authority.h"
 
 enum {
     ENTROPY_SIZE = 32,
@@ -26,8 +27,21 @@ static bool is_named(const struct codec_list *pairs, struct str key)
     return false;
 }
 
-static void put_env(struct buf *out, const struct codec_list *own, const struct codec_list *base)
+/* Those that make programs believe the sandbox's authority, as far as nobody set them. */
+static void put_authority_env(struct buf *out, const struct codec_list *own,
+                              const struct codec_list *base, const char *comma)
 {
+    for (const struct authority_variable *v = authority_variables; v->name != NULL; v++) {
+        if (is_named(own, str_of(v->name)) || is_named(base, str_of(v->name)))
+            continue;
+        buf_printf(out, "%s\"%s\":\"%s\"", comma, v->name, v->file);
+        comma = ",";
+    }
+}
+
+static void put_env(struct buf *out, const struct sandbox_record *r, const struct codec_list *base)
+{
+    const struct codec_list *own = &r->env;
     const struct codec_pair *p = own->items, *b = base->items;
     const char *comma = "";
 
@@ -43,6 +57,8 @@ static void put_env(struct buf *out, const struct codec_list *own, const struct 
         json_quote(out, pair->value);
         comma = ",";
     }
+    if (r->authority != NULL)
+        put_authority_env(out, own, base, comma);
     buf_add_byte(out, '}');
 }
 
@@ -74,7 +90,7 @@ void guest_init_json(const struct sandbox_record *r, const struct codec_list *te
     buf_add_text(out, "{\"sandboxId\":");
     json_quote(out, r->id);
     put_member(out, "templateId", r->template_id);
-    put_env(out, &r->env, template_env);
+    put_env(out, r, template_env);
     if (r->is_secure)
         put_member(out, "accessToken", r->access_token);
     put_member(out, "controlToken", r->control_token);

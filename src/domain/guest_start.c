@@ -4,15 +4,15 @@
 
 #include "domain/domain_internal.h"
 #include "domain/guest_init.h"
-#include "ipc/egress_messages.h"
 
 enum {
     INIT_MAX = 150 << 10, /* fits one packet to node with the rest of the command */
 };
 
-int guest_start_init(struct guest_start *g, const struct sandbox_record *r, uint64_t replay_kb,
-                     struct err *err)
+int guest_start_init(struct guest_start *g, struct sandbox *s, struct err *err)
 {
+    const struct sandbox_record *r = &s->r;
+
     g->m = (struct node_start){
         .id = r->id,
         .rootfs = r->rootfs,
@@ -25,15 +25,16 @@ int guest_start_init(struct guest_start *g, const struct sandbox_record *r, uint
         .pids_max = SANDBOX_PIDS_MAX,
     };
     buf_init(&g->init, INIT_MAX);
-    buf_init(&g->policy, EGRESS_POLICY_MAX);
-    egress_policy_bytes(r, &g->policy);
-    guest_init_json(r, &r->template_env, replay_kb, &g->init);
+    buf_init(&g->policy, EGRESS_POLICY_MAX + EGRESS_LIMITS_MAX);
+    egress_policy_bytes(s, &g->policy);
+    guest_init_json(r, &r->template_env, s->domain->config.replay_kb, &g->init);
     if (!buf_ok(&g->policy))
         return err_set(err, ERR_INVALID, "network rules are too many");
     if (!buf_ok(&g->init))
         return err_set(err, ERR_INVALID, "envVars are too large");
     g->m.policy = buf_str(&g->policy);
     g->m.init = buf_str(&g->init);
+    egress_begin(s);
     return 0;
 }
 

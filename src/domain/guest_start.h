@@ -5,7 +5,7 @@
 #define DOMAIN_GUEST_START_H
 
 #include "base/buf.h"
-#include "domain/record.h"
+#include "domain/sandbox.h"
 #include "ipc/node_messages.h"
 
 struct guest_start {
@@ -13,9 +13,9 @@ struct guest_start {
     struct buf init, policy;
 };
 
-/* ERR_INVALID: what its creator gave is too large. Either way guest_start_done() is called. */
-must_check int guest_start_init(struct guest_start *g, const struct sandbox_record *r,
-                                uint64_t replay_kb, struct err *err);
+/* ERR_INVALID: what its creator gave is too large. Either way guest_start_done() is called. When it
+ * is good, the secrets that its rules need are on their way to node, before the command. */
+must_check int guest_start_init(struct guest_start *g, struct sandbox *s, struct err *err);
 void guest_start_done(struct guest_start *g);
 
 #endif

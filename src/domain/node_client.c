@@ -30,8 +30,9 @@ struct command {
     struct arena mem;
     struct timer deadline;
     node_done_fn *fn;
-    node_dial_fn *dial; /* of a dial, instead of fn */
-    int fd;             /* what a dial got; -1 */
+    node_dial_fn *dial; /* of a dial, instead of fn; with the next two */
+    void *dial_ctx;
+    int fd; /* what it got; -1 */
 };
 
 struct node_client {
@@ -82,6 +83,9 @@ static void command_free(struct command *m)
     list_remove(&m->node);
     map_remove(&c->by_seq, seq_key(&m->seq));
     c->command_count--;
+    own_close_fd(&m->fd);
+    if (m->type == NODE_SECRETS)
+        explicit_bzero((char *)(uintptr_t)m->m.policy.policy.at, m->m.policy.policy.len); /* ours */
     arena_done(&m->mem);
     free(m);
 }
@@ -90,15 +94,15 @@ static void command_end(struct command *m, uint64_t took_us, const struct err *e
 {
     node_done_fn *fn = m->fn;
     node_dial_fn *dial = m->dial;
-    int fd = m->fd;
-    void *ctx = m->client->ctx;
+    void *ctx = m->client->ctx, *dial_ctx = m->dial_ctx;
     char text[sizeof(((struct node_id *)0)->text)];
     struct str id = {text, m->id.len};
+    int fd = take_fd(&m->fd);
 
     memcpy(text, m->id.at, m->id.len);
     command_free(m);
     if (dial != NULL)
-        dial(ctx, id, fd, err);
+        dial(dial_ctx, id, fd, err);
     else
         fn(ctx, id, took_us, err);
 }
@@ -314,13 +318,13 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_LIST:
     case NODE_STATS:
     case NODE_DIAL:
-    case NODE_DIALED:
     case NODE_RESUME:
     case NODE_POLICY:
     case NODE_PAUSE:
     case NODE_SNAPSHOT:
     case NODE_SNAPSHOT_REMOVE:
     case NODE_IMAGE:
+    case NODE_SECRETS:
     case NODE_MESSAGE_COUNT: break; /* not for us */
     }
 }
@@ -521,8 +525,10 @@ int node_client_image(struct node_client *c, int fd, struct err *err)
     return channel_send(c->channel, NODE_IMAGE, &m, fd, err);
 }
 
-int node_client_policy(struct node_client *c, const struct node_policy *policy, uint64_t timeout_ms,
-                       node_done_fn *fn, struct err *err)
+/* Of those commands that are an id and bytes. */
+static int give_bytes(struct node_client *c, enum node_message type,
+                      const struct node_policy *policy, uint64_t timeout_ms, node_done_fn *fn,
+                      struct err *err)
 {
     struct command *m = command_new(c, policy->id, fn, err);
 
@@ -533,19 +539,32 @@ int node_client_policy(struct node_client *c, const struct node_policy *policy, 
         command_free(m);
         return err_set(err, ERR_LIMIT, "policy too large");
     }
-    command_begin(m, NODE_POLICY, timeout_ms);
+    command_begin(m, type, timeout_ms);
     return 0;
 }
 
-int node_client_dial(struct node_client *c, const struct node_dial *dial, uint64_t timeout_ms,
-                     node_dial_fn *fn, struct err *err)
+int node_client_policy(struct node_client *c, const struct node_policy *policy, uint64_t timeout_ms,
+                       node_done_fn *fn, struct err *err)
 {
-    struct command *m = command_new(c, dial->id, NULL, err);
+    return give_bytes(c, NODE_POLICY, policy, timeout_ms, fn, err);
+}
+
+int node_client_secrets(struct node_client *c, const struct node_policy *secrets,
+                        uint64_t timeout_ms, node_done_fn *fn, struct err *err)
+{
+    return give_bytes(c, NODE_SECRETS, secrets, timeout_ms, fn, err);
+}
+
+int node_client_dial(struct node_client *c, const struct node_dial *to, uint64_t timeout_ms,
+                     node_dial_fn *fn, void *ctx, struct err *err)
+{
+    struct command *m = command_new(c, to->id, NULL, err);
 
     if (m == NULL)
         return -1;
     m->dial = fn;
-    m->m.dial = (struct node_dial){m->seq, m->id, dial->port};
+    m->dial_ctx = ctx;
+    m->m.dial = (struct node_dial){m->seq, m->id, to->port};
     command_begin(m, NODE_DIAL, timeout_ms);
     return 0;
 }

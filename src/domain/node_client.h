@@ -77,7 +77,11 @@ must_check int node_client_policy(struct node_client *c, const struct node_polic
                                   uint64_t timeout_ms, node_done_fn *fn, struct err *err);
 /* A socket into a sandbox that runs, as runtime_connect() makes it. */
 must_check int node_client_dial(struct node_client *c, const struct node_dial *m,
-                                uint64_t timeout_ms, node_dial_fn *fn, struct err *err);
+                                uint64_t timeout_ms, node_dial_fn *fn, void *ctx, struct err *err);
+/* What its policy stands on and no file may hold: a struct egress_secrets. Before the start or the
+ * policy that needs it. */
+must_check int node_client_secrets(struct node_client *c, const struct node_policy *m,
+                                   uint64_t timeout_ms, node_done_fn *fn, struct err *err);
 
 /* A job on images (ipc/image_messages.h) that talks over the stream socket `fd`, which stays the
  * caller's. Not repeated after a lost connection: the socket's end tells. */

@@ -19,6 +19,8 @@ static const char *const names[TEAM_LIMIT_COUNT] = {
     [TEAM_SANDBOX_VCPUS] = "sandboxVcpus",
     [TEAM_SANDBOX_MEMORY_MB] = "sandboxMemoryMB",
     [TEAM_SANDBOX_DISK_MB] = "sandboxDiskMB",
+    [TEAM_EGRESS_KB_S] = "egressKBps",
+    [TEAM_EGRESS_CONNECTIONS] = "egressConnections",
 };
 
 /* Where 0 stands, the server's configuration counts. Figures of the hosted service: semantics.md
@@ -125,6 +127,8 @@ uint64_t quota_used(const struct team *t, enum team_limit limit)
     case TEAM_SANDBOX_VCPUS:
     case TEAM_SANDBOX_MEMORY_MB:
     case TEAM_SANDBOX_DISK_MB:
+    case TEAM_EGRESS_KB_S:
+    case TEAM_EGRESS_CONNECTIONS:
     case TEAM_LIMIT_COUNT: break;
     }
     return 0;

@@ -45,6 +45,9 @@ static const struct codec_field sandbox_fields[] = {
     {39, "pausedAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, paused_at_ms)},
     {41, "atSnapshot", CODEC_STRING, 0, offsetof(struct sandbox_record, at_snapshot)},
     {40, "runAtMs", CODEC_INT64, 0, offsetof(struct sandbox_record, run_at_ms)},
+    {50, "rules", CODEC_MESSAGE, CODEC_REPEATED, offsetof(struct sandbox_record, rules), 0, &egress_rule_message},
+    {51, "proxy", CODEC_MESSAGE, 0, offsetof(struct sandbox_record, proxy), 0, &egress_proxy_message},
+    {52, "authority", CODEC_MESSAGE, 0, offsetof(struct sandbox_record, authority), 0, &egress_authority_message},
 };
 /* clang-format on */
 
@@ -70,6 +73,8 @@ static const struct codec_field team_fields[] = {
     {15, "sandboxVcpusMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOX_VCPUS])},
     {16, "sandboxMemoryMbMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOX_MEMORY_MB])},
     {17, "sandboxDiskMbMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOX_DISK_MB])},
+    {18, "egressKbS", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_EGRESS_KB_S])},
+    {19, "egressConnections", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_EGRESS_CONNECTIONS])},
 };
 /* clang-format on */
 

@@ -5,6 +5,7 @@
 #define DOMAIN_RECORD_H
 
 #include "codec/codec.h"
+#include "ipc/egress_messages.h"
 
 struct sandbox_record {
     struct str id, team_id;
@@ -36,7 +37,10 @@ struct sandbox_record {
     bool is_files_only;             /* it is paused without its processes */
     int64_t paused_at_ms;           /* while it is paused */
     int64_t run_at_ms;              /* the last resume, or 0: the longest life counts from it */
-    struct str at_snapshot; /* rolled back: node's name of what it goes on from; else empty */
+    struct str at_snapshot;     /* rolled back: node's name of what it goes on from; else empty */
+    struct codec_list rules;    /* of struct egress_rule; secrets by their names */
+    struct egress_proxy *proxy; /* NULL: none */
+    struct egress_authority *authority; /* made with its first rules; NULL: it had none yet */
 };
 
 /* What a team may have; see quota.h. */
@@ -51,6 +55,8 @@ enum team_limit {
     TEAM_SANDBOX_VCPUS, /* of a single sandbox, as for the next two */
     TEAM_SANDBOX_MEMORY_MB,
     TEAM_SANDBOX_DISK_MB,
+    TEAM_EGRESS_KB_S,        /* of a single sandbox, each way over TCP to the outside */
+    TEAM_EGRESS_CONNECTIONS, /* of a single sandbox to the outside, at once */
     TEAM_LIMIT_COUNT,
 };
 

@@ -72,6 +72,8 @@ struct sandbox_params {
     struct str mask_host;
     struct codec_list allow_out; /* of struct str: addresses, CIDRs and names, checked */
     struct codec_list deny_out;  /* of struct str: addresses and CIDRs, checked */
+    struct codec_list rules;     /* of struct egress_rule, checked */
+    struct egress_proxy *proxy;  /* checked; NULL: none */
     struct codec_list metadata, env;
     struct str repeat_key; /* Idempotency-Key, checked; empty: none. See creation.h */
 };
@@ -119,6 +121,8 @@ void sandbox_active(struct domain *d, struct str id);
 struct network_change {
     bool is_offline;
     struct codec_list allow_out, deny_out; /* of struct str, checked; copied */
+    struct codec_list rules;               /* of struct egress_rule, the same */
+    struct egress_proxy *proxy;            /* the same; NULL: none */
     sandbox_done_fn *fn;
     void *ctx;
 };

@@ -6,6 +6,7 @@
  * worth a disk write that the commit of "running" would have to wait for. */
 #include "base/clock.h"
 #include "base/id.h"
+#include "domain/authority.h"
 #include "domain/creation.h"
 #include "domain/domain_internal.h"
 #include "domain/guest_init.h"
@@ -91,6 +92,8 @@ static void fill(struct sandbox_record *r, const struct sandbox_params *p,
         .may_resume = p->may_resume,
         .allow_out = p->allow_out,
         .deny_out = p->deny_out,
+        .rules = p->rules,
+        .proxy = p->proxy,
         .metadata = p->metadata,
         .env = p->env,
         .cpu_count = t->cpu_count,
@@ -202,21 +205,14 @@ static int save_start(struct sandbox *s, struct event_draft **out_created, struc
     return event_prepare(s->domain, created, out_created, err);
 }
 
-static void on_started(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+/* It runs, and has all it needs: from now on the store decides. */
+static void keep_started(struct sandbox *s)
 {
-    struct domain *d = ctx;
-    struct sandbox *s = sandbox_find(d, id);
+    struct domain *d = s->domain;
     struct event_draft *created;
     struct err why = {0};
     struct op *commit;
 
-    if (s == NULL || s->state != SANDBOX_STARTING)
-        return; /* given up: the stop is on its way */
-    if (err != NULL) {
-        sandbox_start_failed(s, err);
-        return;
-    }
-    s->start_us = took_us;
     s->r.started_at_ms = clock_wall_ms();
     s->r.end_at_ms = sandbox_end_after(s->r.started_at_ms, s->r.timeout_s);
     if (save_start(s, &created, &why) != 0) {
@@ -226,16 +222,47 @@ static void on_started(void *ctx, struct str id, uint64_t took_us, const struct 
         sandbox_start_failed(s, &why);
         return;
     }
-    commit = op_new(d, id, NULL, NULL);
+    commit = op_new(d, s->r.id, NULL, NULL);
     commit->draft = created;
     store_commit(d->store, on_stored, commit);
+}
+
+static void on_trusted(struct trust *t, const struct err *err)
+{
+    struct sandbox *s = sandbox_find(t->domain, str_of(t->id));
+
+    authority_free(t);
+    if (s == NULL || s->state != SANDBOX_STARTING)
+        return; /* given up meanwhile */
+    if (err != NULL)
+        sandbox_start_failed(s, err);
+    else
+        keep_started(s);
+}
+
+static void on_started(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+{
+    static const struct trust model = {.then = on_trusted};
+    struct sandbox *s = sandbox_find(ctx, id);
+
+    if (s == NULL || s->state != SANDBOX_STARTING)
+        return; /* given up: the stop is on its way */
+    if (err != NULL) {
+        sandbox_start_failed(s, err);
+        return;
+    }
+    s->start_us = took_us;
+    if (s->r.authority != NULL)
+        authority_install(s, &model);
+    else
+        keep_started(s);
 }
 
 static int start_guest(struct sandbox *s, struct err *err)
 {
     struct domain *d = s->domain;
     struct guest_start g;
-    int result = guest_start_init(&g, &s->r, d->config.replay_kb, err);
+    int result = guest_start_init(&g, s, err);
 
     if (result == 0)
         result = node_client_start(d->node, &g.m, d->config.start_timeout_ms, on_started, err);
@@ -284,6 +311,10 @@ int sandbox_launch(struct domain *d, const struct sandbox_params *p,
     if (guest_init_check_env(&p->env, &t->env, err) != 0 || make(d, p, t, alias, &s, err) != 0)
         return -1;
     s->team = p->team;
+    if (p->rules.count > 0 && authority_make(s, err) != 0) {
+        sandbox_free(s);
+        return -1;
+    }
     if (quota_take(d, s, err) != 0 || start_guest(s, err) != 0) {
         sandbox_free(s);
         return -1;

@@ -193,7 +193,7 @@ static int tell_node(struct sandbox *s, struct err *err)
     struct domain *d = s->domain;
     bool is_new = s->r.at_snapshot.len > 0;
     struct guest_start g;
-    int result = guest_start_init(&g, &s->r, d->config.replay_kb, err);
+    int result = guest_start_init(&g, s, err);
 
     g.m.is_cold = s->is_resumed_cold;
     if (is_new)

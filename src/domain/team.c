@@ -263,6 +263,7 @@ static void on_stored(void *ctx, const struct err *err)
         key_import_again(d); /* there may be keys for it that nobody could have used */
     } else {
         become(d, t, buf_str(&op->record));
+        egress_tell_team(d, t);
         event_emit(d, (struct event){.kind = EVENT_TEAM_CHANGED,
                                      .actor = str_of(op->actor),
                                      .subject = t->r.name,
