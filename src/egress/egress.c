@@ -2,11 +2,19 @@
 /* What node says, and the start and end of the role; see egress.h. */
 #include "egress/egress.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include "base/log.h"
 #include "egress/dns.h"
 #include "egress/outlet.h"
 #include "egress/route.h"
 #include "egress/shown.h"
+
+enum {
+    ROOTS_MAX = 4 << 20, /* bytes of PEM */
+    PEM_STEP = 64 << 10,
+};
 
 struct peer {
     struct list_node node;
@@ -81,6 +89,18 @@ static void on_policy(struct egress *e, const void *message, int *fd)
     outlet_free(o);
 }
 
+/* They come before the policy that stands on them; with none of them the rules refuse. */
+static void on_secrets(struct egress *e, const void *message, int *fd)
+{
+    const struct egress_open *m = message;
+    struct outlet *o = outlet_find(e, m->id);
+    struct err err;
+
+    ignore(*fd);
+    if (o != NULL && outlet_set_secrets(o, m->policy, &err) != 0)
+        log_error("egress.secrets_failed", "id=%s error=\"%s\"", o->id, err.text);
+}
+
 static void on_close(struct egress *e, const void *message, int *fd)
 {
     const struct egress_close *m = message;
@@ -110,7 +130,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     static void (*const rows[EGRESS_MESSAGE_COUNT])(struct egress * e, const void *message,
                                                     int *fd) = {
         [EGRESS_SOCKET] = on_socket, [EGRESS_OPEN] = on_open,     [EGRESS_POLICY] = on_policy,
-        [EGRESS_CLOSE] = on_close,   [EGRESS_LISTED] = on_listed,
+        [EGRESS_CLOSE] = on_close,   [EGRESS_LISTED] = on_listed, [EGRESS_SECRETS] = on_secrets,
     };
     struct peer *p = ctx;
     auto_fd int passed = fd;
@@ -155,6 +175,46 @@ static void on_accept(void *ctx, int accepted)
     }
 }
 
+static int read_pem(const char *path, struct buf *out, struct err *err)
+{
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    char *room;
+    ssize_t n;
+
+    if (fd < 0)
+        return err_sys(err, errno, "open '%s'", path);
+    do {
+        room = buf_room(out, PEM_STEP);
+        n = room == NULL ? 0 : read(fd, room, PEM_STEP);
+        if (n > 0)
+            buf_fill(out, (size_t)n);
+    } while (n > 0);
+    buf_add_byte(out, '\n');
+    return n == 0 && buf_ok(out) ? 0 : err_sys(err, n < 0 ? errno : EFBIG, "read '%s'", path);
+}
+
+/* What this machine trusts, and what the operator adds. */
+static int roots_open(const char *file, struct tls_context **out, struct err *err)
+{
+    static const char machines[] = "/etc/ssl/certs/ca-certificates.crt";
+    static const char *const protocols[] = {"http/1.1", NULL};
+    struct tls_client_spec spec = {.protocols = protocols};
+    struct buf pem;
+    int result = 0;
+
+    buf_init(&pem, ROOTS_MAX);
+    if (file[0] != '\0') {
+        result = read_pem(file, &pem, err);
+        if (result == 0 && access(machines, R_OK) == 0)
+            result = read_pem(machines, &pem, err);
+        spec.roots_pem = buf_str(&pem);
+    }
+    if (result == 0)
+        result = tls_client_context(&spec, out, err);
+    buf_done(&pem);
+    return result;
+}
+
 int egress_new(struct loop *l, const struct egress_config *config, struct egress **out,
                struct err *err)
 {
@@ -167,7 +227,8 @@ int egress_new(struct loop *l, const struct egress_config *config, struct egress
     e->answer = mem_zero(WIRE_MAX);
     e->defaults.bytes_per_s = config->bytes_per_s;
     e->defaults.connections_max = config->connections_max;
-    if (site_read(config->allow, config->deny, &e->site, err) != 0 ||
+    if (roots_open(config->ca_file, &e->roots, err) != 0 ||
+        site_read(config->allow, config->deny, &e->site, err) != 0 ||
         route_table_open(&e->route_fd, err) != 0 ||
         dns_new(l, config->resolvers, &e->dns, err) != 0 ||
         listener_start(&e->listener, l, config->listen_fd, on_accept, e, err) != 0) {
@@ -196,6 +257,7 @@ void egress_free(struct egress *e)
     dns_free(e->dns);
     own_close_fd(&e->route_fd);
     site_done(&e->site);
+    tls_context_free(e->roots);
     free(e->packet);
     free(e->answer);
     free(e);

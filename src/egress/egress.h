@@ -26,6 +26,7 @@ struct egress_config {
     int listen_fd;            /* SEQPACKET, inherited; taken */
     const char *allow, *deny; /* site_read() */
     const char *resolvers;    /* addresses; empty: those of /etc/resolv.conf */
+    const char *ca_file;      /* PEM: believed besides what this machine trusts; empty: none */
     uint64_t bytes_per_s;     /* of a sandbox, each way; 0: no limit */
     uint64_t connections_max; /* of a sandbox */
 };

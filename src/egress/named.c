@@ -6,24 +6,19 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "egress/dns.h"
 #include "http/asked_name.h"
 
 enum {
-    READ_SIZE = 4 << 10,
+    TLS_FIRST_BYTE = 22,
 };
 
 struct named {
     struct outlet *outlet;
     int fd, upstream;
-    struct place to;
-    struct watch watch; /* of fd, then of upstream */
+    struct watch watch, upstream_watch;
     struct timer patience;
-    struct buf in;
+    size_t seen;
     char name[HOST_NAME_MAX_LEN + 1];
-    struct dns_lookup *lookup;
-    struct place places[DNS_PLACES_MAX];
-    size_t count, next;
     named_fn *fn;
     void *ctx;
 };
@@ -42,12 +37,33 @@ void named_free(struct named *n)
     if (n == NULL)
         return;
     watch_stop(&n->watch);
+    watch_stop(&n->upstream_watch);
     timer_stop(&n->patience);
-    dns_lookup_stop(n->lookup);
     reset(take_fd(&n->fd));
-    own_close_fd(&n->upstream);
-    buf_done(&n->in);
     free(n);
+}
+
+/* More bytes than were seen wake us, or the end. */
+static void set_least(int fd, size_t bytes)
+{
+    const int least = (int)bytes;
+
+    ignore(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least))); /* else it is busier */
+}
+
+static void succeed(struct named *n, const char *name, bool is_tls)
+{
+    struct named_result result = {.name = name, .is_tls = is_tls};
+    named_fn *fn = n->fn;
+    void *ctx = n->ctx;
+
+    watch_stop(&n->watch);
+    watch_stop(&n->upstream_watch);
+    set_least(n->fd, 1);
+    result.fd = take_fd(&n->fd);
+    fn(ctx, &result);
+    own_close_fd(&result.fd);
+    named_free(n);
 }
 
 static void refuse(struct named *n, const char *why)
@@ -55,7 +71,11 @@ static void refuse(struct named *n, const char *why)
     named_fn *fn = n->fn;
     void *ctx = n->ctx;
 
-    log_debug("egress.denied", "id=%s name=\"%s\" rule=\"%s\"", n->outlet->id, n->name, why);
+    if (n->upstream >= 0) {
+        succeed(n, NULL, false);
+        return;
+    }
+    log_debug("egress.denied", "id=%s rule=\"%s\"", n->outlet->id, why);
     named_free(n);
     fn(ctx, NULL);
 }
@@ -65,136 +85,50 @@ static void on_patience(void *ctx)
     refuse(ctx, "too slow");
 }
 
-static void succeed(struct named *n)
+/* The server speaks first, or has gone: names are none of its business. */
+static void on_upstream(void *ctx, uint32_t events)
 {
-    struct named_result result = {.fd = take_fd(&n->fd),
-                                  .upstream = take_fd(&n->upstream),
-                                  .first = buf_str(&n->in),
-                                  .place = n->places[n->next - 1],
-                                  .name = n->name};
-
-    watch_stop(&n->watch);
-    n->fn(n->ctx, &result);
-    named_free(n);
-}
-
-static void dial_next(struct named *n);
-
-static void on_dialled(void *ctx, uint32_t events)
-{
-    struct named *n = ctx;
-    int error = 0;
-    socklen_t size = sizeof(error);
-
     ignore((long)events);
-    if (getsockopt(n->upstream, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0)
-        succeed(n);
-    else
-        dial_next(n);
-}
-
-/* False: this place is none, or not allowed. */
-static bool dial_one(struct named *n, const struct place *to)
-{
-    struct sockaddr_storage address;
-    socklen_t size = place_to(to, &address);
-
-    if (outlet_check_named(n->outlet, to, str_of(n->name)) != 0)
-        return false;
-    n->upstream = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (n->upstream < 0)
-        return false;
-    tcp_set_alive(n->upstream);
-    if (connect(n->upstream, (const struct sockaddr *)&address, size) != 0 && errno != EINPROGRESS)
-        return false;
-    return watch_start(n->outlet->egress->loop, &n->watch, n->upstream, EPOLLOUT, on_dialled, n,
-                       NULL) == 0;
-}
-
-static void dial_next(struct named *n)
-{
-    while (n->next < n->count) {
-        watch_stop(&n->watch);
-        own_close_fd(&n->upstream);
-        n->upstream = -1;
-        if (dial_one(n, &n->places[n->next++]))
-            return;
-    }
-    refuse(n, n->count == 0 ? "no such name" : "nobody there that may be reached");
-}
-
-static void on_found(void *ctx, const struct place *places, size_t count)
-{
-    struct named *n = ctx;
-
-    n->lookup = NULL;
-    n->count = count;
-    for (size_t i = 0; i < count; i++)
-        n->places[i] = places[i];
-    /* The sandbox's choice among them is as good as any. */
-    for (size_t i = 1; i < count; i++) {
-        if (memcmp(&places[i], &n->to, sizeof(n->to)) == 0) {
-            n->places[i] = places[0];
-            n->places[0] = places[i];
-        }
-    }
-    dial_next(n);
-}
-
-static void look(struct named *n)
-{
-    const char *why = NULL;
-
-    switch (asked_name_read(buf_str(&n->in), n->name, &why)) {
-    case ASKED_MORE: return;
-    case ASKED_REFUSED: refuse(n, why); return;
-    case ASKED_NAME: break;
-    }
-    if (!outlet_allows_name(n->outlet, &n->to, str_of(n->name))) {
-        refuse(n, "not in allowOut");
-        return;
-    }
-    watch_stop(&n->watch);
-    timer_start(n->outlet->egress->loop, &n->patience, NAMED_DIAL_MS, on_patience, n);
-    dns_lookup_start(n->outlet, str_of(n->name), &n->to, on_found, n, &n->lookup);
+    refuse(ctx, "the server speaks first");
 }
 
 static void on_data(void *ctx, uint32_t events)
 {
     struct named *n = ctx;
-    char bytes[READ_SIZE];
-    ssize_t got = recv(n->fd, bytes, sizeof(bytes), 0);
+    char *bytes = n->outlet->egress->packet;
+    ssize_t got = recv(n->fd, bytes, WIRE_MAX, MSG_PEEK | MSG_DONTWAIT);
+    const char *why = NULL;
 
     ignore((long)events);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (got <= 0) {
+    if (got <= 0 || (size_t)got == n->seen) {
         refuse(n, "ended before it said a name");
         return;
     }
-    buf_add(&n->in, bytes, (size_t)got);
-    if (buf_ok(&n->in))
-        look(n);
-    else
-        refuse(n, "too much before a name");
+    n->seen = (size_t)got;
+    switch (asked_name_read((struct str){bytes, n->seen}, n->name, &why)) {
+    case ASKED_MORE: set_least(n->fd, n->seen + 1); return;
+    case ASKED_REFUSED: refuse(n, why); return;
+    case ASKED_NAME: succeed(n, n->name, bytes[0] == TLS_FIRST_BYTE); return;
+    }
 }
 
-void named_start(struct outlet *o, int fd, const struct place *to, named_fn *fn, void *ctx,
+void named_start(struct outlet *o, int fd, int upstream, named_fn *fn, void *ctx,
                  struct named **out)
 {
     struct named *n = mem_zero(sizeof(*n));
     struct loop *l = o->egress->loop;
+    bool is_watched;
 
     n->outlet = o;
     n->fd = fd;
-    n->upstream = -1;
-    n->to = *to;
+    n->upstream = upstream;
     n->fn = fn;
     n->ctx = ctx;
-    buf_init(&n->in, ASKED_NAME_BYTES_MAX + READ_SIZE);
     *out = n;
-    if (watch_start(l, &n->watch, fd, EPOLLIN, on_data, n, NULL) == 0)
-        timer_start(l, &n->patience, NAMED_ASK_MS, on_patience, n);
-    else
-        timer_start(l, &n->patience, 0, on_patience, n);
+    is_watched = watch_start(l, &n->watch, fd, EPOLLIN, on_data, n, NULL) == 0 &&
+                 (upstream < 0 ||
+                  watch_start(l, &n->upstream_watch, upstream, EPOLLIN, on_upstream, n, NULL) == 0);
+    timer_start(l, &n->patience, is_watched ? NAMED_ASK_MS : 0, on_patience, n);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection whose name decides (VERDICT_BY_NAME): it was accepted, and nothing was dialled. Its
- * first bytes are read for the name it asks for (http/asked_name.h); when the policy allows that
- * name, it is resolved here and what comes out is dialled. The address that the sandbox had in mind
- * is not used: it may have been made up. Where the server would speak first nothing comes, and the
- * connection is refused after NAMED_ASK_MS. Used by tcp.c. */
+/* Which host a connection of the sandbox asks for: its first bytes are looked at
+ * (http/asked_name.h) and stay where they are, for whoever serves it then. Used by tcp.c.
+ *
+ * Where names decide (VERDICT_BY_NAME) nothing was dialled, and a connection that names nothing is
+ * refused; where the server would speak first, nothing comes, and it is refused after NAMED_ASK_MS.
+ * Elsewhere (`upstream`) the far end is there already, and a connection without a name is as good
+ * as any: one where the server begins, too. */
 #ifndef EGRESS_NAMED_H
 #define EGRESS_NAMED_H
 
@@ -12,22 +14,20 @@
 struct named;
 
 enum {
-    NAMED_ASK_MS = 10000,  /* from the handshake to the whole name */
-    NAMED_DIAL_MS = 30000, /* from there to a connection */
+    NAMED_ASK_MS = 10000, /* from the handshake to the whole name */
 };
 
 struct named_result {
-    int fd, upstream;   /* both connected; to be taken */
-    struct str first;   /* what was read from fd already; valid during the call */
-    struct place place; /* that upstream is connected to, */
-    const char *name;   /* for this name */
+    int fd;           /* to be taken */
+    const char *name; /* NULL: none, which does not matter */
+    bool is_tls;
 };
 
 /* Once, and not before named_start() has returned. NULL: refused, fd has been reset. */
 typedef void named_fn(void *ctx, struct named_result *result);
 
-/* Takes fd. `to`: where the sandbox wanted to go; its port and its family are used. */
-void named_start(struct outlet *o, int fd, const struct place *to, named_fn *fn, void *ctx,
+/* Takes fd. `upstream`: the caller's, or -1: names decide. */
+void named_start(struct outlet *o, int fd, int upstream, named_fn *fn, void *ctx,
                  struct named **out);
 void named_free(struct named *n); /* resets; no call. NULL is fine */
 

@@ -71,6 +71,7 @@ void outlet_free(struct outlet *o)
     stop_serving(o);
     drop_fds(o);
     policy_done(&o->policy);
+    vault_free(o->vault);
     ignore(map_remove(&o->egress->outlets, str_of(o->id)) != NULL); /* it is o */
     free(o);
 }
@@ -261,6 +262,17 @@ int outlet_set_policy(struct outlet *o, struct str policy, struct err *err)
     o->up.bytes_per_s = o->down.bytes_per_s = p.bytes_per_s;
     tcp_recheck(o);
     talks_recheck(o);
+    return 0;
+}
+
+int outlet_set_secrets(struct outlet *o, struct str secrets, struct err *err)
+{
+    struct vault *v;
+
+    if (vault_new(secrets, &v, err) != 0)
+        return -1;
+    vault_free(o->vault);
+    o->vault = v;
     return 0;
 }
 

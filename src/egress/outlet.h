@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "egress/egress.h"
 #include "egress/policy.h"
+#include "egress/vault.h"
 #include "egress/wire.h"
 #include "io/relay.h"
 #include "io/socket.h"
@@ -30,6 +31,7 @@ struct egress {
     struct policy defaults;
     int route_fd;
     struct dns *dns;
+    struct tls_context *roots; /* whose certificates of servers are believed */
     char *packet; /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
     char *answer; /* WIRE_MAX, for what is built while `packet` is looked at */
 };
@@ -52,6 +54,7 @@ struct outlet {
     bool is_open;  /* its sockets are served */
     bool is_named; /* by the peer that is connected */
     struct policy policy;
+    struct vault *vault;          /* NULL: it has no secrets */
     int fds[EGRESS_SOCKET_KINDS]; /* came and are not served yet; -1 */
     struct listener stream;
     int datagram, shown, raw, raw6; /* -1 */
@@ -76,6 +79,7 @@ must_check int outlet_open(struct outlet *o, struct err *err);
 /* All of them, that is; false: those that did are dropped. */
 bool outlet_is_complete(struct outlet *o);
 must_check int outlet_set_policy(struct outlet *o, struct str policy, struct err *err);
+must_check int outlet_set_secrets(struct outlet *o, struct str secrets, struct err *err);
 /* A packet into the sandbox's loopback. When there is no room it is lost, as packets are. */
 void outlet_send(struct outlet *o, const char *packet, size_t size);
 /* 0, or why not: EACCES by policy, or what the kernel has against it. */

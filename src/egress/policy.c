@@ -3,7 +3,6 @@
 #include "egress/policy.h"
 
 #include "base/host_name.h"
-#include "ipc/egress_messages.h"
 
 enum {
     RANGES_MAX = 4096,        /* of one list */
@@ -115,11 +114,10 @@ int policy_read(struct str encoded, const struct policy *defaults, struct policy
     struct policy p = {.bytes_per_s = defaults->bytes_per_s,
                        .connections_max = defaults->connections_max};
     struct egress_policy m = {0};
-    struct arena mem;
     int result;
 
-    arena_init(&mem, POLICY_MEM_MAX);
-    result = proto_decode(&egress_policy_message, encoded, &mem, &m, err);
+    arena_init(&p.mem, POLICY_MEM_MAX);
+    result = proto_decode(&egress_policy_message, encoded, &p.mem, &m, err);
     if (result == 0) {
         p.is_offline = m.is_offline;
         if (m.bytes_per_s != 0)
@@ -131,7 +129,10 @@ int policy_read(struct str encoded, const struct policy *defaults, struct policy
     }
     if (result == 0)
         result = ranges_copy(&m.deny_out, &p.deny, NULL, err);
-    arena_done(&mem);
+    p.rules = m.rules;
+    p.proxy = m.proxy;
+    if (m.rules.count == 0 && m.proxy == NULL)
+        arena_done(&p.mem); /* nothing of it is used */
     if (result != 0) {
         policy_done(&p);
         return err_wrap(err, "policy");
@@ -146,5 +147,6 @@ void policy_done(struct policy *p)
     free(p->deny.rows);
     free(p->names.rows);
     free(p->names.text);
+    arena_done(&p->mem);
     *p = (struct policy){0};
 }

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "egress/place.h"
+#include "ipc/egress_messages.h"
 
 struct ranges {
     struct range *rows;
@@ -32,6 +33,9 @@ struct policy {
     struct names names;        /* of hosts that are allowed where addresses are denied */
     uint64_t bytes_per_s;      /* each way; 0: no limit */
     size_t connections_max;
+    struct codec_list rules;          /* of struct egress_rule, in mem */
+    const struct egress_proxy *proxy; /* NULL: none; the same */
+    struct arena mem;
 };
 
 /* "10.1.0.0/16, fd00::/8": blanks and commas between. ERR_INVALID names what is neither an address

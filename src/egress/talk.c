@@ -182,6 +182,12 @@ static int talk_open(struct talk *t)
     return 0;
 }
 
+/* A proxy carries TCP: beside it nothing goes. */
+static int check(struct outlet *o, const struct place *to)
+{
+    return o->policy.proxy != NULL ? EACCES : outlet_check(o, to);
+}
+
 struct talk *talk_get(struct outlet *o, enum talk_kind kind, const struct pair *pair,
                       int *out_error)
 {
@@ -192,7 +198,7 @@ struct talk *talk_get(struct outlet *o, enum talk_kind kind, const struct pair *
         talk_touch(t);
         return t;
     }
-    *out_error = outlet_check(o, &pair->to);
+    *out_error = check(o, &pair->to);
     if (*out_error != 0)
         return NULL;
     if (all->by_pair.count >= kinds[kind].max)
@@ -269,7 +275,7 @@ void talks_recheck(struct outlet *o)
             struct talk *t = container_of(i, struct talk, node);
 
             next = list_next(&o->talks[k].recent, i);
-            if (outlet_check(o, &t->pair.to) != 0)
+            if (check(o, &t->pair.to) != 0)
                 talk_free(t);
         }
     }

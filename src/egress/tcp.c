@@ -3,15 +3,19 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "egress/dns.h"
 #include "egress/named.h"
 #include "egress/outlet.h"
+#include "egress/reach.h"
 #include "egress/route.h"
+#include "egress/rules.h"
+#include "egress/web.h"
 
 enum {
     SYN_MAX = 2048,            /* bytes of a SYN with its options and early data */
-    DIAL_TIMEOUT_MS = 130000,  /* the kernel gives up after 127 s and says so */
     OFFER_TIMEOUT_MS = 10000,  /* the sandbox's kernel has to complete what it began */
     IDLE_MS = 24 * 3600 * 1000 /* keepalive finds the dead ones long before */
 };
@@ -22,17 +26,28 @@ struct flow {
     struct pair pair;
     int upstream; /* -1: not dialled, or given to the relay */
     bool is_offered;
-    struct watch watch;
+    struct reach *reach; /* while it is dialled */
     struct timer deadline;
     struct relay *relay;
     struct dns_stream *questions; /* instead of a relay, on port 53 */
     bool is_by_name;      /* what it asks for decides: it is accepted before that is known */
-    struct named *named;  /* while that is found out and dialled */
+    struct named *named;  /* while that is found out */
+    struct web *web;      /* instead of a relay, where requests are looked at */
     struct place dialled; /* for the name, which is then known */
     char *name;
+    bool is_tls;
+    int accepted; /* -1, or the sandbox's end while its name is dialled */
     size_t syn_len;
     char syn[]; /* until it is accepted */
 };
+
+static void reset(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    ignore(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
+    own_close_fd(&fd);
+}
 
 static void flow_free(struct flow *f)
 {
@@ -40,13 +55,16 @@ static void flow_free(struct flow *f)
 
     if (map_get(&o->flows, pair_key(&f->pair)) == f)
         ignore(map_remove(&o->flows, pair_key(&f->pair)) != NULL); /* it is f */
-    watch_stop(&f->watch);
+    reach_free(f->reach);
     timer_stop(&f->deadline);
     list_remove(&f->node);
     own_close_fd(&f->upstream);
     relay_abort(f->relay);
     dns_stream_free(f->questions);
     named_free(f->named);
+    web_free(f->web);
+    if (f->accepted >= 0)
+        reset(take_fd(&f->accepted));
     free(f->name);
     o->connections--;
     free(f);
@@ -101,21 +119,18 @@ static void offer(struct flow *f)
     struct wire syn;
 
     f->is_offered = true;
-    watch_stop(&f->watch);
     timer_start(o->egress->loop, &f->deadline, OFFER_TIMEOUT_MS, on_deadline, f);
     if (wire_read((struct str){f->syn, f->syn_len}, &syn))
         outlet_send(o, out, wire_again(&syn, out));
 }
 
-static void on_dialled(void *ctx, uint32_t events)
+static void on_dialled(void *ctx, int fd, int error, const struct place *place)
 {
     struct flow *f = ctx;
-    int error = 0;
-    socklen_t size = sizeof(error);
 
-    ignore((long)events);
-    if (getsockopt(f->upstream, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
+    ignore(place == NULL);
+    f->reach = NULL;
+    f->upstream = fd;
     if (error != 0)
         flow_fail(f, error);
     else
@@ -132,24 +147,9 @@ void tcp_set_alive(int fd)
 
 static void dial(struct flow *f)
 {
-    struct sockaddr_storage address;
-    socklen_t size = place_to(&f->pair.to, &address);
+    const struct reach_spec spec = {.to = f->pair.to};
 
-    f->upstream = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (f->upstream < 0) {
-        flow_fail(f, errno == EAFNOSUPPORT ? ENETUNREACH : errno);
-        return;
-    }
-    tcp_set_alive(f->upstream);
-    if (connect(f->upstream, (const struct sockaddr *)&address, size) != 0 &&
-        errno != EINPROGRESS) {
-        flow_fail(f, errno);
-        return;
-    }
-    timer_start(f->outlet->egress->loop, &f->deadline, DIAL_TIMEOUT_MS, on_deadline, f);
-    if (watch_start(f->outlet->egress->loop, &f->watch, f->upstream, EPOLLOUT, on_dialled, f,
-                    NULL) != 0)
-        flow_fail(f, ECONNREFUSED);
+    reach_start(f->outlet, &spec, on_dialled, f, &f->reach);
 }
 
 /* A SYN that was seen before: it was lost on its way, or its answer was. */
@@ -187,7 +187,7 @@ void tcp_begin(struct outlet *o, const struct wire *syn)
     f = mem_zero(sizeof(*f) + syn->packet.len);
     f->outlet = o;
     f->pair = pair;
-    f->upstream = -1;
+    f->upstream = f->accepted = -1;
     f->is_by_name = is_by_name;
     f->syn_len = syn->packet.len;
     memcpy(f->syn, syn->packet.at, syn->packet.len);
@@ -215,11 +215,10 @@ static void on_questions_end(void *ctx)
     flow_free(f);
 }
 
-static void start_relay(struct flow *f, int fd, struct str first)
+static void start_relay(struct flow *f, int fd)
 {
     const struct relay_spec spec = {.a = fd,
                                     .b = take_fd(&f->upstream),
-                                    .to_b = first,
                                     .is_strict = true,
                                     .idle_ms = IDLE_MS,
                                     .pace_a = &f->outlet->up,
@@ -231,19 +230,88 @@ static void start_relay(struct flow *f, int fd, struct str first)
         flow_free(f);
 }
 
-static void on_named(void *ctx, struct named_result *result)
+static void on_web_end(void *ctx)
 {
     struct flow *f = ctx;
 
-    f->named = NULL;
-    if (result == NULL) {
+    f->web = NULL;
+    flow_free(f);
+}
+
+static void start_web(struct flow *f, struct named_result *result)
+{
+    const struct web_spec spec = {.fd = take_fd(&result->fd),
+                                  .is_tls = result->is_tls,
+                                  .name = result->name,
+                                  .to = f->pair.to};
+
+    own_close_fd(&f->upstream); /* its rule goes where the name leads */
+    f->upstream = -1;
+    web_start(f->outlet, &spec, on_web_end, f, &f->web);
+}
+
+/* The name is allowed, and the far end answers: or not, and the sandbox is told as it is told that
+ * a name is not allowed. */
+static void on_reached(void *ctx, int fd, int error, const struct place *place)
+{
+    struct flow *f = ctx;
+    int accepted = take_fd(&f->accepted);
+
+    f->reach = NULL;
+    if (error != 0) {
+        log_debug("egress.denied", "id=%s name=\"%s\" rule=\"%s\"", f->outlet->id, f->name,
+                  strerror(error));
+        reset(accepted);
         flow_free(f);
         return;
     }
-    f->upstream = take_fd(&result->upstream);
-    f->dialled = result->place;
-    f->name = mem_text(result->name);
-    start_relay(f, take_fd(&result->fd), result->first);
+    f->upstream = fd;
+    f->dialled = *place;
+    start_relay(f, accepted);
+}
+
+/* Are the requests of such a connection looked at one by one? Those of plain HTTP are wherever
+ * names decide: each may name another host. */
+static bool is_looked_at(const struct flow *f, const char *name, bool is_tls)
+{
+    return (f->is_by_name && !is_tls) || rules_find(&f->outlet->policy.rules, str_of(name)) != NULL;
+}
+
+static void on_named(void *ctx, struct named_result *result)
+{
+    struct flow *f = ctx;
+    struct outlet *o = f->outlet;
+    struct reach_spec spec = {.to = f->pair.to};
+    bool is_allowed;
+
+    f->named = NULL;
+    if (result != NULL && result->name == NULL) {
+        start_relay(f, take_fd(&result->fd));
+        return;
+    }
+    is_allowed = result != NULL &&
+                 (!f->is_by_name || outlet_allows_name(o, &f->pair.to, str_of(result->name)));
+    if (result != NULL)
+        f->name = mem_text(result->name);
+    f->is_tls = result != NULL && result->is_tls;
+    if (is_allowed && is_looked_at(f, f->name, f->is_tls)) {
+        if (!f->is_tls || vault_server(o->vault) != NULL) {
+            start_web(f, result);
+            return;
+        }
+        is_allowed = false; /* its authority is not known yet: without the rule it does not go */
+    }
+    if (!is_allowed) {
+        if (result != NULL)
+            reset(take_fd(&result->fd));
+        flow_free(f);
+    } else if (f->is_by_name) {
+        spec.name = f->name;
+        f->accepted = take_fd(&result->fd);
+        reach_start(o, &spec, on_reached, f, &f->reach);
+    } else {
+        start_relay(f, take_fd(&result->fd));
+    }
 }
 
 static bool read_pair(int fd, struct pair *out)
@@ -259,14 +327,6 @@ static bool read_pair(int fd, struct pair *out)
     return true;
 }
 
-static void reset(int fd)
-{
-    const struct linger at_once = {.l_onoff = 1};
-
-    ignore(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
-    own_close_fd(&fd);
-}
-
 void tcp_accepted(struct outlet *o, int fd)
 {
     struct pair pair;
@@ -279,18 +339,26 @@ void tcp_accepted(struct outlet *o, int fd)
     timer_stop(&f->deadline);
     list_push(&o->links, &f->node);
     tcp_set_alive(fd);
-    if (f->is_by_name)
-        named_start(o, fd, &f->pair.to, on_named, f, &f->named);
-    else if (f->upstream < 0)
+    if (f->upstream < 0 && !f->is_by_name)
         f->questions = dns_stream_new(o, fd, on_questions_end, f);
+    else if (f->is_by_name || o->policy.rules.count > 0)
+        named_start(o, fd, f->upstream, on_named, f, &f->named);
     else
-        start_relay(f, fd, (struct str){0});
+        start_relay(f, fd);
 }
 
 static bool is_allowed(struct flow *f)
 {
     if (f->pair.to.port == DNS_PORT)
         return outlet_may_ask(f->outlet);
+    if (f->web != NULL)
+        return web_is_allowed(f->web);
+    if (f->name != NULL && is_looked_at(f, f->name, f->is_tls))
+        return false; /* a rule came: it must not pass unseen any more */
+    if (f->name != NULL && !f->is_by_name)
+        return outlet_check(f->outlet, &f->pair.to) == 0;
+    if (f->name != NULL && f->reach != NULL)
+        return outlet_allows_name(f->outlet, &f->pair.to, str_of(f->name));
     if (f->name != NULL)
         return outlet_check_named(f->outlet, &f->dialled, str_of(f->name)) == 0;
     if (f->is_by_name && outlet_goes_by_name(f->outlet, &f->pair.to))

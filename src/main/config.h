@@ -14,7 +14,7 @@ struct config {
     const char *log_level, *log_format;
     const char *api_user, *edge_user, *egress_user;
     const char *network_mode; /* "relay": there is no other */
-    const char *egress_allow, *egress_deny, *egress_resolvers;
+    const char *egress_allow, *egress_deny, *egress_resolvers, *egress_ca_file;
     uint64_t egress_kb_per_s, egress_connections_max;
     const char *on_exit;
     const char *store_engine;

@@ -25,6 +25,7 @@ int role_egress(const struct invocation *v)
         .allow = c->egress_allow,
         .deny = c->egress_deny,
         .resolvers = c->egress_resolvers,
+        .ca_file = c->egress_ca_file,
         .bytes_per_s = c->egress_kb_per_s << 10,
         .connections_max = c->egress_connections_max,
     };
