@@ -44,6 +44,9 @@ class World:
         libc = ctypes.CDLL(None, use_errno=True)
         check(libc.unshare(CLONE_NEWNET) == 0, "unshare", ctypes.get_errno())
         ip("link", "set", "lo", "up")
+        self.certificates = tempfile.TemporaryDirectory(prefix="sandlot-world-", dir="/var/tmp")
+        os.chmod(self.certificates.name, 0o755)
+        self.make_certificates()
         self.process = subprocess.Popen([sys.executable, os.path.join(HERE, "world.py")],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         same(self.process.stdout.readline(), "apart\n")
@@ -53,7 +56,8 @@ class World:
         ip("link", "set", "out", "up")
         self.process.stdin.write(json.dumps({"world": WORLD, "unreachable": UNREACHABLE, "silent": SILENT,
                                              "web": WEB, "web6": WEB6, "resolver": RESOLVER,
-                                             "beyond": BEYOND, "beyond6": BEYOND6}) + "\n")
+                                             "beyond": BEYOND, "beyond6": BEYOND6,
+                                             "chain": self.file("chain"), "key": self.file("key")}) + "\n")
         self.process.stdin.flush()
         same(self.process.stdout.readline(), "ready\n")
         ip("route", "add", "default", "via", "11.0.0.1")
@@ -65,15 +69,43 @@ class World:
         with open("/proc/sys/net/ipv4/ping_group_range", "w") as f:
             f.write("0 2147483647" if is_allowed else "1 0")
 
-    def seen(self):
-        """What its DNS servers were asked."""
-        self.process.stdin.write("seen\n")
+    def file(self, name):
+        return f"{self.certificates.name}/{name}"
+
+    def make_certificates(self):
+        """An authority, `ca`, and what it signed for the names of the world."""
+        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch"]
+        names = "subjectAltName=DNS:web.test,DNS:*.two.test"
+        for args in ([*new, "-x509", "-days", "2", "-subj", "/CN=world authority", "-keyout", self.file("cakey"),
+                      "-out", self.file("ca")],
+                     [*new, "-subj", "/CN=world", "-addext", names, "-keyout", self.file("key"), "-out", self.file("request")],
+                     ["openssl", "x509", "-req", "-in", self.file("request"), "-CA", self.file("ca"), "-CAkey",
+                      self.file("cakey"), "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", self.file("chain")]):
+            done = subprocess.run(args, capture_output=True, text=True)
+            check(done.returncode == 0, done.stderr)
+        os.chmod(self.file("ca"), 0o644)
+
+    def told(self, what):
+        self.process.stdin.write(what + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def proxied(self):
+        """What its proxies were asked for."""
+        return self.told("proxied")
+
+    def sites(self):
+        """The fields of requests that its sites got."""
+        return self.told("sites")
+
+    def seen(self):
+        """What its DNS servers were asked."""
+        return self.told("seen")
 
     def close(self):
         self.process.stdin.close()
         self.process.wait(10)
+        self.certificates.cleanup()
 
 
 class NetServer(Server):
@@ -239,7 +271,7 @@ def wait_gone(claim, what, seconds=10):
         time.sleep(0.02)
 
 
-def run_cases(tests):
+def run_cases(tests, flags=lambda world: []):
     """The arguments are the server's program and, optionally, a part of the names of the cases that run."""
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     chosen = [(n, f) for n, f in tests if only in n]
@@ -249,7 +281,7 @@ def run_cases(tests):
     print(f"1..{len(chosen) + 1}", flush=True)
     world, failed = World(), 0
     try:
-        with NetServer(os.path.abspath(sys.argv[1])) as s:
+        with NetServer(os.path.abspath(sys.argv[1]), flags(world)) as s:
             s.world = world
             for number, (name, fn) in enumerate(chosen, 1):
                 failed += report(number, name, fn, s)

@@ -362,7 +362,7 @@ while time.time() - t < 2: n += len(s.recv(65536))
 print(n / (time.time() - t))'''))
         check(3.0e6 < rate < 5.5e6, "down", rate)
         rate = float(box.python(f'''
-s = socket.create_connection(("{WEB}", 7), 5); n = 8 << 20; t = time.time()
+s = socket.create_connection(("{WEB}", 7), 20); n = 8 << 20; t = time.time()
 s.sendall(bytes(n)); s.shutdown(socket.SHUT_WR); m = 0
 while part := s.recv(65536): m += len(part)
 print((n + m) / (time.time() - t))'''))

@@ -152,8 +152,8 @@ def put(s, box, body):
 
 
 LOADS = '''
-s = socket.create_connection((sys.argv[1], 9000), 10)
-if len(sys.argv) > 2: s.sendall(b"GET / HTTP/1.1\\r\\nHost: web.test\\r\\n\\r\\n")
+s = socket.create_connection((sys.argv[1], 8080 if len(sys.argv) > 2 else 9000), 10)
+if len(sys.argv) > 2: s.sendall(b"GET /endless HTTP/1.1\\r\\nHost: web.test\\r\\n\\r\\n")
 s.settimeout(3)
 print("begun", len(s.recv(1)), flush=True)
 try:

@@ -14,7 +14,7 @@ import threading
 
 ZONE = {b"web.test": {1: "12.0.0.1", 28: "2a00:12::1"}, b"two.test": {1: "12.0.0.2"}, b"inside.test": {1: "10.9.0.1"},
         b"x.two.test": {1: "12.0.0.2"}, b"evil.test": {1: "12.0.0.2"}}
-ASKED = []
+ASKED, PROXIED, SITES = [], [], []
 
 
 def ip(*words):
@@ -72,9 +72,101 @@ def certificate():
     return context
 
 
+def site(c):
+    """HTTP/1.1 that says what it was asked, request after request; /endless never ends; Upgrade becomes an echo."""
+    f = c.makefile("rb")
+    while line := f.readline():
+        fields = []
+        while (field := f.readline()) not in (b"\r\n", b""):
+            name, _, value = field.decode("latin-1").partition(":")
+            fields.append([name, value.strip()])
+        of = {n.lower(): v for n, v in fields}
+        SITES.append(fields)
+        if line.split()[1] == b"/endless":
+            c.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            bulk(c)
+        if "upgrade" in of:
+            c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+            while part := c.recv(65536):
+                c.sendall(part)
+            return
+        size = int(of.get("content-length", 0))
+        got = len(f.read(size))
+        while of.get("transfer-encoding") == "chunked" and (n := int(f.readline(), 16)) >= 0:
+            got += len(f.read(n))
+            f.readline()
+            if n == 0:
+                break
+        body = json.dumps({"line": line.decode().strip(), "fields": fields, "body": got,
+                           "at": plain(c.getsockname()), "from": plain(c.getpeername())}).encode()
+        if line.split()[1] == b"/quiet":
+            body = b"{}"
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def pump(a, b):
+    def one(x, y):
+        try:
+            while part := x.recv(65536):
+                y.sendall(part)
+            y.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+    thread(one, a, b)
+    one(b, a)
+
+
+def socks(c):
+    """SOCKS5 with a password: what it was asked for is in PROXIED."""
+    head = c.recv(2)
+    methods = c.recv(head[1])
+    if 2 not in methods:
+        c.sendall(b"\5\xff")
+        return
+    c.sendall(b"\5\2")
+    user = c.recv(c.recv(2)[1]).decode()
+    password = c.recv(c.recv(1)[0]).decode()
+    if (user, password) != ("agent", "s3cret-of-the-proxy"):
+        c.sendall(b"\1\1")
+        return
+    c.sendall(b"\1\0")
+    kind = c.recv(4)[3]
+    host = c.recv(c.recv(1)[0]).decode() if kind == 3 else socket.inet_ntop(
+        socket.AF_INET if kind == 1 else socket.AF_INET6, c.recv(4 if kind == 1 else 16))
+    port = struct.unpack("!H", c.recv(2))[0]
+    PROXIED.append(["socks", host, port])
+    try:
+        up = socket.create_connection((ZONE[host.encode()][1] if kind == 3 else host, port), 5)
+    except OSError:
+        c.sendall(b"\5\5\0\1" + bytes(6))
+        return
+    c.sendall(b"\5\0\0\1" + bytes(6))
+    pump(c, up)
+
+
+def connect(c):
+    """HTTP CONNECT with a password."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += c.recv(1)
+    if b"\r\nProxy-Authorization: Basic YWdlbnQ6czNjcmV0LW9mLXRoZS1wcm94eQ==\r\n" not in data:
+        c.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        return
+    host, port = data.split()[1].decode().rsplit(":", 1)
+    PROXIED.append(["http", host, int(port)])
+    address = ZONE[host.encode()][1] if host.encode() in ZONE else host
+    try:
+        up = socket.create_connection((address, int(port)), 5)
+    except OSError:
+        c.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        return
+    c.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    pump(c, up)
+
+
 def echo(c):
     """All that came, once it has ended: half-close is kept."""
-    data = []
+    data = bytearray()
     while part := c.recv(65536):
         data.append(part)
     c.sendall(b"".join(data))
@@ -209,13 +301,20 @@ def main():
     context = certificate()
     for port in (443, 8443):
         listen(port, lambda c: web(context.wrap_socket(c, server_side=True)))
+    known = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    known.load_cert_chain(world["chain"], world["key"])
+    listen(8080, site)
+    listen(8444, lambda c: site(known.wrap_socket(c, server_side=True)))
+    listen(8445, lambda c: site(context.wrap_socket(c, server_side=True)))
+    listen(1080, socks)
+    listen(3128, connect)
     for address in (world["web"], world["web6"]):
         udp(address, 7, lambda data: data[::-1])
         udp(address, 443, lambda data: b"quic " + data)
     udp(world["resolver"], 53, dns)
     print("ready", flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(ASKED), flush=True)
+    for line in sys.stdin:
+        print(json.dumps({"seen": ASKED, "proxied": PROXIED, "sites": SITES}[line.strip()]), flush=True)
 
 
 if __name__ == "__main__":
