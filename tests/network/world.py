@@ -166,7 +166,7 @@ def connect(c):
 
 def echo(c):
     """All that came, once it has ended: half-close is kept."""
-    data = bytearray()
+    data = []
     while part := c.recv(65536):
         data.append(part)
     c.sendall(b"".join(data))
