@@ -329,9 +329,10 @@ static void do_list(struct peer *p, const void *message)
     const struct node_list *m = message;
     struct listing l = {p, m->seq};
     struct node_done done = {.seq = m->seq};
+    struct runtime *runtime = p->owner->runtime; /* p may go while it is told */
 
-    runtime_each(p->owner->runtime, list_one, &l);
-    runtime_each_snapshot(p->owner->runtime, list_snapshot, &l);
+    runtime_each(runtime, list_one, &l);
+    runtime_each_snapshot(runtime, list_snapshot, &l);
     if (l.peer != NULL && send_done(p, &done, NULL))
         reporter_tell(p->owner->reporter, p);
 }
