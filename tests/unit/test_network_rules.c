@@ -4,7 +4,7 @@
 
 static struct arena mem;
 
-static int read(const char *json, struct codec_list *out, struct err *err)
+static int parse(const char *json, struct codec_list *out, struct err *err)
 {
     arena_done(&mem);
     arena_init(&mem, 1 << 20);
@@ -16,7 +16,7 @@ static bool says(const char *json, const char *want)
 {
     struct codec_list out;
     struct err err = {0};
-    int result = read(json, &out, &err);
+    int result = parse(json, &out, &err);
 
     if (result != 0 && !str_has_prefix(str_of(err.text), want))
         test_note("%s", err.text);
@@ -32,16 +32,16 @@ static void reads_rules_and_writes_them_again(void)
     struct err err = {0};
     struct buf again;
 
-    CHECK(read(json, &out, &err) == 0 && out.count == 2);
+    CHECK(parse(json, &out, &err) == 0 && out.count == 2);
     buf_init(&again, 1 << 16);
     network_rules_json(&out, &again);
     CHECK(str_is(buf_str(&again), json));
     buf_done(&again);
-    CHECK(read("{\"API.Example.COM\":[]}", &out, &err) == 0 && out.count == 1);
+    CHECK(parse("{\"API.Example.COM\":[]}", &out, &err) == 0 && out.count == 1);
     CHECK(str_is(((const struct egress_rule *)out.items)->pattern, "api.example.com"));
-    CHECK(read("null", &out, &err) == 0 && out.count == 0);
-    CHECK(read("", &out, &err) == 0 && out.count == 0);
-    CHECK(read(" {} ", &out, &err) == 0 && out.count == 0);
+    CHECK(parse("null", &out, &err) == 0 && out.count == 0);
+    CHECK(parse("", &out, &err) == 0 && out.count == 0);
+    CHECK(parse(" {} ", &out, &err) == 0 && out.count == 0);
 }
 
 static void says_what_is_wrong(void)
