@@ -13,7 +13,7 @@ enum {
 struct secret_body {
     struct str name, value;
     struct codec_list metadata;
-    bool has_name, has_value;
+    bool has_name, has_value, has_metadata;
 };
 
 struct secret_reply {
@@ -26,7 +26,7 @@ struct secret_reply {
 static const struct codec_field body_fields[] = {
     {1, "name", CODEC_STRING, CODEC_OPTIONAL, offsetof(struct secret_body, name), offsetof(struct secret_body, has_name)},
     {2, "value", CODEC_STRING, CODEC_OPTIONAL, offsetof(struct secret_body, value), offsetof(struct secret_body, has_value)},
-    {3, "metadata", CODEC_MAP, 0, offsetof(struct secret_body, metadata)},
+    {3, "metadata", CODEC_MAP, CODEC_OPTIONAL, offsetof(struct secret_body, metadata), offsetof(struct secret_body, has_metadata)},
 };
 static const struct codec_message body_message =
     {"secret", sizeof(struct secret_body), body_fields, COUNT_OF(body_fields)};
@@ -105,8 +105,7 @@ static int read_body(struct call *c, bool needs_name, struct secret_params *out)
                    needs_name && !body.has_name ? "name" : "value");
         return -1;
     }
-    *out =
-        (struct secret_params){body.name, body.value, body.metadata, body.metadata.items != NULL};
+    *out = (struct secret_params){body.name, body.value, body.metadata, body.has_metadata};
     return 0;
 }
 

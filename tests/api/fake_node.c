@@ -207,7 +207,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
         snapshot_remove(f, message);
     else if (type == NODE_DIAL)
         dial(f, message);
-    else if (type == NODE_POLICY)
+    else if (type == NODE_POLICY || type == NODE_SECRETS)
         done(f, ((const struct node_policy *)message)->seq, ERR_NONE, "");
 }
 

@@ -298,10 +298,10 @@ def network(s):
             ({"allowOut": ["a.com"], "denyOut": ["1.1.1.1"]}, 400,
              "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny "
              "out to block all other traffic."),
-            ({"rules": {"a.com": [{}]}}, 400,
-             "Network transform rules are not available for your team."),
-            ({"egressProxy": {"address": "a:1"}}, 400,
-             "Egress proxy (network.egressProxy) is not enabled for this team.")]
+            ({"rules": {"a.com": [{}, {}]}}, 400, 'Rule domain "a.com" can have at most one rule'),
+            ({"rules": {f"a{i}.com": [] for i in range(11)}}, 400, "Network rules can have at most 10 domains."),
+            ({"egressProxy": {"address": "a:1", "password": "x"}}, 400,
+             "Invalid egress proxy config: a password needs a username")]
     for body, status, message in rows:
         s.api.refused("PUT", path, body, status, message)
     for body in ([], {"denyOut": "x"}, {"allow_internet_access": 1}):
