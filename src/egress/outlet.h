@@ -32,8 +32,8 @@ struct egress {
     int route_fd;
     struct dns *dns;
     struct tls_context *roots; /* whose certificates of servers are believed */
-    char *packet; /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
-    char *answer; /* WIRE_MAX, for what is built while `packet` is looked at */
+    char *packet;              /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
+    char *answer;              /* WIRE_MAX, for what is built while `packet` is looked at */
 };
 
 /* What is remembered without a connection; talk.h. */

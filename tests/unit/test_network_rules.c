@@ -46,31 +46,46 @@ static void reads_rules_and_writes_them_again(void)
 
 static void says_what_is_wrong(void)
 {
+    /* clang-format off */
     static const struct {
         const char *json, *text;
     } rows[] = {
-        {"[]",                                                                             "network rules"                           },
-        {"{\"*\":[]}",                                                                     "Rule domain \"*\" is not valid"          },
-        {"{\"1.2.3.4\":[]}",                                                               "Rule domain \"1.2.3.4\" is not valid"    },
-        {"{\"a b\":[]}",                                                                   "Rule domain \"a b\" is not valid"        },
-        {"{\"a.b\":[],\"A.b\":[]}",                                                        "Rule domain \"a.b\" is given twice"      },
-        {"{\"a.b\":[],\"a.b\":[]}",                                                        "network rules: a name is given twice"    },
-        {"{\"a.b\":[{},{}]}",                                                              "Rule domain \"a.b\" can have at most one"},
-        {"{\"a.b\":{}}",                                                                   "Rule domain \"a.b\""                     },
-        {"{\"a.b\":[{\"transform\":{\"headers\":{\"X Y\":\"\"}}}]}",                       "Header name \"X Y\" in rule"             },
+        {"[]",
+         "network rules"},
+        {"{\"*\":[]}",
+         "Rule domain \"*\" is not valid"},
+        {"{\"1.2.3.4\":[]}",
+         "Rule domain \"1.2.3.4\" is not valid"},
+        {"{\"a b\":[]}",
+         "Rule domain \"a b\" is not valid"},
+        {"{\"a.b\":[],\"A.b\":[]}",
+         "Rule domain \"a.b\" is given twice"},
+        {"{\"a.b\":[],\"a.b\":[]}",
+         "network rules: a name is given twice"},
+        {"{\"a.b\":[{},{}]}",
+         "Rule domain \"a.b\" can have at most one"},
+        {"{\"a.b\":{}}",
+         "Rule domain \"a.b\""},
+        {"{\"a.b\":[{\"transform\":{\"headers\":{\"X Y\":\"\"}}}]}",
+         "Header name \"X Y\" in rule"},
         {"{\"a.b\":[{\"transform\":{\"headers\":{\"host\":\"x\"}}}]}",
-         "Header name \"host\" in rule"                                                                                              },
+         "Header name \"host\" in rule"},
         {"{\"a.b\":[{\"transform\":{\"headers\":{\"X\":\"a\\nb\"}}}]}",
-         "Value for header \"X\" in rule"                                                                                            },
+         "Value for header \"X\" in rule"},
         {"{\"a.b\":[{\"transform\":{\"headers\":{\"X\":\"1\",\"x\":\"2\"}}}]}",
-         "Header name \"x\" in rule"                                                                                                 },
-        {"{\"a.b\":[{\"transform\":{\"headers\":{\"X\":\"${e2b.identity.tokens.a}\"}}}]}",
-         "Value for header \"X\" in rule"                                                                                            },
-        {"{\"a.b\":[{\"allow\":[{\"paths\":[\"v1\"]}]}]}",                                 "invalid path 'v1'"                       },
-        {"{\"a.b\":[{\"allow\":[{\"paths\":[\"/a?b\"]}]}]}",                               "invalid path '/a?b'"                     },
-        {"{\"a.b\":[{\"allow\":[{\"methods\":[\"G T\"]}]}]}",                              "invalid method 'G T'"                    },
-        {"{\"a.b\":[{\"unknown\":1}]}",                                                    ""                                        },
+         "Header name \"x\" in rule"},
+        {"{\"a.b\":[{\"transform\":{\"headers\":{\"X\":\"${e2b.x}\"}}}]}",
+         "Value for header \"X\" in rule"},
+        {"{\"a.b\":[{\"allow\":[{\"paths\":[\"v1\"]}]}]}",
+         "invalid path 'v1'"},
+        {"{\"a.b\":[{\"allow\":[{\"paths\":[\"/a?b\"]}]}]}",
+         "invalid path '/a?b'"},
+        {"{\"a.b\":[{\"allow\":[{\"methods\":[\"G T\"]}]}]}",
+         "invalid method 'G T'"},
+        {"{\"a.b\":[{\"unknown\":1}]}",
+         ""},
     };
+    /* clang-format on */
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         CHECK(says(rows[i].json, rows[i].text));
