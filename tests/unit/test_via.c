@@ -16,6 +16,7 @@ static enum via_next hear(const struct via_target *t, const char *bytes, size_t 
 static void begin(enum via_kind kind)
 {
     via = (struct via){.kind = kind};
+    buf_done(&say);
     buf_init(&say, VIA_SAY_MAX);
 }
 
