@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Secrets over REST (wire.md 2.4), and what of them lies on the disk.
 
-    secrets_test.py SANDLOT [name part]
+    secret_test.py SANDLOT [name part]
 """
 import os
 import re
