@@ -76,7 +76,7 @@ static void paths_that_may_mean_another_do_not_pass(void)
 
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         if (passes(&r, "GET", paths[i]))
-            test_note("%s", paths[i]);
+            test_note("path %zu", i);
         CHECK(!passes(&r, "GET", paths[i]));
     }
 }
