@@ -87,7 +87,7 @@ int build_guest_start(struct domain *d, const struct build_guest_spec *spec, bui
     id_token(g->access_token);
     id_token(g->control_token);
     fill(&r, g, spec);
-    result = guest_start_init(&start, &r, 0, err);
+    result = guest_start_init_build(&start, &r, err);
     start.m.is_cold = true; /* steps run in a machine that just booted */
     if (result == 0)
         result = node_client_start(d->node, &start.m, d->config.start_timeout_ms, on_done, err);

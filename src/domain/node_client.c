@@ -318,6 +318,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_LIST:
     case NODE_STATS:
     case NODE_DIAL:
+    case NODE_DIALED:
     case NODE_RESUME:
     case NODE_POLICY:
     case NODE_PAUSE:

@@ -155,8 +155,7 @@ static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
     [NODE_REPORT] = &node_report_message, [NODE_RESUME] = &start_message,
     [NODE_POLICY] = &policy_message,      [NODE_PAUSE] = &keep_message,
     [NODE_SNAPSHOT] = &keep_message,      [NODE_SNAPSHOT_REMOVE] = &stop_message,
-    [NODE_IMAGE] = &image_message,
-    [NODE_SECRETS] = &policy_message,
+    [NODE_IMAGE] = &image_message,        [NODE_SECRETS] = &policy_message,
 };
 
 const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};

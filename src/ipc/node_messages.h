@@ -26,8 +26,8 @@ enum node_message {
     NODE_PAUSE,     /* struct node_keep, without a name */
     NODE_SNAPSHOT,  /* struct node_keep */
     NODE_SNAPSHOT_REMOVE, /* struct node_stop, whose id is a snapshot's */
-    NODE_IMAGE, /* struct node_image, with a stream socket: a job on images that talks over it
-                   (image_messages.h); nothing is answered but there */
+    NODE_IMAGE,   /* struct node_image, with a stream socket: a job on images that talks over it
+                     (image_messages.h); nothing is answered but there */
     NODE_SECRETS, /* struct node_policy whose policy is a struct egress_secrets: of one that runs or
                      is about to start; node keeps it in memory only */
     NODE_MESSAGE_COUNT,

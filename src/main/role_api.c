@@ -52,20 +52,35 @@ static void forget(struct buf *secret)
     buf_done(secret);
 }
 
+/* Where the role finds its things. */
+struct places {
+    char node[PATH_MAX], database[PATH_MAX], keys[PATH_MAX], templates[PATH_MAX], uploads[PATH_MAX];
+};
+
+static struct places *places_new(const struct config *c)
+{
+    struct places *p = mem_zero(sizeof(*p));
+
+    config_path(p->node, PATH_MAX, c->run_dir, "node.sock");
+    config_path(p->database, PATH_MAX, c->data_dir, "api/sandlot.db");
+    config_path(p->keys, PATH_MAX, c->data_dir, "api/store.key");
+    config_path(p->templates, PATH_MAX, c->data_dir, "templates");
+    config_path(p->uploads, PATH_MAX, c->data_dir, "api/uploads");
+    return p;
+}
+
 int role_api(const struct invocation *v)
 {
     const struct program *program = v->ctx;
     const struct config *c = &program->config;
-    char node[PATH_MAX], database[PATH_MAX], templates[PATH_MAX];
-    static char uploads[PATH_MAX]; /* the frame is full */
-    auto_free char *keys_path = mem_zero(PATH_MAX);
+    auto_free struct places *p = places_new(c);
     char token[TOKEN_HEX_LEN + 1];
     struct api_config config = {
         .http_fd = ROLE_FD_FIRST,
         .routes_fd = ROLE_FD_FIRST + 1,
-        .node_socket = node,
-        .store = {c->store_engine, database, keys_path},
-        .templates_dir = templates,
+        .node_socket = p->node,
+        .store = {c->store_engine, p->database, p->keys},
+        .templates_dir = p->templates,
         .admin_token = token,
         .version = v->table->version,
         .metrics_listen = c->metrics_listen,
@@ -89,7 +104,7 @@ int role_api(const struct invocation *v)
         .build_keep_s = c->build_keep_s,
         .builds_max = c->builds_max,
         .build_sweep_s = c->build_sweep_s,
-        .uploads_dir = uploads,
+        .uploads_dir = p->uploads,
         .upload_max = c->upload_max_mb << 20,
         .team_keys_max = c->team_keys_max,
         .requests_max = c->requests_max,
@@ -108,11 +123,6 @@ int role_api(const struct invocation *v)
         return EXIT_FAILURE;
     read_secrets(token, &keys);
     config.keys_text = buf_str(&keys);
-    config_path(node, sizeof node, c->run_dir, "node.sock");
-    config_path(database, sizeof database, c->data_dir, "api/sandlot.db");
-    config_path(keys_path, PATH_MAX, c->data_dir, "api/store.key");
-    config_path(templates, sizeof templates, c->data_dir, "templates");
-    config_path(uploads, sizeof uploads, c->data_dir, "api/uploads");
     result = api_new(r.loop, &config, &r.api, &err);
     forget(&keys);
     if (result != 0) {
