@@ -459,6 +459,8 @@ void work_halt(struct work *w)
 {
     task_cancel(&w->begin);
     timer_stop(&w->timer);
+    image_fetch_cancel(w->fetch);
+    w->fetch = NULL;
     work_stop_guest(w);
     work_release_name(w);
 }

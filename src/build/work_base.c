@@ -56,6 +56,15 @@ static const struct template *local_image(struct work *w, const struct team *tea
     return NULL;
 }
 
+/* What the build itself says about these goes before what it began with. */
+void work_take_commands(struct work *w)
+{
+    if (w->plan->start_cmd.len == 0 && w->plan->ready_cmd.len == 0)
+        return;
+    w->start_cmd = w->plan->start_cmd.len > 0 ? w->plan->start_cmd : w->start_cmd;
+    w->ready_cmd = w->plan->ready_cmd;
+}
+
 enum work_stage work_base(struct work *w)
 {
     const struct build *b = build_find(w->host.domain, str_of(w->build_id));
@@ -73,18 +82,10 @@ enum work_stage work_base(struct work *w)
     } else {
         work_say(w, BUILD_INFO, "[base] FROM %.*s", STR_ARG(w->plan->from_image));
         t = local_image(w, b->template->team);
-        if (t == NULL) {
-            work_fail(w,
-                      "image '%.*s' is not on this machine, and images cannot be pulled yet: use "
-                      "fromTemplate, or e2bdev/base",
-                      STR_ARG(str_upto(w->plan->from_image, 200)));
-            return WORK_ENDED;
-        }
+        if (t == NULL)
+            return work_image(w);
     }
     take(w, t);
-    if (w->plan->start_cmd.len > 0 || w->plan->ready_cmd.len > 0) {
-        w->start_cmd = w->plan->start_cmd.len > 0 ? w->plan->start_cmd : w->start_cmd;
-        w->ready_cmd = w->plan->ready_cmd;
-    }
+    work_take_commands(w);
     return WORK_CACHED;
 }

@@ -11,6 +11,7 @@
 #include "build/work.h"
 #include "domain/build_guest.h"
 #include "domain/build_layer.h"
+#include "domain/image_fetch.h"
 
 enum {
     WORK_MEM_MAX = 16 << 20,
@@ -57,6 +58,7 @@ struct work {
     bool is_provision; /* the unit makes an image fit, before the first step */
     size_t step;       /* the unit is this one of the plan's */
     struct step_command command;
+    struct image_fetch *fetch; /* of the image that it begins with */
     struct build_guest *guest;
     struct guest_call *call, *start_call;
     char name[BUILD_NAME_LEN + 1]; /* reserved; empty: none */
@@ -94,6 +96,8 @@ struct guest_command work_shell(struct work *w, struct str text, struct str user
 struct guest_command work_script(struct work *w, const struct step_command *c);
 
 enum work_stage work_base(struct work *w);   /* work_base.c */
+void work_take_commands(struct work *w);     /* the same */
+enum work_stage work_image(struct work *w);  /* work_image.c */
 enum work_stage work_finish(struct work *w); /* work_finish.c */
 
 #endif

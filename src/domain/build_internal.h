@@ -76,4 +76,7 @@ const struct template_tag *template_tags_with(const struct team_template *t,
                                               const struct codec_list *names, struct str build_id,
                                               struct arena *a, size_t *out_count);
 
+/* Are there layers of an image that are kept for it? */
+bool build_holds_image(const struct build_record *r);
+
 #endif

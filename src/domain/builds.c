@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "domain/build_internal.h"
 #include "domain/build_layer.h"
+#include "domain/image_fetch.h"
 
 static const char interrupted[] =
     "The server was restarted while the template was being built. Please build it again.";
@@ -153,4 +154,9 @@ int builds_load(struct domain *d, struct err *err)
     if (d->config.build_sweep_s > 0)
         timer_start(d->loop, &d->builds->sweep, d->config.build_sweep_s * 1000, on_sweep, d);
     return 0;
+}
+
+bool build_holds_image(const struct build_record *r)
+{
+    return str_is(r->rootfs, image_rootfs) || (r->rootfs.len == 0 && r->source.len > 0);
 }

@@ -2,6 +2,7 @@
 /* Records of templates and builds that change together; see build_internal.h. */
 #include "base/id.h"
 #include "domain/build_internal.h"
+#include "domain/image_fetch.h"
 
 enum {
     CHANGE_RECORD_MAX = STORE_VALUE_MAX,
@@ -15,6 +16,7 @@ struct row {
     char id[CHANGE_ID_MAX + 1];
     struct buf old;
     bool was_there;
+    bool holds_image; /* the layers of one stay as long as the build does */
 };
 
 struct change {
@@ -67,6 +69,7 @@ static void keep_old(struct change *c, enum store_kind kind, struct str id)
         const struct build *b = build_find(c->domain, id);
 
         row->was_there = b != NULL;
+        row->holds_image = b != NULL && build_holds_image(&b->r);
         if (b != NULL)
             proto_encode(&build_message, &b->r, &row->old);
     } else {
@@ -190,6 +193,17 @@ static void take_back(struct change *c)
     }
 }
 
+/* Builds that are no more need their image no more. */
+static void release_images(struct change *c)
+{
+    for (struct list_node *at = list_first(&c->rows); at != NULL; at = list_next(&c->rows, at)) {
+        const struct row *row = container_of(at, struct row, node);
+
+        if (row->holds_image && build_find(c->domain, str_of(row->id)) == NULL)
+            image_release(c->domain, str_of(row->id));
+    }
+}
+
 static void tell(struct change *c)
 {
     struct str subject = str_of(c->build_id[0] != '\0' ? c->build_id : c->template_id);
@@ -217,6 +231,7 @@ static void on_stored(void *ctx, const struct err *err)
         event_emit(d, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
     } else {
         tell(c);
+        release_images(c);
         t = team_template_find(d, str_of(c->template_id));
         b = build_find(d, str_of(c->build_id));
     }

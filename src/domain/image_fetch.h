@@ -29,4 +29,12 @@ must_check int image_fetch_start(struct domain *d, const struct image_request *r
 /* The job ends soon; no further callback. NULL is fine. */
 void image_fetch_cancel(struct image_fetch *f);
 
+/* The holder of a build's layers. */
+void image_holder(struct str build_id, char out[IMAGE_HOLDER_MAX + 1]);
+/* In data_dir/rootfs: what an image's layers stand on, as it is layers alone. */
+extern const char image_rootfs[];
+/* The build is gone; so are its layers, unless others hold them. Not answered: what is not released
+ * now, because node is away, stays on the disk. */
+void image_release(struct domain *d, struct str build_id);
+
 #endif

@@ -178,8 +178,20 @@ def _(_s):
         s.start(made, fromImage="ubuntu:22.04",
                 fromImageRegistry={"type": "registry", "username": "u", "password": "p"})
         end = s.finish(made)
-        check(end["status"] == "error" and "ubuntu:22.04" in end["reason"]["message"], end)
+        same((end["status"], end["reason"]["message"]), ("error", "image 'ubuntu:22.04': the registry has no such image"))
         same(s.build("known", fromImage="e2bdev/base")[1]["status"], "ready")
+
+
+@test("CT-11 CT-18 fromImage: its layers and variables, not its user; progress in the log; the same content is cached")
+def _(_s):
+    with Building() as s:
+        made, end = s.build("image", fromImage="here/app:1", steps=[run("print one")])
+        lines = texts(end)
+        check("[base] FROM here/app:1" in lines and "[base] layer 1/2: unpacked" in lines, lines)
+        check("Base Docker image size: 1.5 MB" in lines and any("PROVISION" in x for x in lines), lines)
+        check(any(b"FROM" in heard[2] and b"image" in heard[2] for heard in s.guest.heard if len(heard) == 3), "its variables")
+        lines = texts(s.build("image2", fromImage="here/app:2", steps=[run("print one")])[1])
+        check(any(x.startswith("CACHED [builder 1/1]") for x in lines), lines)
 
 
 @test("CT-19: a start without any source is 409")
