@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The end of a build: the start command runs, the ready command says when it does, and a snapshot
  * is taken; with the processes where the machine can, so that sandboxes begin with the service
- * running. Where it cannot, they begin with the files, and the start command is run in each of them
- * by starter.c. Part of work.h. */
+ * running. Where it cannot, they begin with the files alone, and the log says so. Part of work.h.
+ */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -60,7 +60,8 @@ static void take_snapshot(struct work *w)
     w->start_call = NULL;
     w->keeps_memory = w->start_cmd.len > 0 && !w->is_start_ended;
     if (w->keeps_memory && !build_can_checkpoint(w->host.domain, &why)) {
-        work_say(w, BUILD_WARN, "no checkpoint (%.*s): the start command is run in each sandbox",
+        work_say(w, BUILD_WARN,
+                 "no checkpoint (%.*s): sandboxes begin with the files, without the start command",
                  STR_ARG(why));
         w->keeps_memory = false;
     }

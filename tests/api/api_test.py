@@ -72,7 +72,7 @@ def routing(s):
 def unimplemented(s):
     sandbox = s.api.create()["sandboxID"]
     for method, path, pattern in (
-            ("GET", "/volumes", "/volumes"), ("POST", "/secrets", "/secrets")):
+            ("GET", "/volumes", "/volumes"), ("POST", "/volumes", "/volumes")):
         s.api.refused(method, path, {} if method != "GET" else None, 501,
                       f"{method} {pattern} is not implemented yet")
     check(s.api.detail(sandbox) is not None)

@@ -148,13 +148,11 @@ test('template list: table and json', async () => {
   assert.ok(Math.abs(Date.now() - new Date(base.lastSpawnedAt)) < 120000)
 })
 
-test('what is not there yet fails with the reason', async () => {
-  for (const args of [['sandbox', 'pause', id]]) {
-    const r = await e2b(args)
-    assert.notEqual(r.code, 0, args.join(' '))
-    assert.match(r.stderr, /501/, args.join(' '))
-    assert.match(r.stderr, /is not implemented yet/, args.join(' '))
-  }
+test('sandbox pause: a paused sandbox is listed as such, and connects again', async () => {
+  await ok(['sandbox', 'pause', id])
+  assert.match(await ok(['sandbox', 'list', '--state', 'paused']), new RegExp(id))
+  await ok(['sandbox', 'resume', id])
+  assert.equal((await ok(['sandbox', 'exec', id, 'echo awake'])).trim(), 'awake')
 })
 
 test('mistakes: unknown template, unknown sandbox, wrong key', async () => {
