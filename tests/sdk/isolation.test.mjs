@@ -56,7 +56,8 @@ test("the node's sockets and descriptors are not inside", async () => {
   const fds = (await root(a, 'ls -l /proc/1/fd /proc/self/fd')).stdout
   assert.ok(!/sandlot|\.sock/.test(fds), fds)
   const unix = (await root(a, 'cat /proc/net/unix')).stdout
-  assert.ok(!/sandlot|\.sock/.test(unix), unix)
+  const others = unix.replace(/ @sandlot$/m, '') // the guest daemon's own, for the node after a resume
+  assert.ok(!/sandlot|\.sock/.test(others), unix)
   const tcp = (await root(a, 'cat /proc/net/tcp')).stdout
   assert.ok(!tcp.toUpperCase().includes(`:${server.port.toString(16).toUpperCase().padStart(4, '0')} `), tcp)
 })
