@@ -54,7 +54,7 @@ const rows = [
   ['malformed sandbox id', 'GET', '/sandboxes/a-b-c', undefined, auth, 400, /^Invalid sandbox ID$/],
   ['bad page token', 'GET', '/v2/sandboxes?nextToken=%%%', undefined, auth, 400, /./],
   ['bad limit', 'GET', '/v2/sandboxes?limit=0', undefined, auth, 400, /./],
-  ['not implemented yet: pause', 'POST', '/sandboxes/i00000000000000000000/pause', '{}', auth, 501, /not implemented/],
+  ['not implemented yet: volumes', 'POST', '/volumes', '{}', auth, 501, /not implemented/],
 ]
 
 for (const [what, method, path, body, headers, status, message] of rows) {
