@@ -36,7 +36,11 @@ function guests(server) {
 export async function guestOf(server, sandbox) {
   const mark = `6${Math.floor(Math.random() * 1e9)}`
   const marked = await start(server, sandbox, { process: { cmd: 'sleep', args: [mark] } })
-  const pid = pids().find((n) => text(`/proc/${n}/cmdline`) === `sleep\0${mark}\0`)
+  let pid // told of before it is executed
+  for (let i = 0; i < 500 && pid === undefined; i++) {
+    pid = pids().find((n) => text(`/proc/${n}/cmdline`) === `sleep\0${mark}\0`)
+    if (pid === undefined) await new Promise((done) => setTimeout(done, 10))
+  }
   const guest = parentOf(pid)
   assert.ok(guests(server).includes(guest), `${guest} is no guest`)
   await unary(server, sandbox, 'process.Process/SendSignal', { process: { pid: marked.pid }, signal: 'SIGNAL_SIGKILL' })

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -74,7 +75,18 @@ int saver_prepare(struct linux_driver *d, struct err *err)
     return make_hook(err);
 }
 
+/* The file stays as long as it is the same one: those that were restored with it have it mounted,
+ * and CRIU cannot restore a mount of a file that was removed. */
 int saver_set_guest(const char *envd, struct err *err)
 {
-    return file_copy(envd, "guest/envd", 0755, err);
+    char was[PATH_MAX];
+    ssize_t len = readlink("guest/from", was, sizeof(was));
+
+    if (len > 0 && (size_t)len < sizeof(was) && (size_t)len == strlen(envd) &&
+        memcmp(was, envd, (size_t)len) == 0)
+        return 0;
+    ignore(unlink("guest/from")); /* there is none at first */
+    if (file_copy(envd, "guest/envd", 0755, err) != 0)
+        return -1;
+    return symlink(envd, "guest/from") == 0 ? 0 : err_sys(err, errno, "note the guest's file");
 }
