@@ -152,7 +152,7 @@ def _():
         found = installed(root)
         prefix = next(p for p in found if p.endswith("bin/sandlot"))[:-len("bin/sandlot")]
         wanted = {
-            "bin/sandlot": 0o755, "lib/sandlot/envd": 0o755,
+            "bin/sandlot": 0o755, "lib/sandlot/envd": 0o755, "libexec/sandlot/sandlot-image": 0o755,
             "lib/systemd/system/sandlot.service": 0o644, "lib/sysusers.d/sandlot.conf": 0o644,
             "lib/sysctl.d/50-sandlot.conf": 0o644,
             "share/man/man1/sandlot.1": 0o644, "share/man/man5/sandlot.conf.5": 0o644,
