@@ -3,18 +3,12 @@
 #include "egress/egress.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include "base/log.h"
 #include "egress/dns.h"
 #include "egress/outlet.h"
 #include "egress/route.h"
 #include "egress/shown.h"
-
-enum {
-    ROOTS_MAX = 4 << 20, /* bytes of PEM */
-    PEM_STEP = 64 << 10,
-};
 
 struct peer {
     struct list_node node;
@@ -175,46 +169,6 @@ static void on_accept(void *ctx, int accepted)
     }
 }
 
-static int read_pem(const char *path, struct buf *out, struct err *err)
-{
-    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    char *room;
-    ssize_t n;
-
-    if (fd < 0)
-        return err_sys(err, errno, "open '%s'", path);
-    do {
-        room = buf_room(out, PEM_STEP);
-        n = room == NULL ? 0 : read(fd, room, PEM_STEP);
-        if (n > 0)
-            buf_fill(out, (size_t)n);
-    } while (n > 0);
-    buf_add_byte(out, '\n');
-    return n == 0 && buf_ok(out) ? 0 : err_sys(err, n < 0 ? errno : EFBIG, "read '%s'", path);
-}
-
-/* What this machine trusts, and what the operator adds. */
-static int roots_open(const char *file, struct tls_context **out, struct err *err)
-{
-    static const char machines[] = "/etc/ssl/certs/ca-certificates.crt";
-    static const char *const protocols[] = {"http/1.1", NULL};
-    struct tls_client_spec spec = {.protocols = protocols};
-    struct buf pem;
-    int result = 0;
-
-    buf_init(&pem, ROOTS_MAX);
-    if (file[0] != '\0') {
-        result = read_pem(file, &pem, err);
-        if (result == 0 && access(machines, R_OK) == 0)
-            result = read_pem(machines, &pem, err);
-        spec.roots_pem = buf_str(&pem);
-    }
-    if (result == 0)
-        result = tls_client_context(&spec, out, err);
-    buf_done(&pem);
-    return result;
-}
-
 int egress_new(struct loop *l, const struct egress_config *config, struct egress **out,
                struct err *err)
 {
@@ -227,7 +181,7 @@ int egress_new(struct loop *l, const struct egress_config *config, struct egress
     e->answer = mem_zero(WIRE_MAX);
     e->defaults.bytes_per_s = config->bytes_per_s;
     e->defaults.connections_max = config->connections_max;
-    if (roots_open(config->ca_file, &e->roots, err) != 0 ||
+    if (roots_new(config->ca_file, &e->roots, err) != 0 ||
         site_read(config->allow, config->deny, &e->site, err) != 0 ||
         route_table_open(&e->route_fd, err) != 0 ||
         dns_new(l, config->resolvers, &e->dns, err) != 0 ||
@@ -257,7 +211,7 @@ void egress_free(struct egress *e)
     dns_free(e->dns);
     own_close_fd(&e->route_fd);
     site_done(&e->site);
-    tls_context_free(e->roots);
+    roots_free(e->roots);
     free(e->packet);
     free(e->answer);
     free(e);

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "egress/egress.h"
 #include "egress/policy.h"
+#include "egress/roots.h"
 #include "egress/vault.h"
 #include "egress/wire.h"
 #include "io/relay.h"
@@ -31,9 +32,9 @@ struct egress {
     struct policy defaults;
     int route_fd;
     struct dns *dns;
-    struct tls_context *roots; /* whose certificates of servers are believed */
-    char *packet;              /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
-    char *answer;              /* WIRE_MAX, for what is built while `packet` is looked at */
+    struct roots *roots;
+    char *packet; /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
+    char *answer; /* WIRE_MAX, for what is built while `packet` is looked at */
 };
 
 /* What is remembered without a connection; talk.h. */

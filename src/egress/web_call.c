@@ -278,11 +278,24 @@ static void on_shaken(void *ctx, struct tls *t, const struct err *err)
     }
 }
 
+/* Takes fd. */
+static void shake_out(struct web *w, int fd)
+{
+    struct egress *e = w->outlet->egress;
+    struct tls_spec shake = {.fd = fd, .host = w->host, .fn = on_shaken, .ctx = w};
+    struct err err;
+
+    if (roots_context(e->roots, &shake.context, &err) != 0) {
+        own_close_fd(&fd);
+        web_refuse(w, 503, err.text);
+    } else if (tls_open(e->loop, &shake, &w->shaking_out, &err) != 0) {
+        web_refuse(w, 503, "out of resources");
+    }
+}
+
 static void on_reached(void *ctx, int fd, int error, const struct place *place)
 {
     struct web *w = ctx;
-    const struct tls_spec shake = {
-        .fd = fd, .context = w->outlet->egress->roots, .host = w->host, .fn = on_shaken, .ctx = w};
     struct err err;
     char why[WEB_TEXT_MAX / 2];
 
@@ -294,8 +307,7 @@ static void on_reached(void *ctx, int fd, int error, const struct place *place)
         ignore(snprintf(why, sizeof(why), "cannot connect: %s", strerror(error)));
         web_refuse(w, error == ETIMEDOUT ? 504 : 502, why);
     } else if (w->is_tls) {
-        if (tls_open(w->outlet->egress->loop, &shake, &w->shaking_out, &err) != 0)
-            web_refuse(w, 503, "out of resources");
+        shake_out(w, fd);
     } else if (http_conn_new(w->outlet->egress->loop, fd, false, &w->conn, &err) != 0) {
         web_refuse(w, 503, "out of resources");
     } else {
