@@ -242,6 +242,8 @@ int main(int argc, char **argv)
         .pool_size = 16,
         .uid_base = 300000,
         .sandboxes_max = 2000,
+        .criu = "off", /* nothing is paused */
+        .on_uncheckpointable = "fail",
     };
     size_t numbers[2] = {LAUNCHES, IDLE}, given = 0;
 
