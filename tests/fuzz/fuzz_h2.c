@@ -10,7 +10,7 @@
 
 enum {
     INPUT_MAX = 32 << 10,
-    PATIENCE_MS = 5000,
+    PATIENCE_MS = 60 * 1000, /* a fuzzer may wait long for its processor */
 };
 
 static struct loop *loop;
@@ -45,7 +45,7 @@ static void on_patience(void *ctx)
 
 static void set_up(void)
 {
-    const struct http_limits limits = {.head_ms = PATIENCE_MS};
+    const struct http_limits limits = {.head_ms = 2 * PATIENCE_MS};
     struct err err;
 
     signal(SIGPIPE, SIG_IGN);
