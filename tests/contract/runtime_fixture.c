@@ -43,6 +43,10 @@ static bool set_key(const char *text)
         rig.config.warm_size = strtoul(text + 5, NULL, 10);
         return true;
     }
+    if (strncmp(text, "uid_base=", 9) == 0) {
+        rig.config.uid_base = strtoul(text + 9, NULL, 10);
+        return true;
+    }
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         size_t len = strlen(keys[i].key);
 

@@ -18,6 +18,12 @@ function freePort() {
   })
 }
 
+// Two servers must not give the same host ids to their sandboxes; meson gives each test its own.
+function ownIds() {
+  const base = process.env.SANDLOT_TEST_UID_BASE
+  return base ? [`--runtime.uid_base=${base}`, '--runtime.sandboxes_max=500'] : []
+}
+
 // Template trees are only read, so every server uses the one that was made once.
 function prepareData(dir) {
   mkdirSync(path.join(dir, 'templates'), { recursive: true })
@@ -34,7 +40,7 @@ export async function startServer(flags = [], prepare = () => {}, output = 'inhe
   prepare(path.join(dir, 'data'))
   const port = await freePort()
   const places = [`--data_dir=${dir}/data`, `--run_dir=${dir}/run`, `--listen=127.0.0.1:${port}`]
-  const child = spawn(binary, ['serve', ...places, '--on_exit=kill', '--log.level=warn', ...flags], {
+  const child = spawn(binary, ['serve', ...places, '--on_exit=kill', '--log.level=warn', ...ownIds(), ...flags], {
     stdio: ['ignore', output, output],
     env: { ...process.env, ...env },
   })
