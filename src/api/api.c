@@ -64,6 +64,8 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         .paused_retention_s = config->paused_retention_s,
         .events_max = config->events_max,
         .events_days = config->events_days,
+        .audit_percent = config->audit_percent,
+        .audit_records_max = config->audit_records_max,
         .webhook_retry_ms = config->webhook_retry_ms,
         .webhook_tries_max = config->webhook_tries_max,
         .build_keep_s = config->build_keep_s,

@@ -28,6 +28,8 @@ struct api_config {
     bool logs_requests;          /* one line per request, and X-Request-Id in answers */
     uint64_t events_max;         /* kept: 50000 */
     uint64_t events_days;        /* the same in days: 7 */
+    uint64_t audit_percent;      /* of connections that are recorded; see domain/net_log.h */
+    uint64_t audit_records_max;  /* kept: 20000 */
     uint64_t webhook_retry_ms;   /* after the first failed try: 1000 */
     const char *webhook_ca_file; /* see sender_new(); it outlives the api */
     uint64_t webhook_tries_max;  /* then a dead letter: 20 */

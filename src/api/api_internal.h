@@ -100,7 +100,7 @@ handler_fn metrics_get, usage_get;
 handler_fn event_list, event_list_all;
 handler_fn node_list_get, node_get, node_post;
 handler_fn sandbox_metrics, sandbox_metrics_batch, team_metrics, team_metrics_max;
-handler_fn sandbox_logs_v1, sandbox_logs_v2;
+handler_fn sandbox_logs_v1, sandbox_logs_v2, net_log_get, net_log_get_any;
 handler_fn webhook_post, webhook_list_get, webhook_get, webhook_patch, webhook_delete;
 handler_fn secret_post, secret_list_get, secret_get, secret_update_post, secret_delete;
 handler_fn webhook_dead_get, webhook_redeliver_post;

@@ -33,6 +33,7 @@ const struct route routes[] = {
     {{"POST",   "/sandboxes/:id/resume"},              AUTH_TEAM,       SMALL, sandbox_resume_post},
     {{"POST",   "/sandboxes/:id/fork"},                AUTH_TEAM,       SMALL, sandbox_fork_post},
     {{"PUT",    "/sandboxes/:id/network"},             AUTH_TEAM,       LARGE, sandbox_network_put},
+    {{"GET",    "/sandboxes/:id/network/log"},         AUTH_TEAM,       0,     net_log_get},
     {{"POST",   "/sandboxes/:id/snapshots"},           AUTH_TEAM,       SMALL, snapshot_post},
     {{"POST",   "/sandboxes/:id/rollback"},            AUTH_TEAM,       SMALL, sandbox_rollback_post},
     {{"GET",    "/snapshots"},                         AUTH_TEAM,       0,     snapshot_list_get},
@@ -73,6 +74,7 @@ const struct route routes[] = {
 
     {{"GET",    "/events"},                            AUTH_TEAM,       0,     event_list},
     {{"GET",    "/admin/sandboxes/usage"},             AUTH_ADMIN,      0,     usage_get},
+    {{"GET",    "/admin/sandboxes/:id/network/log"},   AUTH_ADMIN,      0,     net_log_get_any},
     {{"GET",    "/admin/events"},                      AUTH_ADMIN,      0,     event_list_all},
     {{"GET",    "/events/webhooks"},                   AUTH_TEAM,       0,     webhook_list_get},
     {{"POST",   "/events/webhooks"},                   AUTH_TEAM,       SMALL, webhook_post, KEY_ADMIN},

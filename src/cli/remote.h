@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that talk to a running server: key, webhook, events, status, top, edge restart; and
- * template list, which reads the files. */
+/* Commands that talk to a running server: key, webhook, events, net log, status, top, edge
+ * restart; and template list, which reads the files. */
 #ifndef CLI_REMOTE_H
 #define CLI_REMOTE_H
 
@@ -54,6 +54,7 @@ int cli_webhook_list(const struct invocation *v);      /* --team, --json */
 int cli_webhook_delete(const struct invocation *v);    /* ID; --team */
 int cli_webhook_redeliver(const struct invocation *v); /* ID; --team, --event */
 int cli_events(const struct invocation *v);            /* --team, --type */
+int cli_net_log(const struct invocation *v);           /* ID; --denied, --follow, --json */
 int cli_status(const struct invocation *v);            /* --json */
 int cli_top(const struct invocation *v);               /* --once, --count */
 int cli_edge_restart(const struct invocation *v);

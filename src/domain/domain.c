@@ -11,6 +11,7 @@
 #include "domain/fork.h"
 #include "domain/key_import.h"
 #include "domain/metrics.h"
+#include "domain/net_log.h"
 #include "domain/nodes.h"
 #include "domain/sandbox_wake.h"
 #include "domain/secret.h"
@@ -40,13 +41,18 @@ static void on_usage(void *ctx, const struct node_usage *u)
     metrics_usage(ctx, u);
 }
 
+static void on_connection(void *ctx, const struct egress_record *r)
+{
+    net_log_add(ctx, r);
+}
+
 static void on_report(void *ctx, const struct node_report *r)
 {
     nodes_report(ctx, r);
 }
 
 static const struct node_client_hooks node_hooks = {recover_list, recover_exited, on_lost,
-                                                    on_report, on_usage};
+                                                    on_report,    on_usage,       on_connection};
 
 static uint64_t either(uint64_t value, uint64_t fallback)
 {
@@ -70,6 +76,7 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->config.start_timeout_ms = either(config->start_timeout_ms, START_TIMEOUT_MS);
     d->config.compare_ms = either(config->compare_ms, COMPARE_MS);
     d->events = event_log_new(d);
+    d->net_log = net_log_new(d);
     d->webhooks = webhooks_new(d);
     d->secrets = secrets_new();
     d->metrics = metrics_new(d);
@@ -78,9 +85,9 @@ int domain_new(struct loop *l, struct store *store, const struct domain_config *
     d->builds = builds_new(d);
     d->templates = templates_new(d, config->templates_dir);
     d->node = node_client_new(l, config->node_socket, d->config.compare_ms, &node_hooks, d);
-    if (event_log_load(d, err) != 0 || webhooks_load(d, err) != 0 || nodes_load(d, err) != 0 ||
-        team_load(d, err) != 0 || key_load(d, err) != 0 || secret_load(d, err) != 0 ||
-        template_use_load(d, err) != 0 || creation_load(d, err) != 0 ||
+    if (event_log_load(d, err) != 0 || net_log_load(d, err) != 0 || webhooks_load(d, err) != 0 ||
+        nodes_load(d, err) != 0 || team_load(d, err) != 0 || key_load(d, err) != 0 ||
+        secret_load(d, err) != 0 || template_use_load(d, err) != 0 || creation_load(d, err) != 0 ||
         snapshot_load(d, err) != 0 || builds_load(d, err) != 0 || recover_load(d, err) != 0) {
         domain_free(d);
         return -1;
@@ -135,6 +142,7 @@ void domain_free(struct domain *d)
     metrics_free(d->metrics);
     webhooks_free(d->webhooks);
     secrets_free(d->secrets);
+    net_log_free(d->net_log);
     event_log_free(d->events);
     free(d);
 }

@@ -32,6 +32,8 @@ struct domain_config {
     uint64_t replay_kb;          /* of output that envd keeps of each process; 0: its default */
     uint64_t events_max;         /* kept; 0: EVENTS_MAX */
     uint64_t events_days;        /* the same in days; 0: EVENTS_DAYS */
+    uint64_t audit_percent;      /* of connections that are recorded; see net_log.h */
+    uint64_t audit_records_max;  /* kept; 0: NET_LOG_MAX */
     uint64_t webhook_retry_ms;   /* first delay; 0: WEBHOOK_RETRY_MIN_MS */
     uint64_t webhook_tries_max;  /* 0: WEBHOOK_TRIES_MAX */
     /* Of ended builds that no tag leads to (CT-27): how long and how many are kept, how often it is

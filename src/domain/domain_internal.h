@@ -38,6 +38,7 @@ struct domain {
     struct map template_uses; /* template id -> template_use.c's */
     struct node_client *node;
     struct event_log *events;
+    struct net_log *net_log;
     struct webhooks *webhooks;
     struct secrets *secrets;
     struct metrics *metrics;

@@ -471,15 +471,22 @@ const struct event_row **event_log_query(const struct domain *d, const struct ev
     return query_all(d->events, q, a, out_count);
 }
 
-bool event_log_knows(const struct domain *d, struct str team_id, struct str sandbox_id)
+struct str event_log_team(const struct domain *d, struct str sandbox_id)
 {
     const struct subject *s = map_get(&d->events->subjects, sandbox_id);
     const struct event_row *row;
 
     if (s == NULL)
-        return false;
+        return (struct str){0};
     row = container_of(list_first(&s->rows), struct event_row, of_subject);
-    return row->r.is_of_sandbox && str_eq(row->r.team_id, team_id);
+    return row->r.is_of_sandbox ? row->r.team_id : (struct str){0};
+}
+
+bool event_log_knows(const struct domain *d, struct str team_id, struct str sandbox_id)
+{
+    struct str known = event_log_team(d, sandbox_id);
+
+    return known.len > 0 && str_eq(known, team_id);
 }
 
 const struct event_log_counters *event_log_counters(const struct domain *d)

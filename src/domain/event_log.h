@@ -63,6 +63,8 @@ const struct event_row **event_log_query(const struct domain *d, const struct ev
                                          struct arena *a, size_t *out_count);
 /* Was there ever (as far as is kept) such a sandbox of this team? */
 bool event_log_knows(const struct domain *d, struct str team_id, struct str sandbox_id);
+/* The team of a sandbox that is or was; empty: nobody knows. */
+struct str event_log_team(const struct domain *d, struct str sandbox_id);
 
 struct event_log_counters {
     size_t kept;

@@ -313,6 +313,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
             c->hooks->on_usage(c->ctx, message);
         break;
     case NODE_REPORT: c->hooks->on_report(c->ctx, message); break;
+    case NODE_CONNECTION: c->hooks->on_connection(c->ctx, message); break;
     case NODE_START:
     case NODE_STOP:
     case NODE_LIST:

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "io/loop.h"
+#include "ipc/egress_messages.h"
 #include "ipc/node_messages.h"
 
 struct node_client;
@@ -40,10 +41,11 @@ struct node_listing {
 struct node_client_hooks {
     /* After each connect and every compare_ms. */
     void (*on_list)(void *ctx, const struct node_listing *listing);
-    void (*on_exited)(void *ctx, struct str id, unsigned reason); /* enum exit_reason */
-    void (*on_lost)(void *ctx, const struct err *why);            /* once per loss */
-    void (*on_report)(void *ctx, const struct node_report *r);    /* the same */
-    void (*on_usage)(void *ctx, const struct node_usage *u);      /* sampled by node, unasked */
+    void (*on_exited)(void *ctx, struct str id, unsigned reason);    /* enum exit_reason */
+    void (*on_lost)(void *ctx, const struct err *why);               /* once per loss */
+    void (*on_report)(void *ctx, const struct node_report *r);       /* the same */
+    void (*on_usage)(void *ctx, const struct node_usage *u);         /* sampled by node, unasked */
+    void (*on_connection)(void *ctx, const struct egress_record *r); /* the same, of egress */
 };
 
 /* err NULL: done. `id` is valid during the call. */

@@ -21,6 +21,7 @@ static const char *const names[TEAM_LIMIT_COUNT] = {
     [TEAM_SANDBOX_DISK_MB] = "sandboxDiskMB",
     [TEAM_EGRESS_KB_S] = "egressKBps",
     [TEAM_EGRESS_CONNECTIONS] = "egressConnections",
+    [TEAM_EGRESS_AUDIT] = "egressAuditPercent",
 };
 
 /* Where 0 stands, the server's configuration counts. Figures of the hosted service: semantics.md
@@ -92,7 +93,7 @@ static uint64_t server_limit(const struct domain *d, enum team_limit limit)
         [TEAM_SANDBOXES] = c->team_sandboxes_max, [TEAM_VCPUS] = c->team_vcpus_max,
         [TEAM_MEMORY_MB] = c->team_memory_mb_max, [TEAM_DISK_MB] = c->team_disk_mb_max,
         [TEAM_BUILDS] = c->team_builds_max,       [TEAM_KEYS] = c->team_keys_max,
-        [TEAM_TIMEOUT_S] = c->timeout_max_s,
+        [TEAM_TIMEOUT_S] = c->timeout_max_s,      [TEAM_EGRESS_AUDIT] = c->audit_percent,
     };
 
     return values[limit];
@@ -129,6 +130,7 @@ uint64_t quota_used(const struct team *t, enum team_limit limit)
     case TEAM_SANDBOX_DISK_MB:
     case TEAM_EGRESS_KB_S:
     case TEAM_EGRESS_CONNECTIONS:
+    case TEAM_EGRESS_AUDIT:
     case TEAM_LIMIT_COUNT: break;
     }
     return 0;

@@ -75,6 +75,7 @@ static const struct codec_field team_fields[] = {
     {17, "sandboxDiskMbMax", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_SANDBOX_DISK_MB])},
     {18, "egressKbS", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_EGRESS_KB_S])},
     {19, "egressConnections", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_EGRESS_CONNECTIONS])},
+    {20, "egressAudit", CODEC_INT64, 0, offsetof(struct team_record, limits[TEAM_EGRESS_AUDIT])},
 };
 /* clang-format on */
 

@@ -57,6 +57,7 @@ enum team_limit {
     TEAM_SANDBOX_DISK_MB,
     TEAM_EGRESS_KB_S,        /* of a single sandbox, each way over TCP to the outside */
     TEAM_EGRESS_CONNECTIONS, /* of a single sandbox to the outside, at once */
+    TEAM_EGRESS_AUDIT,       /* percent of connections that are recorded; see net_log.h */
     TEAM_LIMIT_COUNT,
 };
 

@@ -72,6 +72,7 @@ void egress_policy_bytes(const struct sandbox *s, struct buf *out)
     p.proxy = p.proxy != NULL ? &shown : NULL;
     p.bytes_per_s = quota_limit(s->domain, s->team, TEAM_EGRESS_KB_S) << 10;
     p.connections_max = (uint32_t)quota_limit(s->domain, s->team, TEAM_EGRESS_CONNECTIONS);
+    p.audit_percent = (uint32_t)quota_limit(s->domain, s->team, TEAM_EGRESS_AUDIT);
     proto_encode(&egress_policy_message, &p, out);
 }
 

@@ -211,6 +211,9 @@ static int apply(struct team_record *r, const struct team_change *c, struct err 
         if (c->has_limit[i] && c->limits[i] < 0)
             return err_set(err, ERR_INVALID, "limit %s must not be negative",
                            quota_name((enum team_limit)i));
+        if (c->has_limit[i] && i == TEAM_EGRESS_AUDIT && c->limits[i] > 100)
+            return err_set(err, ERR_INVALID, "limit %s must be at most 100",
+                           quota_name((enum team_limit)i));
         if (c->has_limit[i])
             r->limits[i] = c->limits[i];
     }

@@ -226,6 +226,10 @@ void dns_ask(const struct dns_from *from, struct str message)
         return; /* no answer is the customary one to noise */
     if (from->lookup == NULL && !outlet_may_ask_name(from->outlet, str_of(q.name))) {
         tell_error(from, message, q.end, DNS_REFUSED);
+        audit_tell(from->outlet, &(struct audit_note){.protocol = "dns",
+                                                      .name = q.name,
+                                                      .rule = "allowOut by name",
+                                                      .is_denied = true});
         return;
     }
     buf_init(&answer, DNS_MESSAGE_MAX);

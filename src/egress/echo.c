@@ -59,6 +59,7 @@ void echo_answers(struct talk *t)
         if (n < WIRE_ECHO_HEAD || !is_from(t, &from))
             continue;
         talk_touch(t);
+        t->down += (uint64_t)n;
         outlet_send(
             t->outlet, e->answer,
             wire_echo(&t->pair, true, (struct str){e->packet + BODY, (size_t)n - BODY}, e->answer));

@@ -46,6 +46,15 @@ static void ask_for_sockets(struct egress *e, const struct outlet *o)
     peer_free(p); /* it comes back and names all again */
 }
 
+/* One that does not read is dropped by what it must be told. */
+bool egress_tell(struct egress *e, const struct egress_record *r)
+{
+    struct list_node *first = list_first(&e->peers);
+
+    return first != NULL && channel_send(container_of(first, struct peer, node)->channel,
+                                         EGRESS_RECORD, r, -1, NULL) == 0;
+}
+
 /* With a policy that is not understood nothing leaves. */
 static void on_open(struct egress *e, const void *message, int *fd)
 {

@@ -77,7 +77,7 @@ static void refuse(struct named *n, const char *why)
     }
     log_debug("egress.denied", "id=%s rule=\"%s\"", n->outlet->id, why);
     named_free(n);
-    fn(ctx, NULL);
+    fn(ctx, &(struct named_result){.fd = -1, .why = why});
 }
 
 static void on_patience(void *ctx)

@@ -18,12 +18,13 @@ enum {
 };
 
 struct named_result {
-    int fd;           /* to be taken */
-    const char *name; /* NULL: none, which does not matter */
+    int fd;           /* to be taken; -1: refused, it has been reset */
+    const char *name; /* NULL: none; which does not matter unless it was refused */
     bool is_tls;
+    const char *why; /* it was refused */
 };
 
-/* Once, and not before named_start() has returned. NULL: refused, fd has been reset. */
+/* Once, and not before named_start() has returned. */
 typedef void named_fn(void *ctx, struct named_result *result);
 
 /* Takes fd. `upstream`: the caller's, or -1: names decide. */

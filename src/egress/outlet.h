@@ -6,6 +6,7 @@
 
 #include "base/bucket.h"
 #include "base/map.h"
+#include "egress/audit.h"
 #include "egress/egress.h"
 #include "egress/policy.h"
 #include "egress/roots.h"
@@ -33,6 +34,7 @@ struct egress {
     int route_fd;
     struct dns *dns;
     struct roots *roots;
+    struct bucket audits;
     char *packet; /* WIRE_MAX bytes and SHOWN_EXTRA: what is read right now */
     char *answer; /* WIRE_MAX, for what is built while `packet` is looked at */
 };
@@ -68,7 +70,11 @@ struct outlet {
     struct bucket echoes;
     size_t dns_waiting;   /* questions that wait for an answer */
     uint64_t last_number; /* of a flow that asks the name service */
+    struct audit audit;
 };
+
+/* egress.c: to node. False: it is not there, or does not read. */
+bool egress_tell(struct egress *e, const struct egress_record *r);
 
 /* outlet.c */
 struct outlet *outlet_find(struct egress *e, struct str id); /* or NULL */

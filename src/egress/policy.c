@@ -124,6 +124,7 @@ int policy_read(struct str encoded, const struct policy *defaults, struct policy
             p.bytes_per_s = m.bytes_per_s;
         if (m.connections_max != 0)
             p.connections_max = m.connections_max;
+        p.audit_percent = m.audit_percent < 100 ? m.audit_percent : 100;
         names_init(&p.names, &m.allow_out);
         result = ranges_copy(&m.allow_out, &p.allow, &p.names, err);
     }

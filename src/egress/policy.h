@@ -35,6 +35,7 @@ struct policy {
     size_t connections_max;
     struct codec_list rules;          /* of struct egress_rule, in mem */
     const struct egress_proxy *proxy; /* NULL: none; the same */
+    unsigned audit_percent;           /* see audit.h */
     struct arena mem;
 };
 

@@ -13,6 +13,7 @@ enum {
 };
 
 struct kind {
+    const char *name;
     int protocol, protocol6;
     size_t max; /* of one sandbox; the longest silent one makes room */
     void (*answers)(struct talk *t);
@@ -20,8 +21,8 @@ struct kind {
 };
 
 static const struct kind kinds[TALK_KINDS] = {
-    [TALK_UDP] = {0,            0,              256, udp_answers,  udp_quote },
-    [TALK_ECHO] = {IPPROTO_ICMP, IPPROTO_ICMPV6, 32,  echo_answers, echo_quote},
+    [TALK_UDP] = {"udp",  0,            0,              256, udp_answers,  udp_quote },
+    [TALK_ECHO] = {"icmp", IPPROTO_ICMP, IPPROTO_ICMPV6, 32,  echo_answers, echo_quote},
 };
 
 /* The relay in its own name: the name server of /etc/resolv.conf, and its like with IPv6. */
@@ -39,10 +40,37 @@ static const struct place *relay(const struct place *to)
     return place_is_v4(to) ? &v4 : &v6;
 }
 
+static void record(struct outlet *o, enum talk_kind kind, const struct pair *pair,
+                   struct audit_note *n)
+{
+    struct place to = pair->to;
+
+    if (!audit_is_on(o))
+        return;
+    if (kind == TALK_ECHO)
+        to.port = 0; /* the number of the asker */
+    n->protocol = kinds[kind].name;
+    n->to = &to;
+    if (n->is_denied && o->policy.proxy != NULL && n->rule == NULL)
+        n->rule = "egressProxy";
+    audit_tell(o, n);
+}
+
+static void record_end(struct talk *t)
+{
+    record(t->outlet, t->kind, &t->pair,
+           &(struct audit_note){.began_ms = t->began_ms,
+                                .up = t->up,
+                                .down = t->down,
+                                .is_denied = t->is_denied,
+                                .detail = t->error != 0 ? strerror(t->error) : NULL});
+}
+
 static void talk_free(struct talk *t)
 {
     struct talks *all = &t->outlet->talks[t->kind];
 
+    record_end(t);
     ignore(map_remove(&all->by_pair, pair_key(&t->pair)) != NULL); /* it is t */
     list_remove(&t->node);
     watch_stop(&t->watch);
@@ -199,14 +227,19 @@ struct talk *talk_get(struct outlet *o, enum talk_kind kind, const struct pair *
         return t;
     }
     *out_error = check(o, &pair->to);
-    if (*out_error != 0)
+    if (*out_error != 0) {
+        record(o, kind, pair,
+               &(struct audit_note){.is_denied = *out_error == EACCES,
+                                    .detail = *out_error != EACCES ? strerror(*out_error) : NULL});
         return NULL;
+    }
     if (all->by_pair.count >= kinds[kind].max)
         talk_free(container_of(list_first(&all->recent), struct talk, node));
     t = mem_zero(sizeof(*t));
     t->outlet = o;
     t->kind = kind;
     t->pair = *pair;
+    t->began_ms = loop_now_ms(o->egress->loop);
     t->fd = t->hops = t->is_rigid = -1;
     ignore(map_put(&all->by_pair, pair_key(&t->pair), t) != NULL); /* see above */
     talk_touch(t);
@@ -214,6 +247,7 @@ struct talk *talk_get(struct outlet *o, enum talk_kind kind, const struct pair *
     *out_error = talk_open(t);
     if (*out_error == 0)
         return t;
+    t->error = *out_error;
     talk_free(t);
     return NULL;
 }
@@ -246,7 +280,11 @@ void talk_set_rigid(struct talk *t, bool is_rigid)
 int talk_send(struct talk *t, struct str data)
 {
     for (int i = 0; i < 2; i++) {
-        if (send(t->fd, data.at, data.len, 0) >= 0 || errno == EAGAIN || errno == EINTR)
+        ssize_t n = send(t->fd, data.at, data.len, 0);
+
+        if (n >= 0)
+            t->up += (uint64_t)n;
+        if (n >= 0 || errno == EAGAIN || errno == EINTR)
             return 0;
         if (errno == EMSGSIZE || !tell_faults(t))
             break;
@@ -275,7 +313,8 @@ void talks_recheck(struct outlet *o)
             struct talk *t = container_of(i, struct talk, node);
 
             next = list_next(&o->talks[k].recent, i);
-            if (check(o, &t->pair.to) != 0)
+            t->is_denied = check(o, &t->pair.to) != 0;
+            if (t->is_denied)
                 talk_free(t);
         }
     }

@@ -17,7 +17,10 @@ struct talk {
     int hops, is_rigid; /* as the socket is set; -1: as it was born */
     struct watch watch;
     struct timer silence;
-    uint64_t active_ms;
+    uint64_t active_ms, began_ms;
+    uint64_t up, down; /* bytes of data */
+    int error;         /* it could not begin */
+    bool is_denied;    /* by a policy that came later */
 };
 
 /* The one there is, else a new one, when the policy allows it; the longest silent one makes room.

@@ -37,6 +37,11 @@ struct flow {
     char *name;
     bool is_tls;
     int accepted; /* -1, or the sandbox's end while its name is dialled */
+    uint64_t began_ms;
+    struct web_counts counts;
+    const char *rule; /* for the record of its end: NULL: that of the verdict */
+    bool is_denied;
+    int error; /* of one that was allowed */
     size_t syn_len;
     char syn[]; /* until it is accepted */
 };
@@ -49,10 +54,30 @@ static void reset(int fd)
     own_close_fd(&fd);
 }
 
+/* Of requests that were looked at, what was refused was told one by one. */
+static void record_end(struct flow *f)
+{
+    bool is_told = f->counts.requests > 0 && f->counts.requests == f->counts.refused;
+
+    if (f->pair.to.port == DNS_PORT || is_told || !audit_is_on(f->outlet))
+        return;
+    audit_tell(f->outlet,
+               &(struct audit_note){.protocol = "tcp",
+                                    .to = f->dialled.port != 0 ? &f->dialled : &f->pair.to,
+                                    .name = f->name,
+                                    .rule = f->rule,
+                                    .detail = f->error != 0 ? strerror(f->error) : NULL,
+                                    .is_denied = f->is_denied,
+                                    .began_ms = f->began_ms,
+                                    .up = f->counts.up,
+                                    .down = f->counts.down});
+}
+
 static void flow_free(struct flow *f)
 {
     struct outlet *o = f->outlet;
 
+    record_end(f);
     if (map_get(&o->flows, pair_key(&f->pair)) == f)
         ignore(map_remove(&o->flows, pair_key(&f->pair)) != NULL); /* it is f */
     reach_free(f->reach);
@@ -72,7 +97,10 @@ static void flow_free(struct flow *f)
 
 static void on_deadline(void *ctx)
 {
-    flow_free(ctx); /* the sandbox's own patience ends, too: connect(2) says ETIMEDOUT */
+    struct flow *f = ctx;
+
+    f->error = ETIMEDOUT;
+    flow_free(f); /* the sandbox's own patience ends, too: connect(2) says ETIMEDOUT */
 }
 
 /* What connect(2) here failed with is what it fails with there. A reset is sent whenever it says
@@ -106,6 +134,8 @@ static void flow_fail(struct flow *f, int error)
 {
     struct wire syn;
 
+    f->is_denied = error == EACCES;
+    f->error = f->is_denied ? 0 : error;
     if (wire_read((struct str){f->syn, f->syn_len}, &syn))
         refuse(f->outlet, &syn, error);
     flow_free(f);
@@ -162,6 +192,19 @@ static bool is_known(struct outlet *o, const struct pair *pair)
     return f != NULL;
 }
 
+/* E2BIG: of connections it has as many as it may. */
+static void turn_away(struct outlet *o, const struct wire *syn, int error)
+{
+    bool is_denied = error == EACCES || error == E2BIG;
+
+    audit_tell(o, &(struct audit_note){.protocol = "tcp",
+                                       .to = &syn->to,
+                                       .rule = error == E2BIG ? "connection limit" : NULL,
+                                       .detail = is_denied ? NULL : strerror(error),
+                                       .is_denied = is_denied});
+    refuse(o, syn, error == E2BIG ? ECONNREFUSED : error);
+}
+
 void tcp_begin(struct outlet *o, const struct wire *syn)
 {
     const struct pair pair = {syn->from, syn->to};
@@ -179,14 +222,15 @@ void tcp_begin(struct outlet *o, const struct wire *syn)
     else
         error = outlet_check(o, &syn->to);
     if (error == 0 && o->connections >= o->policy.connections_max)
-        error = ECONNREFUSED;
+        error = E2BIG;
     if (error != 0) {
-        refuse(o, syn, error);
+        turn_away(o, syn, error);
         return;
     }
     f = mem_zero(sizeof(*f) + syn->packet.len);
     f->outlet = o;
     f->pair = pair;
+    f->began_ms = loop_now_ms(o->egress->loop);
     f->upstream = f->accepted = -1;
     f->is_by_name = is_by_name;
     f->syn_len = syn->packet.len;
@@ -223,6 +267,8 @@ static void start_relay(struct flow *f, int fd)
                                     .idle_ms = IDLE_MS,
                                     .pace_a = &f->outlet->up,
                                     .pace_b = &f->outlet->down,
+                                    .bytes_a = &f->counts.up,
+                                    .bytes_b = &f->counts.down,
                                     .on_end = on_relay_end,
                                     .ctx = f};
 
@@ -243,7 +289,8 @@ static void start_web(struct flow *f, struct named_result *result)
     const struct web_spec spec = {.fd = take_fd(&result->fd),
                                   .is_tls = result->is_tls,
                                   .name = result->name,
-                                  .to = f->pair.to};
+                                  .to = f->pair.to,
+                                  .counts = &f->counts};
 
     own_close_fd(&f->upstream); /* its rule goes where the name leads */
     f->upstream = -1;
@@ -261,6 +308,9 @@ static void on_reached(void *ctx, int fd, int error, const struct place *place)
     if (error != 0) {
         log_debug("egress.denied", "id=%s name=\"%s\" rule=\"%s\"", f->outlet->id, f->name,
                   strerror(error));
+        f->is_denied = error == EACCES;
+        f->error = f->is_denied ? 0 : error;
+        f->rule = f->is_denied ? "the name leads to where nothing may go" : NULL;
         reset(accepted);
         flow_free(f);
         return;
@@ -277,34 +327,42 @@ static bool is_looked_at(const struct flow *f, const char *name, bool is_tls)
     return (f->is_by_name && !is_tls) || rules_find(&f->outlet->policy.rules, str_of(name)) != NULL;
 }
 
+/* A name that is not allowed, or that a rule has which cannot be followed yet. */
+static void drop_named(struct flow *f, struct named_result *result)
+{
+    f->is_denied = true;
+    reset(take_fd(&result->fd));
+    flow_free(f);
+}
+
 static void on_named(void *ctx, struct named_result *result)
 {
     struct flow *f = ctx;
     struct outlet *o = f->outlet;
     struct reach_spec spec = {.to = f->pair.to};
-    bool is_allowed;
 
     f->named = NULL;
-    if (result != NULL && result->name == NULL) {
+    if (result->fd < 0) {
+        f->is_denied = true;
+        f->rule = result->why;
+        flow_free(f);
+        return;
+    }
+    if (result->name == NULL) {
         start_relay(f, take_fd(&result->fd));
         return;
     }
-    is_allowed = result != NULL &&
-                 (!f->is_by_name || outlet_allows_name(o, &f->pair.to, str_of(result->name)));
-    if (result != NULL)
-        f->name = mem_text(result->name);
-    f->is_tls = result != NULL && result->is_tls;
-    if (is_allowed && is_looked_at(f, f->name, f->is_tls)) {
+    f->name = mem_text(result->name);
+    f->is_tls = result->is_tls;
+    if (f->is_by_name && !outlet_allows_name(o, &f->pair.to, str_of(f->name))) {
+        drop_named(f, result);
+    } else if (is_looked_at(f, f->name, f->is_tls)) {
         if (!f->is_tls || vault_server(o->vault) != NULL) {
             start_web(f, result);
             return;
         }
-        is_allowed = false; /* its authority is not known yet: without the rule it does not go */
-    }
-    if (!is_allowed) {
-        if (result != NULL)
-            reset(take_fd(&result->fd));
-        flow_free(f);
+        f->rule = "its authority is not known yet"; /* without the rule it does not go */
+        drop_named(f, result);
     } else if (f->is_by_name) {
         spec.name = f->name;
         f->accepted = take_fd(&result->fd);
@@ -341,7 +399,7 @@ void tcp_accepted(struct outlet *o, int fd)
     tcp_set_alive(fd);
     if (f->upstream < 0 && !f->is_by_name)
         f->questions = dns_stream_new(o, fd, on_questions_end, f);
-    else if (f->is_by_name || o->policy.rules.count > 0)
+    else if (f->is_by_name || o->policy.rules.count > 0 || audit_is_on(o))
         named_start(o, fd, f->upstream, on_named, f, &f->named);
     else
         start_relay(f, fd);
@@ -373,14 +431,19 @@ void tcp_recheck(struct outlet *o)
     struct flow *f;
 
     while ((f = map_next(&o->flows, &cursor)) != NULL) {
-        if (!is_allowed(f))
-            flow_fail(f, EACCES);
+        if (is_allowed(f))
+            continue;
+        f->rule = "the policy has changed";
+        flow_fail(f, EACCES);
     }
     for (struct list_node *i = list_first(&o->links); i != NULL; i = next) {
         next = list_next(&o->links, i);
         f = container_of(i, struct flow, node);
-        if (!is_allowed(f))
-            flow_free(f);
+        f->is_denied = !is_allowed(f);
+        if (!f->is_denied)
+            continue;
+        f->rule = "the policy has changed";
+        flow_free(f);
     }
 }
 

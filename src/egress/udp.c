@@ -15,6 +15,7 @@ void udp_answers(struct talk *t)
         if (n < 0)
             return; /* nothing more, or a fault that is told in the next turn */
         talk_touch(t);
+        t->down += (uint64_t)n;
         outlet_send(
             t->outlet, e->answer,
             wire_udp(&t->pair.to, &t->pair.from, (struct str){e->packet, (size_t)n}, e->answer));

@@ -80,12 +80,24 @@ static void on_gone(void *ctx, struct exchange *x)
     web_call_drop(w);
 }
 
+/* `why` is one of ours, or of the way: never of what the request held. */
+static void record(struct web *w, bool is_denied, const char *why)
+{
+    w->counts->refused++;
+    audit_tell(w->outlet, &(struct audit_note){.protocol = "http",
+                                               .to = &w->to,
+                                               .name = w->host,
+                                               .rule = is_denied ? why : NULL,
+                                               .detail = is_denied ? NULL : why,
+                                               .is_denied = is_denied});
+}
+
 void web_refuse(struct web *w, unsigned status, const char *why)
 {
     struct exchange *x = take_ptr(&w->x);
     struct buf body;
 
-    w->counts.refused++;
+    record(w, status < 500, why);
     log_debug("egress.request_refused", "id=%s name=\"%s\" status=%u rule=\"%s\"", w->outlet->id,
               w->host, status, why);
     buf_init(&body, WEB_TEXT_MAX);
@@ -104,7 +116,7 @@ void web_cut(struct web *w, const char *why)
 {
     struct exchange *x = take_ptr(&w->x);
 
-    w->counts.refused++;
+    record(w, true, why);
     log_debug("egress.denied", "id=%s name=\"%s\" rule=\"%s\"", w->outlet->id, w->host, why);
     set_reset(w);
     exchange_on_gone(x, NULL, NULL);
@@ -118,7 +130,7 @@ static void on_request(void *ctx, struct exchange *x)
     const struct egress_rule *rule;
 
     w->x = x;
-    w->counts.requests++;
+    w->counts->requests++;
     w->host[0] = '\0';
     exchange_on_gone(x, on_gone, w);
     if (!host_name_is_good(h->host) || !str_to_c(h->host, w->host, sizeof(w->host))) {
@@ -184,6 +196,7 @@ void web_start(struct outlet *o, const struct web_spec *spec, loop_fn *on_end_fn
     w->outlet = o;
     w->is_tls = spec->is_tls;
     w->to = spec->to;
+    w->counts = spec->counts;
     w->on_end = on_end_fn;
     w->ctx = ctx;
     ignore(str_to_c(str_of(spec->name), w->name, sizeof(w->name))); /* good names fit */
@@ -201,9 +214,4 @@ bool web_is_allowed(const struct web *w)
     if (is_by_name(w))
         return outlet_allows_name(w->outlet, &w->to, str_of(name));
     return outlet_check(w->outlet, &w->to) == 0;
-}
-
-const struct web_counts *web_counts(const struct web *w)
-{
-    return &w->counts;
 }

@@ -13,11 +13,17 @@
 
 struct web;
 
+struct web_counts {
+    uint64_t up, down; /* bytes of bodies */
+    unsigned requests, refused;
+};
+
 struct web_spec {
     int fd; /* of the sandbox; taken */
     bool is_tls;
-    const char *name; /* that it asked for first */
-    struct place to;  /* where it wanted to go: its port and its family are used */
+    const char *name;          /* that it asked for first */
+    struct place to;           /* where it wanted to go: its port and its family are used */
+    struct web_counts *counts; /* the caller's: it outlives this */
 };
 
 /* on_end: once, later; it has freed itself then. */
@@ -26,12 +32,5 @@ void web_start(struct outlet *o, const struct web_spec *spec, loop_fn *on_end, v
 void web_free(struct web *w); /* resets; no call. NULL is fine */
 /* Does the policy of now still let this connection be? */
 bool web_is_allowed(const struct web *w);
-
-struct web_counts {
-    uint64_t up, down; /* bytes of bodies */
-    unsigned requests, refused;
-};
-
-const struct web_counts *web_counts(const struct web *w);
 
 #endif

@@ -42,7 +42,7 @@ static size_t on_request_body(void *ctx, struct exchange *x, struct str data, bo
             return 0;
         }
         pace_spend(pace, data.len);
-        w->counts.up += data.len;
+        w->counts->up += data.len;
         w->is_up_stopped = !http_conn_write(w->conn, data);
     }
     if (is_last && !w->has_request_end) {
@@ -115,7 +115,7 @@ static size_t on_answer_body(void *ctx, struct str data, bool is_last)
             return 0;
         }
         pace_spend(pace, data.len);
-        w->counts.down += data.len;
+        w->counts->down += data.len;
         w->is_down_stopped = !exchange_write(w->x, data);
     }
     if (is_last)
@@ -147,6 +147,8 @@ static void start_tunnel(struct web *w, const struct reply *r)
                               .is_strict = true,
                               .pace_a = &w->outlet->up,
                               .pace_b = &w->outlet->down,
+                              .bytes_a = &w->counts->up,
+                              .bytes_b = &w->counts->down,
                               .on_end = on_tunnel_end,
                               .ctx = w};
 

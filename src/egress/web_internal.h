@@ -37,7 +37,7 @@ struct web {
     bool wants_body;      /* the sandbox's half was asked for */
     bool has_request_end; /* its body is complete */
     bool is_up_stopped, is_down_stopped;
-    struct web_counts counts;
+    struct web_counts *counts;
     loop_fn *on_end;
     void *ctx;
 };

@@ -27,6 +27,7 @@ struct way {
     bool is_ended;         /* and the other side has been told */
     bool is_waiting;       /* for its pace */
     struct pace *pace;     /* or NULL */
+    uint64_t *bytes;       /* the same */
 };
 
 struct side {
@@ -269,6 +270,8 @@ static void pump(struct relay *r, int from)
 
         if (has_come && w->pace != NULL)
             pace_spend(w->pace, w->held.len + w->piped);
+        if (has_come && w->bytes != NULL)
+            *w->bytes += w->held.len + w->piped;
         if (!has_come || !write_way(r, from) || was_short)
             break;
     }
@@ -399,14 +402,16 @@ int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **ou
     }
     *r = (struct relay){
         .loop = l,
-        .sides = {{.fd = spec->a, .over = spec->over_a}, {.fd = spec->b, .over = spec->over_b}},
         .is_strict = spec->is_strict,
-        .ways = {{.pace = spec->pace_a},                {.pace = spec->pace_b}               },
         .idle_ms = spec->idle_ms,
         .active_ms = loop_now_ms(l),
         .on_end = spec->on_end,
         .ctx = spec->ctx,
     };
+    r->sides[0] = (struct side){.fd = spec->a, .over = spec->over_a};
+    r->sides[1] = (struct side){.fd = spec->b, .over = spec->over_b};
+    r->ways[0] = (struct way){.pace = spec->pace_a, .bytes = spec->bytes_a};
+    r->ways[1] = (struct way){.pace = spec->pace_b, .bytes = spec->bytes_b};
     if (set_up(r, spec->to_a, spec->to_b, err) != 0) {
         close_all(r);
         free(r);

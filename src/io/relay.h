@@ -21,6 +21,8 @@ struct relay_spec {
                        look like an end */
     struct pace *pace_a, *pace_b;      /* of what leaves a, and b; NULL: none. The caller's, who may
                                           share them; they outlive the relay */
+    uint64_t *bytes_a, *bytes_b;       /* grow by what was read of a, and of b; the same. NULL: not
+                                          counted */
     struct transport *over_a, *over_b; /* instead of the descriptors, which are -1 then; taken as
                                           they are */
 };

@@ -72,7 +72,26 @@ static const struct codec_field policy_fields[] = {
     {5, "connectionsMax", CODEC_UINT32, 0, offsetof(struct egress_policy, connections_max)},
     {6, "rules", CODEC_MESSAGE, CODEC_REPEATED, offsetof(struct egress_policy, rules), 0, &egress_rule_message},
     {7, "proxy", CODEC_MESSAGE, 0, offsetof(struct egress_policy, proxy), 0, &egress_proxy_message},
+    {8, "auditPercent", CODEC_UINT32, 0, offsetof(struct egress_policy, audit_percent)},
 };
+
+static const struct codec_field record_fields[] = {
+    {1, "id", CODEC_STRING, 0, offsetof(struct egress_record, id)},
+    {2, "atMs", CODEC_INT64, 0, offsetof(struct egress_record, at_ms)},
+    {3, "tookMs", CODEC_UINT64, 0, offsetof(struct egress_record, took_ms)},
+    {4, "protocol", CODEC_STRING, 0, offsetof(struct egress_record, protocol)},
+    {5, "address", CODEC_STRING, 0, offsetof(struct egress_record, address)},
+    {6, "port", CODEC_UINT32, 0, offsetof(struct egress_record, port)},
+    {7, "name", CODEC_STRING, 0, offsetof(struct egress_record, name)},
+    {8, "rule", CODEC_STRING, 0, offsetof(struct egress_record, rule)},
+    {9, "isDenied", CODEC_BOOL, 0, offsetof(struct egress_record, is_denied)},
+    {10, "detail", CODEC_STRING, 0, offsetof(struct egress_record, detail)},
+    {11, "up", CODEC_UINT64, 0, offsetof(struct egress_record, up)},
+    {12, "down", CODEC_UINT64, 0, offsetof(struct egress_record, down)},
+    {13, "missed", CODEC_UINT32, 0, offsetof(struct egress_record, missed)},
+};
+const struct codec_message egress_record_message = {"EgressRecord", sizeof(struct egress_record),
+                                                    record_fields, COUNT_OF(record_fields)};
 /* clang-format on */
 
 const struct codec_message egress_policy_message = {"EgressPolicy", sizeof(struct egress_policy),
@@ -82,7 +101,7 @@ static const struct codec_message *const egress_table[EGRESS_MESSAGE_COUNT] = {
     [EGRESS_SOCKET] = &socket_message, [EGRESS_OPEN] = &open_message,
     [EGRESS_POLICY] = &open_message,   [EGRESS_CLOSE] = &close_message,
     [EGRESS_LISTED] = &close_message,  [EGRESS_WANTED] = &close_message,
-    [EGRESS_SECRETS] = &open_message,
+    [EGRESS_SECRETS] = &open_message,  [EGRESS_RECORD] = &egress_record_message,
 };
 
 const struct channel_protocol egress_protocol = {egress_table, EGRESS_MESSAGE_COUNT};

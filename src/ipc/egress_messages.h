@@ -21,6 +21,7 @@ enum egress_message {
     EGRESS_WANTED,     /* to node, struct egress_close: there are no sockets for it */
     EGRESS_SECRETS,    /* struct egress_open whose policy is a struct egress_secrets: of one that is
                           open or will be */
+    EGRESS_RECORD,     /* to node, struct egress_record, for whoever keeps the log of connections */
     EGRESS_MESSAGE_COUNT,
 };
 
@@ -41,7 +42,7 @@ struct egress_socket {
 
 enum {
     EGRESS_POLICY_MAX = 128 << 10, /* bytes of an encoded policy: it shares a packet */
-    EGRESS_LIMITS_MAX = 32,        /* of them the team's limits, which come later */
+    EGRESS_LIMITS_MAX = 32,        /* of them what is the team's, which comes later */
 };
 
 struct egress_open {
@@ -107,11 +108,29 @@ struct egress_policy {
     uint32_t connections_max;    /* at once; 0: the configured limit */
     struct codec_list rules;     /* of struct egress_rule */
     struct egress_proxy *proxy;  /* NULL: none */
+    uint32_t audit_percent;      /* of connections that are recorded; denied ones all, unless 0 */
+};
+
+/* What a connection, talk or question was and did: told when it has ended, or was denied. No text
+ * of it is of what went through. */
+struct egress_record {
+    struct str id;
+    int64_t at_ms; /* when it began, wall time */
+    uint64_t took_ms;
+    struct str protocol; /* "tcp", "udp", "icmp"; "http": one request; "dns": one question */
+    struct str address;  /* where it went, or wanted to; empty: nobody knew yet */
+    uint32_t port;
+    struct str name; /* that it asked for, where that was looked at */
+    struct str rule; /* which decided, for people: as verdict.h has them */
+    bool is_denied;
+    struct str detail; /* why it failed though it was allowed; empty: it did not */
+    uint64_t up, down; /* bytes of data from the sandbox, to it */
+    uint32_t missed;   /* records of this sandbox before it that were too many to be told */
 };
 
 extern const struct channel_protocol egress_protocol;
 extern const struct codec_message egress_policy_message, egress_secrets_message;
 extern const struct codec_message egress_rule_message, egress_proxy_message;
-extern const struct codec_message egress_authority_message;
+extern const struct codec_message egress_authority_message, egress_record_message;
 
 #endif

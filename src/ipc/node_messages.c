@@ -3,6 +3,8 @@
  * versions: append, never change. */
 #include "ipc/node_messages.h"
 
+#include "ipc/egress_messages.h"
+
 static const struct codec_field start_fields[] = {
     {1,  "seq",         CODEC_UINT64, 0,              offsetof(struct node_start, seq)         },
     {2,  "id",          CODEC_STRING, 0,              offsetof(struct node_start, id)          },
@@ -147,15 +149,25 @@ const struct codec_message node_report_message = {"NodeReport", sizeof(struct no
                                                   report_fields, COUNT_OF(report_fields)};
 
 static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
-    [NODE_START] = &start_message,        [NODE_STOP] = &stop_message,
-    [NODE_LIST] = &list_message,          [NODE_STATS] = &stop_message,
-    [NODE_DONE] = &done_message,          [NODE_ITEM] = &item_message,
-    [NODE_USAGE] = &usage_message,        [NODE_EXITED] = &exited_message,
-    [NODE_DIAL] = &dial_message,          [NODE_DIALED] = &done_message,
-    [NODE_REPORT] = &node_report_message, [NODE_RESUME] = &start_message,
-    [NODE_POLICY] = &policy_message,      [NODE_PAUSE] = &keep_message,
-    [NODE_SNAPSHOT] = &keep_message,      [NODE_SNAPSHOT_REMOVE] = &stop_message,
-    [NODE_IMAGE] = &image_message,        [NODE_SECRETS] = &policy_message,
+    [NODE_START] = &start_message,
+    [NODE_STOP] = &stop_message,
+    [NODE_LIST] = &list_message,
+    [NODE_STATS] = &stop_message,
+    [NODE_DONE] = &done_message,
+    [NODE_ITEM] = &item_message,
+    [NODE_USAGE] = &usage_message,
+    [NODE_EXITED] = &exited_message,
+    [NODE_DIAL] = &dial_message,
+    [NODE_DIALED] = &done_message,
+    [NODE_REPORT] = &node_report_message,
+    [NODE_RESUME] = &start_message,
+    [NODE_POLICY] = &policy_message,
+    [NODE_PAUSE] = &keep_message,
+    [NODE_SNAPSHOT] = &keep_message,
+    [NODE_SNAPSHOT_REMOVE] = &stop_message,
+    [NODE_IMAGE] = &image_message,
+    [NODE_SECRETS] = &policy_message,
+    [NODE_CONNECTION] = &egress_record_message,
 };
 
 const struct channel_protocol node_protocol = {node_table, NODE_MESSAGE_COUNT};

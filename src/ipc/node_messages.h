@@ -30,6 +30,7 @@ enum node_message {
                      (image_messages.h); nothing is answered but there */
     NODE_SECRETS, /* struct node_policy whose policy is a struct egress_secrets: of one that runs or
                      is about to start; node keeps it in memory only */
+    NODE_CONNECTION, /* struct egress_record (egress_messages.h), unasked */
     NODE_MESSAGE_COUNT,
 };
 

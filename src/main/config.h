@@ -16,6 +16,7 @@ struct config {
     const char *network_mode; /* "relay": there is no other */
     const char *egress_allow, *egress_deny, *egress_resolvers, *egress_ca_file;
     uint64_t egress_kb_per_s, egress_connections_max;
+    uint64_t audit_percent, audit_records_max;
     const char *on_exit;
     const char *store_engine;
     const char *keys_file, *keys_team, *cli_team;

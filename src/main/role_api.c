@@ -87,6 +87,8 @@ int role_api(const struct invocation *v)
         .logs_requests = c->log_requests,
         .events_max = c->events_max,
         .events_days = c->events_days,
+        .audit_percent = c->audit_percent,
+        .audit_records_max = c->audit_records_max,
         .webhook_ca_file = c->webhook_ca_file,
         .webhook_tries_max = c->webhook_tries_max,
         .domain = c->domain,

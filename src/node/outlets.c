@@ -139,6 +139,18 @@ static int open_one(struct outlets *o, const char *id, struct err *err)
     return 0;
 }
 
+/* Nobody there: it is lost, as the manual says. */
+static void pass_on(struct outlets *o, const struct egress_record *r)
+{
+    struct list *peers = &o->node->command.peers;
+    struct list_node *next;
+
+    for (struct list_node *i = list_first(peers); i != NULL; i = next) {
+        next = list_next(peers, i);
+        ignore(peer_send(container_of(i, struct peer, node), NODE_CONNECTION, r, -1));
+    }
+}
+
 static void on_message(void *ctx, unsigned type, const void *message, int fd)
 {
     const struct egress_close *m = message;
@@ -146,7 +158,10 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     struct err err;
 
     own_close_fd(&fd); /* nothing that egress says has one */
-    if (type == EGRESS_WANTED && str_to_c(m->id, id, sizeof(id)) && open_one(ctx, id, &err) != 0)
+    if (type == EGRESS_RECORD)
+        pass_on(ctx, message);
+    else if (type == EGRESS_WANTED && str_to_c(m->id, id, sizeof(id)) &&
+             open_one(ctx, id, &err) != 0)
         complain(id, &err);
 }
 

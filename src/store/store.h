@@ -31,7 +31,8 @@ enum store_kind {
     STORE_BUILD_LOG, /* key: id of the build */
     STORE_LAYER,     /* key: team and digest of what made it */
     STORE_SNAPSHOT = 30,
-    STORE_KIND_COUNT, /* numbers below it may be nobody's */
+    STORE_CONNECTION = 40, /* key: an id that sorts by time */
+    STORE_KIND_COUNT,      /* numbers below it may be nobody's */
 };
 
 enum {

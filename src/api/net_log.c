@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /sandboxes/:id/network/log of a team, GET /admin/sandboxes/:id/network/log of all: what a
+ * sandbox did with the network (domain/net_log.h), oldest first, also after its end. Called by the
+ * gate.
+ *
+ * `cursor` is the id of a record; the page begins behind it. The answer's is where to go on, also
+ * at the end, so that following the log is asking with it again. */
+#include "domain/net_log.h"
+
+#include "api/call.h"
+#include "api/errors.h"
+#include "api/sandbox_json.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "domain/event_log.h"
+
+enum { LIMIT_DEFAULT = 100 };
+
+struct connection {
+    struct str id, time, protocol, address, name, rule, verdict, detail;
+    int64_t took_ms, port, up, down, missed;
+    char at[RFC3339_MAX];
+};
+
+struct connections {
+    struct codec_list rows;
+    struct str cursor;
+};
+
+/* clang-format off */
+static const struct codec_field connection_fields[] = {
+    {1, "id", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, id)},
+    {2, "time", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, time)},
+    {3, "durationMs", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, took_ms)},
+    {4, "protocol", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, protocol)},
+    {5, "address", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, address)},
+    {6, "port", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, port)},
+    {7, "name", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, name)},
+    {8, "verdict", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, verdict)},
+    {9, "rule", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, rule)},
+    {10, "detail", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, detail)},
+    {11, "bytesUp", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, up)},
+    {12, "bytesDown", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, down)},
+    {13, "missed", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, missed)},
+};
+static const struct codec_message connection_message =
+    {"connection", sizeof(struct connection), connection_fields, COUNT_OF(connection_fields)};
+
+static const struct codec_field connections_fields[] = {
+    {1, "connections", CODEC_MESSAGE, CODEC_ALWAYS | CODEC_REPEATED, offsetof(struct connections, rows), 0, &connection_message},
+    {2, "cursor", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connections, cursor)},
+};
+static const struct codec_message connections_message =
+    {"connections", sizeof(struct connections), connections_fields, COUNT_OF(connections_fields)};
+/* clang-format on */
+
+static int refuse(struct call *c, const char *text)
+{
+    call_error(c, 400, NULL, "validation error: %s", text);
+    return -1;
+}
+
+static bool is_key(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (hex_digit(text.at[i]) < 0)
+            return false;
+    return text.len == NET_LOG_KEY_LEN;
+}
+
+static int parse(struct call *c, struct net_query *q)
+{
+    struct str limit = call_query(c, "limit"), verdict = call_query(c, "verdict");
+    uint64_t count = LIMIT_DEFAULT;
+
+    if (limit.len > 0 && (!str_to_u64(limit, &count) || count < 1 || count > NET_LOG_PAGE_MAX))
+        return refuse(c, "limit must be between 1 and 1000");
+    q->limit = (size_t)count;
+    if (verdict.len > 0 && !str_is(verdict, "denied") && !str_is(verdict, "any"))
+        return refuse(c, "verdict must be 'denied' or 'any'");
+    q->is_denied = str_is(verdict, "denied");
+    q->after = call_query(c, "cursor");
+    if (q->after.len > 0 && !is_key(q->after))
+        return refuse(c, "cursor must be the id of a record");
+    return call_sandbox_id(c, &q->sandbox_id);
+}
+
+static void fill(struct connection *to, const struct net_record *from)
+{
+    const struct egress_record *r = &from->r;
+
+    rfc3339_format_ms(r->at_ms, to->at);
+    to->time = str_of(to->at);
+    to->id = from->key;
+    to->protocol = r->protocol;
+    to->address = r->address;
+    to->name = r->name;
+    to->rule = r->rule;
+    to->verdict = r->is_denied ? STR("denied") : STR("allowed");
+    to->detail = r->detail;
+    to->took_ms = (int64_t)r->took_ms;
+    to->port = r->port;
+    to->up = (int64_t)r->up;
+    to->down = (int64_t)r->down;
+    to->missed = r->missed;
+}
+
+static void answer(struct call *c, const struct net_query *q)
+{
+    struct arena *a = exchange_arena(c->x);
+    struct connections all = {.cursor = q->after};
+    const struct net_row **rows;
+    struct connection *shown;
+    size_t count;
+
+    rows = net_log_query(c->api->domain, q, a, &count);
+    shown = rows == NULL ? NULL : arena_array(a, count + 1, sizeof(*shown));
+    if (shown == NULL) {
+        call_error(c, 413, NULL, "too many records for one answer; ask for fewer");
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        fill(&shown[i], &rows[i]->record);
+    if (count > 0)
+        all.cursor = rows[count - 1]->record.key;
+    all.rows = (struct codec_list){shown, count};
+    call_reply(c, 200, &connections_message, &all);
+}
+
+void net_log_get(struct call *c)
+{
+    struct net_query q = {0};
+
+    if (parse(c, &q) != 0)
+        return;
+    if (sandbox_get(c->api->domain, c->team, q.sandbox_id) == NULL &&
+        !event_log_knows(c->api->domain, c->team->r.id, q.sandbox_id))
+        sandbox_json_missing(c, q.sandbox_id);
+    else
+        answer(c, &q);
+}
+
+void net_log_get_any(struct call *c)
+{
+    struct net_query q = {0};
+
+    if (parse(c, &q) != 0)
+        return;
+    if (event_log_team(c->api->domain, q.sandbox_id).len == 0)
+        sandbox_json_missing(c, q.sandbox_id);
+    else
+        answer(c, &q);
+}
