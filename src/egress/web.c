@@ -27,8 +27,8 @@ void web_free(struct web *w)
     if (w == NULL)
         return;
     timer_stop(&w->end);
-    timer_stop(&w->pause_up);
-    timer_stop(&w->pause_down);
+    pace_leave(&w->pause_up);
+    pace_leave(&w->pause_down);
     relay_abort(w->tunnel);
     reach_free(w->reach);
     tls_close(w->shaking);

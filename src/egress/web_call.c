@@ -35,10 +35,10 @@ static size_t on_request_body(void *ctx, struct exchange *x, struct str data, bo
 
     ignore(x == w->x);
     if (data.len > 0) {
-        if (w->conn == NULL || w->is_up_stopped || timer_running(&w->pause_up))
+        if (w->conn == NULL || w->is_up_stopped || pace_waits(&w->pause_up))
             return 0;
-        if (!pace_ready(pace, now_ms(w))) {
-            timer_start(w->outlet->egress->loop, &w->pause_up, pace_wait_ms(pace), on_up_again, w);
+        if (!pace_ready(pace, &w->pause_up, now_ms(w))) {
+            pace_wait(pace, w->outlet->egress->loop, &w->pause_up, on_up_again, w);
             return 0;
         }
         pace_spend(pace, data.len);
@@ -91,8 +91,8 @@ static void finish(struct web *w)
 {
     struct exchange *x = take_ptr(&w->x);
 
-    timer_stop(&w->pause_up);
-    timer_stop(&w->pause_down);
+    pace_leave(&w->pause_up);
+    pace_leave(&w->pause_down);
     exchange_on_gone(x, NULL, NULL);
     exchange_end(x);
     if (http_conn_is_idle(w->conn))
@@ -107,11 +107,10 @@ static size_t on_answer_body(void *ctx, struct str data, bool is_last)
     struct pace *pace = &w->outlet->down;
 
     if (data.len > 0) {
-        if (w->is_down_stopped || timer_running(&w->pause_down))
+        if (w->is_down_stopped || pace_waits(&w->pause_down))
             return 0;
-        if (!pace_ready(pace, now_ms(w))) {
-            timer_start(w->outlet->egress->loop, &w->pause_down, pace_wait_ms(pace), on_down_again,
-                        w);
+        if (!pace_ready(pace, &w->pause_down, now_ms(w))) {
+            pace_wait(pace, w->outlet->egress->loop, &w->pause_down, on_down_again, w);
             return 0;
         }
         pace_spend(pace, data.len);
@@ -408,6 +407,6 @@ void web_call_drop(struct web *w)
     reach_free(take_ptr(&w->reach));
     tls_close(take_ptr(&w->shaking_out));
     http_conn_free(take_ptr(&w->conn));
-    timer_stop(&w->pause_up);
-    timer_stop(&w->pause_down);
+    pace_leave(&w->pause_up);
+    pace_leave(&w->pause_down);
 }

@@ -30,7 +30,7 @@ struct web {
     struct relay *tunnel;
     const struct http_field *fields; /* of the request on its way, in the exchange's arena */
     size_t field_count;
-    struct timer pause_up, pause_down; /* the pace */
+    struct pace_turn pause_up, pause_down;
     struct timer end;
     bool is_reused;       /* conn has served before: its peer may have closed it meanwhile */
     bool has_head;        /* of the answer */

@@ -25,9 +25,10 @@ struct way {
     bool is_copied;        /* one of its ends cannot be spliced */
     bool has_eof;          /* nothing more will be read */
     bool is_ended;         /* and the other side has been told */
-    bool is_waiting;       /* for its pace */
     struct pace *pace;     /* or NULL */
-    uint64_t *bytes;       /* the same */
+    struct pace_turn turn; /* of it */
+    uint64_t *bytes;       /* or NULL */
+    struct relay *relay;
 };
 
 struct side {
@@ -41,7 +42,7 @@ struct relay {
     struct loop *loop;
     struct side sides[2];
     struct way ways[2]; /* ways[i] leaves side i */
-    struct timer idle, paced;
+    struct timer idle;
     uint64_t idle_ms;
     uint64_t active_ms; /* when a byte moved last */
     bool is_broken;     /* a side was reset: no use in going on */
@@ -68,9 +69,9 @@ static void close_side(struct side *s)
 static void close_all(struct relay *r)
 {
     timer_stop(&r->idle);
-    timer_stop(&r->paced);
     for (int i = 0; i < 2; i++) {
         close_side(&r->sides[i]);
+        pace_leave(&r->ways[i].turn);
         buf_done(&r->ways[i].held);
         loop_give_pipe(r->loop, &r->ways[i].pipe, false);
     }
@@ -243,18 +244,14 @@ static bool write_way(struct relay *r, int from)
     return true;
 }
 
-static void on_paced(void *ctx);
+static void on_turn(void *ctx);
 
 static bool may_read(struct relay *r, struct way *w)
 {
-    uint64_t wait_ms;
-
-    if (w->pace == NULL || pace_ready(w->pace, loop_now_ms(r->loop)))
+    if (w->pace == NULL || pace_ready(w->pace, &w->turn, loop_now_ms(r->loop)))
         return true;
-    w->is_waiting = true;
-    wait_ms = pace_wait_ms(w->pace);
-    if (!timer_running(&r->paced))
-        timer_start(r->loop, &r->paced, wait_ms, on_paced, r);
+    if (!pace_waits(&w->turn))
+        pace_wait(w->pace, r->loop, &w->turn, on_turn, w);
     return false;
 }
 
@@ -292,7 +289,7 @@ static uint32_t wanted(const struct relay *r, int i)
 {
     uint32_t events = 0;
 
-    if (!r->ways[i].has_eof && !is_full(&r->ways[i]) && !r->ways[i].is_waiting)
+    if (!r->ways[i].has_eof && !is_full(&r->ways[i]) && !pace_waits(&r->ways[i].turn))
         events |= EPOLLIN;
     if (is_full(&r->ways[1 - i]))
         events |= EPOLLOUT;
@@ -317,16 +314,12 @@ static int arm(struct relay *r, int i, bool is_hung, struct err *err)
     return 0;
 }
 
-static void on_paced(void *ctx)
+static void on_turn(void *ctx)
 {
-    struct relay *r = ctx;
+    struct way *w = ctx;
+    struct relay *r = w->relay;
 
-    for (int i = 0; i < 2; i++) {
-        if (!r->ways[i].is_waiting)
-            continue;
-        r->ways[i].is_waiting = false;
-        pump(r, i);
-    }
+    pump(r, w == &r->ways[1]);
     if (r->is_broken || (r->ways[0].is_ended && r->ways[1].is_ended) ||
         arm(r, 0, false, NULL) != 0 || arm(r, 1, false, NULL) != 0)
         finish(r);
@@ -410,8 +403,8 @@ int relay_start(struct loop *l, const struct relay_spec *spec, struct relay **ou
     };
     r->sides[0] = (struct side){.fd = spec->a, .over = spec->over_a};
     r->sides[1] = (struct side){.fd = spec->b, .over = spec->over_b};
-    r->ways[0] = (struct way){.pace = spec->pace_a, .bytes = spec->bytes_a};
-    r->ways[1] = (struct way){.pace = spec->pace_b, .bytes = spec->bytes_b};
+    r->ways[0] = (struct way){.pace = spec->pace_a, .bytes = spec->bytes_a, .relay = r};
+    r->ways[1] = (struct way){.pace = spec->pace_b, .bytes = spec->bytes_b, .relay = r};
     if (set_up(r, spec->to_a, spec->to_b, err) != 0) {
         close_all(r);
         free(r);

@@ -219,12 +219,11 @@ def _(s):
 
 
 LOAD = '''
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
-down = sys.argv[2] == "9000"
-total, block, began = 0, bytes(16384), time.time()
+s = socket.create_connection((sys.argv[1], 9000), 5)
+total, began = 0, time.time()
 print("begun", flush=True)
 while True:
-    total += len(s.recv(65536)) if down else s.send(block)
+    total += len(s.recv(65536))
     now = time.time()
     if now - began >= 0.5:
         print("rate", int(total / 1024 / (now - began)), flush=True); total, began = 0, now
@@ -232,10 +231,10 @@ while True:
 
 
 class Load:
-    """A download, or an upload; rate() is its KiB/s over some time from now on."""
+    """A download; rate() is its KiB/s over some time from now on."""
 
-    def __init__(self, box, is_up=False):
-        self.going = box.start("python3", "-u", "-c", PRELUDE + LOAD, WEB, "7" if is_up else "9000")
+    def __init__(self, box):
+        self.going = box.start("python3", "-u", "-c", PRELUDE + LOAD, WEB)
         self.going.until(b"begun")
 
     def rate(self, halves=5):
@@ -243,13 +242,39 @@ class Load:
         self.going.out = b""
         while self.going.out.count(b"\n") < halves + 1:
             check(self.going.event() is not None, "ended", self.going.out)
-        check(b"Traceback" not in self.going.out, self.going.out, self.going.wait() if b"Trace" in self.going.out else "")
         rates = [int(line.split()[1]) for line in self.going.out.split(b"\n")[1:-1]]
         return sum(rates) / len(rates)
 
 
 def near(rate, limit):
     check(0.75 * limit < rate < 1.25 * limit, "KiB/s:", rate, "limit:", limit)
+
+
+@test("egressKBps: each sandbox has it, its connections share it evenly; up and down apart; running ones follow a change")
+def _(s):
+    team(s, "egressKBps=400")
+    boxes = [s.sandbox(timeout=900) for _ in range(2)]
+    alone, first, second = Load(boxes[0]), Load(boxes[1]), Load(boxes[1])
+    up = boxes[1].start("python3", "-c", PRELUDE + f'''
+s = socket.create_connection(("{WEB}", 8080), 10); began = time.time()
+s.sendall(b"POST /quiet HTTP/1.1\\r\\nHost: a.test\\r\\nContent-Length: 1638400\\r\\n\\r\\n" + bytes(1638400))
+s.settimeout(20); s.recv(1000); print(int(1600 / (time.time() - began)))''')
+    for load in (alone, first, second):
+        load.rate(1)  # what sockets had room for has gone
+    rates = alone.rate(), first.rate(), second.rate(), int(up.wait()[0])
+    print("# KiB/s at 400, alone, beside each other, up:", *map(int, rates))
+    near(rates[0], 400), near(rates[1], 200), near(rates[2], 200), near(rates[3], 400)
+    for limit in (1600, 200):
+        team(s, f"egressKBps={limit}")
+        alone.rate(4)
+        rate = alone.rate()
+        print(f"# KiB/s at {limit}:", int(rate))
+        near(rate, limit)
+    team(s, "egressKBps=0")
+    alone.rate(2)
+    check(alone.rate(2) > 20000, "no limit any more")
+    for box in boxes:
+        s.kill(box)
 
 
 @test("egressConnections: each sandbox has so many at once; a change holds at once for those that run; an end makes room")
