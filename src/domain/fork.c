@@ -93,6 +93,8 @@ static void start_one(struct fork *f, const struct team *team, const struct temp
         .mask_host = r->mask_host,
         .allow_out = r->allow_out,
         .deny_out = r->deny_out,
+        .rules = r->rules, /* under an authority of its own: sandbox_launch() */
+        .proxy = r->proxy,
         .metadata = r->metadata,
         .env = r->env,
     };

@@ -11,7 +11,7 @@ import secrets
 import sys
 import time
 
-from network_kit import HOST, WEB, WEB2, check, run_cases, same, wait_gone
+from network_kit import HOST, WEB, WEB2, Sandbox, check, run_cases, same, wait_gone
 from sandlot_kit import TESTS, test
 
 ALL = "0.0.0.0/0"
@@ -266,6 +266,48 @@ def _(s):
                                    ("/v1/a?b=../c", "GET", "200"), ("/%761/x", "GET", "200")):
             same(status("-X", method, base + path), code, method, base + path)
     s.kill(box)
+
+
+@test("pause and resume keep rules, authority and proxy; a fork has the same rules under an authority of its own")
+def _(s):
+    value, file = hidden(), "/usr/local/share/ca-certificates/sandlot.crt"
+    secret(s, "forked", value)
+    allow = [{"methods": ["GET"], "paths": ["/ok"]}]
+    network = {"allowOut": ["web.test"], "denyOut": [ALL],
+               "rules": {"web.test": rule({"X-Key": "${e2b.secrets.forked}"}, allow)}}
+    box = s.sandbox(timeout=900, network=network)
+
+    def hold(of):
+        same(site(of, "https://web.test:8444/ok")["of"]["x-key"], value)
+        same(fetch(of, "-o", "/dev/null", "-w", "%{http_code}", "https://web.test:8444/other"), "403")
+        check(of.run("curl", "-sS", "-m", "5", "http://x.two.test:8080/")[1] != 0, "names")
+        same(of.get(WEB2), "ECONNRESET")
+    hold(box)
+    own = box.run("cat", file)[0]
+    for memory in (False, True):
+        paused = s.api("POST", f"/sandboxes/{box.id}/pause", {"memory": memory})
+        if paused.status == 501 and memory:
+            break  # no CRIU here: the fork below is of files, too
+        same(paused.status, 204, paused.body)
+        same(s.api("POST", f"/sandboxes/{box.id}/resume", {"timeout": 900}).status // 100, 2)
+        hold(box)
+        same(box.run("cat", file)[0], own)
+    answer = s.api("POST", f"/sandboxes/{box.id}/fork", {"count": 2, "timeout": 900, "memory": False})
+    same(answer.status, 201, answer.body)
+    copies = [Sandbox(s, one["sandbox"]) for one in answer.json]
+    for copy in copies:
+        hold(copy)
+        same(s.api("GET", f"/sandboxes/{copy.id}").json["network"], s.api("GET", f"/sandboxes/{box.id}").json["network"])
+    same(len({own, *(copy.run("cat", file)[0] for copy in copies)}), 3, "authorities")
+    for one in copies + [box]:
+        s.kill(one)
+    proxy = {"address": f"{WEB}:1080", "username": "agent", "password": "s3cret-of-the-proxy"}
+    box = s.sandbox(network={"egressProxy": proxy})
+    answer = s.api("POST", f"/sandboxes/{box.id}/fork", {"memory": False})
+    copy = Sandbox(s, answer.json[0]["sandbox"])
+    check(site(copy, f"http://{WEB2}:8080/")["from"] != HOST, "beside the proxy")
+    for one in (copy, box):
+        s.kill(one)
 
 
 @test("rules outlive every role: kill -9 of egress, node and api")
