@@ -29,6 +29,7 @@ static void fill(struct kept *k)
         .has_memory = true,
         .limits = {512 << 20, 150, 64, (uint64_t)1 << 40},
         .disk_bytes = 77,
+        .below_bytes = 33,
         .rootfs = mem_text("/t/rootfs"),
         .envd = mem_text("/g/envd")
     };
@@ -46,11 +47,15 @@ static void comes_back(void)
     CHECK(kept_read(dir_fd, &back, &err) == 0);
     CHECK(strcmp(back.id, "abc") == 0 && back.has_memory && !back.has_userns);
     CHECK(back.limits.pids_max == 64 && back.limits.cpu_percent == 150 && back.disk_bytes == 77);
+    CHECK(back.below_bytes == 33);
     CHECK(back.layers.count == 2 && strcmp(back.layers.paths[1], "/b") == 0);
     CHECK(strcmp(back.rootfs, k.rootfs) == 0 && strcmp(back.envd, k.envd) == 0);
     kept_done(&back);
     CHECK(kept_revoke(dir_fd, &err) == 0);
     CHECK(kept_read(dir_fd, &back, &err) == -1 && err.kind == ERR_NOT_FOUND);
+    kept_renew(dir_fd);
+    CHECK(kept_read(dir_fd, &back, &err) == 0);
+    kept_done(&back);
     CHECK(kept_write(dir_fd, &k, &err) == 0); /* again */
     CHECK(kept_read(dir_fd, &back, &err) == 0);
     kept_done(&back);

@@ -23,7 +23,7 @@ static void place_name(const struct guest *s, char out[PLACE_SIZE])
     ignore(snprintf(out, PLACE_SIZE, "sandboxes/%s", s->dir));
 }
 
-/* What only the paused one needed goes even if its layer stays. */
+/* What only the paused one needed goes even if its layer stays, unless that is in use. */
 static void files_undo(void *ctx)
 {
     static const char *const parts[] = {"images", "w"};
@@ -31,7 +31,7 @@ static void files_undo(void *ctx)
     char path[SANDBOX_PATH_SIZE];
     struct err unused;
 
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+    for (size_t i = 0; !s->is_taken && i < COUNT_OF(parts); i++) {
         ignore(snprintf(path, sizeof(path), "%s/%s", s->dir, parts[i]));
         ignore(tree_remove(s->driver->files_fd, path, &unused)); /* the next start sweeps */
     }
@@ -295,6 +295,20 @@ void asleep_snapshot(void *self, const char *id, const char *name, bool keeps_me
 
 /* ---- the way up ---- */
 
+/* In the layer it was paused with, where nobody else has it below him: files keep their inode
+ * numbers, which some programs look at, and stacks do not grow. Not if it has memory and shall boot
+ * without: should that fail, its files must still be those of the memory. */
+static void choose_place(struct guest *n, struct guest *s, struct kept *k)
+{
+    place_name(s, n->images_from);
+    n->is_in_place = place_holders(&s->driver->places, n->images_from) == 1 &&
+                     k->layers.count > 0 && n->is_restored == k->has_memory;
+    if (!n->is_in_place)
+        return;
+    memcpy(n->dir, s->dir, sizeof(n->dir));
+    free(k->layers.paths[--k->layers.count]);
+}
+
 static int fill_waker(struct guest *n, struct guest *s, struct err *err)
 {
     struct linux_driver *d = s->driver;
@@ -317,8 +331,8 @@ static int fill_waker(struct guest *n, struct guest *s, struct err *err)
         kept_done(&k);
         return -1;
     }
+    choose_place(n, s, &k);
     guest_take_kept(n, &k);
-    place_name(s, n->images_from);
     return 0;
 }
 
@@ -486,8 +500,50 @@ void asleep_woken(struct guest *n)
         own_close_fd(&dir);
     }
     ignore(map_put(&d->sandboxes, str_of(n->id), n) != NULL); /* it was s */
+    if (n->is_in_place)
+        drop_images(s);
+    s->is_taken = n->is_in_place;
+    n->is_beyond_return = false;
     s->state = SANDBOX_REAPING;
     reaper_put(d, s);
+}
+
+/* Of a resume that failed too late. */
+struct returning {
+    runtime_started_fn *fn;
+    void *ctx;
+    struct err why;
+};
+
+static void on_returned(void *ctx, const char *id, uint64_t took_us, const struct err *err)
+{
+    struct returning *r = ctx;
+
+    if (err != NULL)
+        ignore(err_wrap(&r->why, "it runs, for it could not be paused again"));
+    r->fn(r->ctx, id, took_us, &r->why);
+    free(r);
+}
+
+void asleep_return(struct guest *n)
+{
+    struct linux_driver *d = n->driver;
+    struct returning *r = mem_zero(sizeof(*r));
+
+    *r = (struct returning){.fn = n->on_started, .ctx = n->started_ctx, .why = n->err};
+    ignore(err_wrap(&r->why, "resume %s", n->id));
+    d->starting--;
+    warm_rest(d);
+    own_close_fd(&n->control_fd);
+    n->control_fd = -1;
+    n->steps.done = n->steps.count;
+    asleep_woken(n);
+    watch_set(&n->pid_watch, EPOLLIN); /* it may have been set aside */
+    guest_watch_disk(n);
+    ask(n, RUNTIME_PAUSE, on_returned, r);
+    n->saving.keeps_memory = true;
+    n->state = SANDBOX_SAVING;
+    begin_saving(n, pause_job);
 }
 
 void asleep_not_woken(struct guest *paused, struct guest *n)

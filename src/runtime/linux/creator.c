@@ -36,7 +36,7 @@ static int creator_init(struct creator *c, struct linux_driver *d, struct creato
                         struct err *err)
 {
     *c = (struct creator){
-        .driver = d, .line = line, .stack = MAP_FAILED, .fds = {-1, -1, -1, -1}
+        .driver = d, .line = line, .net_fd = -1, .stack = MAP_FAILED, .fds = {-1, -1, -1, -1}
     };
     for (size_t i = 0; i < CREATOR_FDS; i++) {
         c->fds[i] = fcntl(d->proc_fd, F_DUPFD_CLOEXEC, FD_LEAST);
@@ -56,6 +56,7 @@ static void creator_done(struct creator *c)
 {
     for (size_t i = 0; i < CREATOR_FDS; i++)
         own_close_fd(&c->fds[i]);
+    own_close_fd(&c->net_fd);
     if (c->stack != MAP_FAILED)
         ignore(munmap(c->stack, CHILD_STACK_SIZE));
 }
@@ -69,7 +70,7 @@ static int prepare_thread(struct creator *c, struct err *err)
         devtree_add_guest("dev", d->envd_path, !c->line->saves, err) != 0)
         return -1;
     if (c->line->saves)
-        return saver_prepare(d, err);
+        return saver_prepare(d, &c->net_fd, err);
     if (d->filter.filter != NULL && d->host.has_userns)
         return seccomp_install(&d->filter, err);
     return 0;

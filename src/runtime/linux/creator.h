@@ -25,6 +25,7 @@ struct creator {
     bool has_thread;
     int fds[CREATOR_FDS]; /* /dev/null between launches */
     int fds_end;          /* one above the highest of them */
+    int net_fd;           /* of a saver: see saver.h */
     void *stack;          /* of the child, until it executes */
     struct enter enter;   /* shared with the child */
     uint32_t child_lives; /* the kernel clears it when the child executes or ends */

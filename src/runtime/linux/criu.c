@@ -82,8 +82,8 @@ static const char *const both_flags[] = {"-v1",
                                          NULL};
 static const char *const dump_flags[] = {"--leave-running", "-o", "dump.log", NULL};
 /* -S: they become our children, not init's. */
-static const char *const restore_flags[] = {"-d",          "-S",        "--empty-ns", "net", "-o",
-                                            "restore.log", "--pidfile", "pid",        NULL};
+static const char *const restore_flags[] = {"-d", "-S",          "--empty-ns", "net",
+                                            "-o", "restore.log", NULL};
 
 /* What was mounted from the host, and where the same is in the stage. */
 static const struct {
@@ -265,73 +265,111 @@ static int restore_command(struct command *c, const struct criu_restore *r, stru
     return finish(c, err);
 }
 
-/* CRIU's script asks when the namespaces are there and empty. Its end comes first when it fails. */
-static int serve_hook(const struct criu_restore *r, const struct tool_run *run, int asked, int told,
-                      int *out_netns)
+/* One restore under way: the pipes of CRIU's script, and what became of it. */
+struct restoring {
+    const struct criu_restore *r;
+    struct tool_run run;
+    int asked, told;
+    int pid; /* of the first process, once there is one */
+    bool is_given;
+    struct criu_restored *out;
+    struct err *err;
+};
+
+/* The namespaces are there, and empty. */
+static int on_namespaces(struct restoring *g, int pid)
 {
-    char text[NUMBER_SIZE], path[PATH_SIZE];
+    char path[PATH_SIZE];
+
+    ignore(snprintf(path, sizeof(path), "/proc/%d/ns/net", pid));
+    g->out->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (g->out->netns_fd < 0)
+        return err_sys(g->err, errno, "open the network namespace");
+    return netns_configure(g->r->wish, g->out->netns_fd, g->err);
+}
+
+/* CRIU does not heed what its script says now. */
+static int on_ready(struct restoring *g, int pid)
+{
+    g->out->pid = pid;
+    g->out->pidfd = pidfd_open(pid, 0);
+    if (g->out->pidfd < 0) {
+        ignore(err_sys(g->err, errno, "open the restored process"));
+    } else {
+        g->is_given = true;
+        if (g->r->about_to_run(g->r->ctx, g->out, g->err) == 0)
+            return 0;
+    }
+    cgroup_kill(g->r->cgroups, g->r->group);
+    return -1;
+}
+
+/* The script's question; false: it has ended, and says why. */
+static bool next_question(const struct restoring *g, uint64_t *out_pid)
+{
     struct pollfd ready[2] = {
-        {.fd = asked,      .events = POLLIN},
-        {.fd = run->pidfd, .events = POLLIN}
+        {.fd = g->asked,     .events = POLLIN},
+        {.fd = g->run.pidfd, .events = POLLIN}
     };
-    auto_fd int netns = -1;
-    struct str number;
-    struct err err;
-    uint64_t pid;
+    char text[NUMBER_SIZE];
     ssize_t n;
 
     while (poll(ready, 2, RESTORE_TIMEOUT_MS) < 0 && errno == EINTR) {
     }
     if ((ready[0].revents & POLLIN) == 0)
-        return 0; /* it has ended, and says why */
-    n = read(asked, text, sizeof(text));
-    number = (struct str){text, n > 0 ? (size_t)n - 1 : 0};
-    if (!str_to_u64(number, &pid))
-        return -1;
-    ignore(snprintf(path, sizeof(path), "/proc/%llu/ns/net", (unsigned long long)pid));
-    netns = open(path, O_RDONLY | O_CLOEXEC);
-    if (netns < 0 || netns_configure(r->wish, netns, &err) != 0) {
-        ignore(write(told, "no\n", 3)); /* fails with what waits for it */
-        return -1;
-    }
-    *out_netns = take_fd(&netns);
-    return write(told, "go\n", 3) == 3 ? 0 : -1;
+        return false;
+    n = read(g->asked, text, sizeof(text));
+    return str_to_u64((struct str){text, n > 0 ? (size_t)n - 1 : 0}, out_pid) &&
+           *out_pid <= INT32_MAX;
 }
 
-static int read_pid(const char *images, int *out, struct err *err)
+static int serve_hook(struct restoring *g)
 {
-    char path[PATH_SIZE], space[NUMBER_SIZE];
-    struct str text;
+    static int (*const answers[])(struct restoring * g, int pid) = {on_namespaces, on_ready};
     uint64_t pid;
 
-    ignore(snprintf(path, sizeof(path), "%s/pid", images));
-    if (file_read(AT_FDCWD, path, space, sizeof(space), &text, err) != 0)
-        return -1;
-    if (!str_to_u64(str_trim(str_cut(text, '\n', &(struct str){0})), &pid) || pid < 2)
-        return err_set(err, ERR_SYSTEM, "criu told no process");
-    *out = (int)pid;
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        if (!next_question(g, &pid))
+            return 0;
+        g->pid = (int)pid;
+        if (answers[i](g, g->pid) != 0) {
+            ignore(write(g->told, "no\n", 3)); /* fails with what waits for it */
+            return -1;
+        }
+        if (write(g->told, "go\n", 3) != 3)
+            return err_sys(g->err, errno, "answer criu's script");
+    }
     return 0;
 }
 
-static int run_restore(const struct criu_restore *r, const struct tool *t, int asked, int told,
-                       struct criu_restored *out, struct err *err)
+static int run_restore(struct restoring *g, const struct tool *t)
 {
-    struct tool_run run;
-    int hook, result;
+    struct err why = {0};
 
-    if (tool_start(t, &run, err) != 0)
+    if (tool_start(t, &g->run, g->err) != 0)
         return -1;
-    hook = serve_hook(r, &run, asked, told, &out->netns_fd);
-    result = tool_wait(&run, RESTORE_TIMEOUT_MS, err);
-    if (result != 0)
-        return hook != 0 ? err_set(err, ERR_SYSTEM, "configure the network namespace")
-                         : explain(r->images, "restore.log", err);
-    if (out->netns_fd < 0)
-        return err_set(err, ERR_SYSTEM, "criu made no network namespace");
-    if (read_pid(r->images, &out->pid, err) != 0)
+    if (serve_hook(g) != 0) {
+        ignore(tool_wait(&g->run, RESTORE_TIMEOUT_MS, &why)); /* that is not the reason */
         return -1;
-    out->pidfd = pidfd_open(out->pid, 0);
-    return out->pidfd < 0 ? err_sys(err, errno, "open the restored process") : 0;
+    }
+    if (tool_wait(&g->run, RESTORE_TIMEOUT_MS, g->err) != 0)
+        return explain(g->r->images, "restore.log", g->err);
+    return g->out->pidfd >= 0 ? 0 : err_set(g->err, ERR_SYSTEM, "criu did not ask its script");
+}
+
+/* What is there of it and was given to nobody: it is our child, not CRIU's. */
+static void end_restore(struct restoring *g)
+{
+    siginfo_t unused;
+
+    if (g->is_given)
+        return;
+    cgroup_kill(g->r->cgroups, g->r->group);
+    while (g->pid != 0 && waitid(P_PID, (id_t)g->pid, &unused, WEXITED | __WALL) != 0 &&
+           errno == EINTR) {
+    }
+    own_close_fd(&g->out->netns_fd);
+    own_close_fd(&g->out->pidfd);
 }
 
 static void drain(int fd)
@@ -375,10 +413,12 @@ int criu_restore(const struct criu_restore *r, struct criu_restored *out, struct
                                .cgroup_data = views[version].data,
                                .dies_with_parent = true};
 
-        result = run_restore(r, &t, asked, told, out, err);
+        struct restoring g = {.r = r, .asked = asked, .told = told, .out = out, .err = err};
+
+        result = run_restore(&g, &t);
+        if (result != 0)
+            end_restore(&g);
     }
     buf_done(&c.text);
-    if (result != 0)
-        own_close_fd(&out->netns_fd);
     return result;
 }

@@ -24,6 +24,11 @@ struct criu_dump {
  * ERR_UNSUPPORTED: a process has what no checkpoint can keep; the text names both. */
 must_check int criu_dump(const struct criu_dump *d, struct err *err);
 
+struct criu_restored {
+    int pid, pidfd; /* a child of ours */
+    int netns_fd;   /* its network namespace, configured before any of them ran */
+};
+
 struct criu_restore {
     const char *path;
     const char *images; /* as images_link() made them; its output and pid files go there, too */
@@ -31,11 +36,10 @@ struct criu_restore {
     const struct cgroups *cgroups;
     const char *group; /* empty; what is restored will be in it */
     const struct netns_wish *wish;
-};
-
-struct criu_restored {
-    int pid, pidfd; /* a child of ours, running */
-    int netns_fd;   /* its network namespace, configured before any of them ran */
+    /* Called when all is restored and none of them has run; takes the process and the descriptors.
+     * -1: none will run. */
+    int (*about_to_run)(void *ctx, const struct criu_restored *made, struct err *err);
+    void *ctx;
 };
 
 /* The stage has at root the file system to restore into, at guest the files of saver.h. */

@@ -115,6 +115,9 @@ struct guest {
     bool is_claimed;              /* was, and got both from a start */
     bool is_restored;             /* by CRIU, from the images in images_from */
     bool keeps_files;             /* undoing its launch leaves its directory and layers alone */
+    bool is_in_place;             /* goes on in the layer of the one it wakes, not over it */
+    bool is_beyond_return;        /* it does, and what was kept of that one holds no more */
+    bool is_taken;                /* a paused one's: another went on in its layer */
     bool has_ended;               /* while a saver had it */
     char images_from[PLACE_SIZE]; /* a place: see places.h */
     bool is_cold;                 /* asked to boot even if there are processes */
@@ -305,6 +308,8 @@ void asleep_cooled(struct guest *s);  /* the reaper has freed its processes */
 void asleep_woken(struct guest *s);   /* s runs and takes the place of the one it wakes */
 /* s could not be launched: answers and frees it. */
 void asleep_not_woken(struct guest *paused, struct guest *s);
+/* It runs, s->err says what failed since, and there is no way back: it is paused once more. */
+void asleep_return(struct guest *s);
 void asleep_answered(struct guest *s); /* envd has, after a hot resume, or s->err says why not */
 /* No hot one is of use any more. */
 void asleep_cool_all(struct linux_driver *d);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tool's process does between clone3 and exec; used by tool.c. It shares our memory, not our
- * descriptors. */
+/* What a tool's process does between clone3 and exec, and one that executes nothing; used by
+ * tool.c. They share our memory, not our descriptors. */
 #ifndef RUNTIME_LINUX_ENTER_TOOL_H
 #define RUNTIME_LINUX_ENTER_TOOL_H
 
@@ -22,5 +22,14 @@ struct enter_tool {
 
 /* Entry of the child; returns only when something failed. */
 int enter_tool(void *ctx);
+
+struct enter_userns {
+    int pidfd;          /* of a process in it */
+    const char *failed; /* as above */
+    int error;
+};
+
+/* Entry of a child that lets no user namespace begin below that one. */
+int enter_userns(void *ctx);
 
 #endif

@@ -158,6 +158,11 @@ bool text_field(struct str text, const char *key, uint64_t *out)
     return false;
 }
 
+bool path_is_below(const char *path, struct str dir)
+{
+    return strncmp(path, dir.at, dir.len) == 0 && (path[dir.len] == '/' || path[dir.len] == '\0');
+}
+
 int dir_make(const char *path, struct err *err)
 {
     char part[PATH_SIZE];

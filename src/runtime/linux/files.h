@@ -24,6 +24,8 @@ bool file_number(int dir, const char *path, uint64_t *out);
 /* The number behind "key " at the start of a line ("oom_kill 3"). */
 bool text_field(struct str text, const char *key, uint64_t *out);
 
+/* Is the path that directory, or in it? By its text alone. */
+bool path_is_below(const char *path, struct str dir);
 /* mkdir -p, mode 0755 for what is missing. */
 must_check int dir_make(const char *path, struct err *err);
 /* O_DIRECTORY|O_CLOEXEC descriptor. */

@@ -50,7 +50,8 @@ void guest_take_kept(struct guest *s, struct kept *k)
     s->envd = take_ptr(&k->envd);
     s->layers = k->layers;
     k->layers.count = 0;
-    s->disk.below = k->disk_bytes;
+    s->disk.below = s->is_in_place ? k->below_bytes : k->disk_bytes;
+    atomic_store(&s->disk.bytes, k->disk_bytes); /* until somebody looks */
     places_hold_stack(&s->driver->places, &s->layers);
 }
 
@@ -137,8 +138,11 @@ void guest_collect(struct guest *s)
     siginfo_t gone = {0};
 
     s->pid = 0;
-    if (!s->is_child)
+    if (!s->is_child) {
+        /* ours regardless when it was us who had the runtime open before */
+        ignore(waitid(P_PIDFD, (id_t)s->pidfd, &gone, WEXITED | WNOHANG | __WALL));
         return;
+    }
     while (waitid(P_PIDFD, (id_t)s->pidfd, &gone, WEXITED | __WALL) != 0) {
         if (errno != EINTR)
             return;

@@ -31,8 +31,9 @@ static void format(struct buf *b, const struct kept *k)
     buf_printf(b, "memory_bytes %llu\ncpu_percent %u\npids_max %u\ndisk_bytes %llu\n",
                (unsigned long long)k->limits.memory_bytes, k->limits.cpu_percent,
                k->limits.pids_max, (unsigned long long)k->limits.disk_bytes);
-    buf_printf(b, "used_bytes %llu\nrootfs %s\nenvd %s\n", (unsigned long long)k->disk_bytes,
-               k->rootfs, k->envd);
+    buf_printf(b, "used_bytes %llu\nbelow_bytes %llu\nrootfs %s\nenvd %s\n",
+               (unsigned long long)k->disk_bytes, (unsigned long long)k->below_bytes, k->rootfs,
+               k->envd);
     for (size_t i = 0; i < k->layers.count; i++)
         buf_printf(b, "layer %s\n", k->layers.paths[i]);
     buf_add_text(b, end_mark);
@@ -129,6 +130,7 @@ int kept_parse(struct str text, struct kept *out, struct err *err)
         kept_done(&k);
         return err_set(err, ERR_INVALID, "record does not make sense");
     }
+    ignore(text_field(text, "below_bytes", &k.below_bytes)); /* not in records of before */
     k.has_memory = memory != 0;
     k.has_userns = userns != 0;
     k.limits.cpu_percent = (uint32_t)cpu;
@@ -149,16 +151,27 @@ int kept_read(int dir, struct kept *out, struct err *err)
     return kept_parse(text, out, err);
 }
 
-int kept_revoke(int dir, struct err *err)
+static int mark(int dir, const char word[sizeof(holds)], struct err *err)
 {
     auto_fd int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
 
     if (fd < 0)
         return err_sys(err, errno, "open the record");
-    if (pwrite(fd, revoked, sizeof(revoked) - 1, 0) != (ssize_t)sizeof(revoked) - 1 ||
-        fdatasync(fd) != 0)
-        return err_sys(err, errno, "revoke the record");
+    if (pwrite(fd, word, sizeof(holds) - 1, 0) != (ssize_t)sizeof(holds) - 1 || fdatasync(fd) != 0)
+        return err_sys(err, errno, "mark the record");
     return 0;
+}
+
+int kept_revoke(int dir, struct err *err)
+{
+    return mark(dir, revoked, err);
+}
+
+void kept_renew(int dir)
+{
+    struct err unused;
+
+    ignore(mark(dir, holds, &unused)); /* it is whole, and was written to a moment ago */
 }
 
 void kept_remove(int dir)

@@ -16,10 +16,11 @@ struct kept {
     bool has_memory;       /* a checkpoint in `images` */
     bool has_userns;       /* what the checkpoint was made with */
     struct sandbox_limits limits;
-    uint64_t disk_bytes; /* of its own layers */
-    char *rootfs;        /* on the heap */
-    char *envd;          /* the binary that its processes have mapped */
-    struct stack layers; /* its own is the last */
+    uint64_t disk_bytes;  /* of all layers that sandboxes wrote, */
+    uint64_t below_bytes; /* and of those below its own */
+    char *rootfs;         /* on the heap */
+    char *envd;           /* the binary that its processes have mapped */
+    struct stack layers;  /* its own is the last */
 };
 
 void kept_done(struct kept *k);
@@ -30,6 +31,8 @@ must_check int kept_write(int dir, const struct kept *k, struct err *err);
 must_check int kept_read(int dir, struct kept *out, struct err *err);
 /* On the disk when it returns. */
 must_check int kept_revoke(int dir, struct err *err);
+/* Takes a revocation back. Not made sure of. */
+void kept_renew(int dir);
 void kept_remove(int dir); /* not made sure of */
 
 /* For tests: from and to text. */

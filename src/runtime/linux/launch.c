@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "runtime/linux/creator.h"
 #include "runtime/linux/devtree.h"
@@ -12,6 +13,11 @@
 #include "runtime/linux/outward.h"
 #include "runtime/linux/overlay.h"
 #include "runtime/linux/shift.h"
+
+enum {
+    BUSY_TRIES = 1000, /* with the pause below: five seconds */
+    BUSY_PAUSE_NS = 5000000,
+};
 
 /* Held since it was asked for: see driver.c. */
 int launch_layers(void *sandbox, struct err *err)
@@ -124,6 +130,19 @@ void launch_leave_directories(void *sandbox)
         place_leave(&s->driver->places, place_name(s, name));
 }
 
+/* The layer is there, and the list of those below it. What says that the layer was written without
+ * syncs must go, or it cannot be used again: what is in it was synced since, by the pause. */
+static int take_directories(struct guest *s, struct err *err)
+{
+    char path[SANDBOX_PATH_SIZE], name[PLACE_SIZE];
+
+    ignore(snprintf(path, sizeof(path), "%s/w/work/incompat", s->dir));
+    if (tree_remove(s->driver->files_fd, path, err) != 0)
+        return -1;
+    place_hold(&s->driver->places, place_name(s, name));
+    return 0;
+}
+
 int launch_directories(void *sandbox, struct err *err)
 {
     struct guest *s = sandbox;
@@ -131,6 +150,8 @@ int launch_directories(void *sandbox, struct err *err)
 
     if (launch_space_check(s->driver, err) != 0)
         return -1;
+    if (s->is_in_place)
+        return take_directories(s, err);
     if (mkdirat(s->driver->files_fd, s->dir, 0755) != 0)
         return err_sys(err, errno, "mkdir %s", s->dir);
     place_hold(&s->driver->places, place_name(s, name));
@@ -185,6 +206,24 @@ static int shift_all(struct guest *s, struct overlay_spec *spec, struct stack *o
     return 0;
 }
 
+/* A layer is free once the last mount of it is gone, which the kernel does after the processes. */
+static int make_overlay(struct guest *s, const struct overlay_spec *spec, struct err *err)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
+
+    for (unsigned tries = 0;; tries++) {
+        struct err why = {0};
+
+        if (overlay_make(spec, &s->root_fd, &why) == 0)
+            return 0;
+        if (!s->is_in_place || why.sys != EBUSY || tries >= BUSY_TRIES) {
+            *err = why;
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
 int launch_overlay(void *sandbox, struct err *err)
 {
     struct guest *s = sandbox;
@@ -205,7 +244,7 @@ int launch_overlay(void *sandbox, struct err *err)
 
     ignore(snprintf(dir, sizeof(dir), "%s/%s", d->files_dir, s->dir)); /* both were checked */
     if (result == 0)
-        result = overlay_make(&spec, &s->root_fd, err);
+        result = make_overlay(s, &spec, err);
     if (must_shift && spec.rootfs != s->rootfs)
         free((void *)(uintptr_t)spec.rootfs);
     stack_done(&shifted);
@@ -277,7 +316,9 @@ int launch_ready(void *sandbox, struct err *err)
 
 int launch_state(void *sandbox, struct err *err)
 {
-    return state_write(sandbox, err);
+    struct guest *s = sandbox;
+
+    return s->has_state ? 0 : state_write(s, err);
 }
 
 void launch_forget_state(void *sandbox)

@@ -46,7 +46,8 @@ bool lifecycle_begin(struct guest *s)
 {
     struct linux_driver *d = s->driver;
 
-    ignore(snprintf(s->dir, sizeof(s->dir), "%s.%llx", s->id, (unsigned long long)d->serial++));
+    if (!s->is_in_place)
+        ignore(snprintf(s->dir, sizeof(s->dir), "%s.%llx", s->id, (unsigned long long)d->serial++));
     launch_init(s);
     return creators_put(s->is_restored ? &d->savers : &d->creators, s, creator_launch);
 }
@@ -155,7 +156,9 @@ static void finish_launch(struct guest *s)
     watch_stop(&s->control_watch);
     if (steps_run(&s->steps, s->steps.count, &err) != 0) {
         s->err = err;
-        if (!claim_give_up(s))
+        if (s->is_beyond_return)
+            asleep_return(s);
+        else if (!claim_give_up(s))
             undo(s);
         return;
     }

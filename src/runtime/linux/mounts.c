@@ -38,18 +38,11 @@ static bool is_droppable(const struct mountinfo *m)
     return false;
 }
 
-/* Points are terminated: each is a field of its own in the text. */
-static bool is_below(const char *path, struct str point)
-{
-    return strncmp(path, point.at, point.len) == 0 &&
-           (path[point.len] == '/' || path[point.len] == '\0');
-}
-
 /* Is there a mount to keep below this one? Then it must stay. */
 static bool is_needed(const struct mountinfo *all, size_t count, const struct mountinfo *one)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!is_droppable(&all[i]) && is_below(all[i].point.at, one->point))
+        if (!is_droppable(&all[i]) && path_is_below(all[i].point.at, one->point))
             return true;
     }
     return false;
@@ -71,8 +64,8 @@ static int drop_mounts(const char *stage, const char *data_dir, struct err *err)
     for (size_t i = 0; i < count; i++) {
         struct str point = all[i].point;
 
-        if (is_droppable(&all[i]) && !is_below(stage, point) && !is_below(data_dir, point) &&
-            !is_needed(all, count, &all[i]))
+        if (is_droppable(&all[i]) && !path_is_below(stage, point) &&
+            !path_is_below(data_dir, point) && !is_needed(all, count, &all[i]))
             ignore(umount2(point.at, MNT_DETACH)); /* staying costs microseconds, no more */
     }
     return 0;

@@ -122,6 +122,7 @@ void save_describe(struct guest *s, const char *id, struct kept *out)
                          .has_userns = s->driver->host.has_userns,
                          .limits = s->limits,
                          .disk_bytes = atomic_load(&s->disk.bytes),
+                         .below_bytes = s->disk.below,
                          .rootfs = mem_text(s->rootfs),
                          .envd = mem_text(s->envd)};
     ignore(snprintf(out->id, sizeof(out->id), "%s", id));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The launch of what CRIU restores, on a saver: as launch.c, but the processes are there already,
- * and the directory is a new layer over those they were saved with. What fails changes nothing of
- * what is kept. */
+/* The launch of what CRIU restores, on a saver: as launch.c, but the processes are there already.
+ * Their files are in a new layer over those they were saved with, or, where nobody else needs that,
+ * in the same layer. Then there is a point of no return: just before the first of them runs, what
+ * was kept is revoked. What fails before changes nothing of what is kept. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,9 +13,23 @@
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/images.h"
+#include "runtime/linux/kept.h"
 #include "runtime/linux/saver.h"
+#include "runtime/linux/tool.h"
 
 enum { PIDS_OF_CRIU = 64 }; /* besides those it restores, which are as many as they were */
+
+/* Those to restore from, below the directory, which may have the ones of its pause. */
+static const char linked[] = "restore";
+
+static void linked_remove(struct guest *s)
+{
+    char path[SANDBOX_PATH_SIZE];
+    struct err unused;
+
+    ignore(snprintf(path, sizeof(path), "%s/%s", s->dir, linked));
+    ignore(tree_remove(s->driver->files_fd, path, &unused)); /* they go with the sandbox, then */
+}
 
 static int link_images(struct guest *s, struct err *err)
 {
@@ -24,7 +39,8 @@ static int link_images(struct guest *s, struct err *err)
     auto_fd int to_fd = -1;
 
     ignore(snprintf(from, sizeof(from), "%s/images", s->images_from));
-    ignore(snprintf(to, sizeof(to), "%s/images", s->dir));
+    ignore(snprintf(to, sizeof(to), "%s/%s", s->dir, linked));
+    linked_remove(s); /* of one that was cut off */
     /* some are opened by what is restored, which is nobody here; the way to them is closed */
     if (mkdirat(d->files_fd, to, 0755) != 0)
         return err_sys(err, errno, "mkdir %s", to);
@@ -34,13 +50,22 @@ static int link_images(struct guest *s, struct err *err)
     return images_link(from_fd, to_fd, d->host.has_userns, s->slot->uid, err);
 }
 
+static void directories_undo(void *ctx)
+{
+    const struct guest *s = ctx;
+
+    if (s->is_in_place && !s->keeps_files)
+        linked_remove(ctx);
+    launch_leave_directories(ctx);
+}
+
 static int directories_run(void *ctx, struct err *err)
 {
     if (launch_directories(ctx, err) != 0)
         return -1;
     if (link_images(ctx, err) == 0)
         return 0;
-    launch_leave_directories(ctx);
+    directories_undo(ctx);
     return -1;
 }
 
@@ -63,6 +88,33 @@ static int limits_run(void *ctx, struct err *err)
     return cgroup_limit(&s->driver->cgroups, s->cell.cgroup, &limits, err);
 }
 
+/* From here on the files are theirs, and not those of the memory that was kept. The next process
+ * must find them running, then. */
+static int pass_return(struct guest *s, struct err *err)
+{
+    auto_fd int dir = -1;
+
+    if (dir_open(s->driver->files_fd, s->dir, &dir, err) != 0 || state_write(s, err) != 0)
+        return -1;
+    s->is_beyond_return = true;
+    return kept_revoke(dir, err);
+}
+
+static int about_to_run(void *ctx, const struct criu_restored *made, struct err *err)
+{
+    struct guest *s = ctx;
+
+    s->pid = made->pid;
+    s->pidfd = made->pidfd;
+    s->is_child = true;
+    s->cell.net.fd = made->netns_fd;
+    if (process_start_time(s->driver->proc_fd, s->pid, &s->start_time, err) != 0 ||
+        (s->driver->host.has_userns && tool_forbid_userns(s->pidfd, err) != 0) ||
+        process_rename(s, err) != 0 || process_call(s, err) != 0)
+        return -1;
+    return s->is_in_place ? pass_return(s, err) : 0;
+}
+
 static int restore(struct guest *s, struct criu_restored *out, struct err *err)
 {
     struct linux_driver *d = s->driver;
@@ -74,10 +126,12 @@ static int restore(struct guest *s, struct criu_restored *out, struct err *err)
         .cgroups = &d->cgroups,
         .group = s->cell.cgroup,
         .wish = &d->wish,
+        .about_to_run = about_to_run,
+        .ctx = s,
     };
     int result;
 
-    ignore(snprintf(images, sizeof(images), "%s/%s/images", d->files_dir, s->dir));
+    ignore(snprintf(images, sizeof(images), "%s/%s/%s", d->files_dir, s->dir, linked));
     if (saver_set_guest(s->envd, err) != 0)
         return -1;
     if (move_mount(s->root_fd, "", AT_FDCWD, "root", MOVE_MOUNT_F_EMPTY_PATH) != 0)
@@ -88,71 +142,56 @@ static int restore(struct guest *s, struct criu_restored *out, struct err *err)
     return result;
 }
 
+/* They hardly ran, if at all. */
+static void processes_undo(void *ctx)
+{
+    struct guest *s = ctx;
+    auto_fd int dir = -1;
+    struct err unused;
+
+    launch_end_process(s);
+    if (!s->is_beyond_return)
+        return;
+    s->is_beyond_return = false;
+    state_remove(s);
+    if (dir_open(s->driver->files_fd, s->dir, &dir, &unused) == 0)
+        kept_renew(dir);
+}
+
 static int processes_run(void *ctx, struct err *err)
 {
     struct guest *s = ctx;
     struct linux_driver *d = s->driver;
     struct criu_restored made;
 
-    if (restore(s, &made, err) != 0) {
-        cgroup_kill(&d->cgroups, s->cell.cgroup); /* who is still in it */
-        return -1;
-    }
-    launch_close_overlay(s);
-    s->pid = made.pid;
-    s->pidfd = made.pidfd;
-    s->is_child = true;
-    s->cell.net.fd = made.netns_fd;
-    if (process_start_time(d->proc_fd, s->pid, &s->start_time, err) == 0 &&
-        cgroup_limit(&d->cgroups, s->cell.cgroup, &s->limits, err) == 0)
+    if (restore(s, &made, err) == 0 &&
+        cgroup_limit(&d->cgroups, s->cell.cgroup, &s->limits, err) == 0) {
+        launch_close_overlay(s);
+        linked_remove(s);
         return 0;
-    launch_end_process(s);
+    }
+    cgroup_kill(&d->cgroups, s->cell.cgroup); /* who is still in it */
+    processes_undo(s);
     return -1;
 }
 
-static void images_remove(struct guest *s)
-{
-    char path[SANDBOX_PATH_SIZE];
-    struct err unused;
-
-    ignore(snprintf(path, sizeof(path), "%s/images", s->dir));
-    ignore(tree_remove(s->driver->files_fd, path, &unused)); /* they go with the sandbox, then */
-}
-
-static int call_run(void *ctx, struct err *err)
-{
-    struct guest *s = ctx;
-
-    images_remove(s);
-    if (process_rename(s, err) != 0)
-        return -1;
-    return process_call(s, err);
-}
-
 const struct step restore_steps[] = {
-    {"restore layers",      launch_layers,   launch_leave_layers     },
-    {"restore slot",        launch_slot,     launch_give_slot        },
-    {"restore directories", directories_run, launch_leave_directories},
-    {"restore groups",      groups_run,      launch_free_cell        },
-    {"restore limits",      limits_run,      NULL                    },
-    {"restore overlay",     launch_overlay,  launch_close_overlay    },
-    {"restore processes",   processes_run,   launch_end_process      },
-    {"restore call",        call_run,        NULL                    },
-    {"restore ready",       launch_ready,    NULL                    },
-    {"restore state",       launch_state,    launch_forget_state     },
+    {"restore layers",      launch_layers,   launch_leave_layers },
+    {"restore slot",        launch_slot,     launch_give_slot    },
+    {"restore directories", directories_run, directories_undo    },
+    {"restore groups",      groups_run,      launch_free_cell    },
+    {"restore limits",      limits_run,      NULL                },
+    {"restore overlay",     launch_overlay,  launch_close_overlay},
+    {"restore processes",   processes_run,   processes_undo      },
+    {"restore ready",       launch_ready,    NULL                },
+    {"restore state",       launch_state,    launch_forget_state },
 };
 
 const size_t restore_step_count = COUNT_OF(restore_steps);
-const char *const restore_step_names[] = {"restore layers",
-                                          "restore slot",
-                                          "restore directories",
-                                          "restore groups",
-                                          "restore limits",
-                                          "restore overlay",
-                                          "restore processes",
-                                          "restore call",
-                                          "restore ready",
-                                          "restore state",
-                                          NULL};
+const char *const restore_step_names[] = {"restore layers",      "restore slot",
+                                          "restore directories", "restore groups",
+                                          "restore limits",      "restore overlay",
+                                          "restore processes",   "restore ready",
+                                          "restore state",       NULL};
 
 _Static_assert(COUNT_OF(restore_step_names) == COUNT_OF(restore_steps) + 1, "a name for each step");

@@ -13,20 +13,16 @@
 
 /* CRIU's own scripts are the only way to be called between its steps. */
 static const char hook[] = "#!/bin/sh\n"
-                           "[ \"$CRTOOLS_SCRIPT_ACTION\" = setup-namespaces ] || exit 0\n"
+                           "case $CRTOOLS_SCRIPT_ACTION in\n"
+                           "setup-namespaces | pre-resume) ;;\n"
+                           "*) exit 0 ;;\n"
+                           "esac\n"
                            "echo \"$CRTOOLS_INIT_PID\" >\"${0%hook}asked\"\n"
                            "read -r answer <\"${0%hook}told\"\n"
                            "[ \"$answer\" = go ]\n";
 
 static const char run_path[] = "/run";
 const char saver_stage[] = "/run/stage";
-
-static bool is_below(const char *path, const char *dir)
-{
-    size_t len = strlen(dir);
-
-    return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
 
 /* Two reasons for a /run of our own: CRIU remembers what it knows of the kernel there, but only on
  * a tmpfs (without one it finds it out each time, for a third of a second); and what it restores,
@@ -35,7 +31,7 @@ static int move_stage(const struct linux_driver *d, struct err *err)
 {
     auto_fd int stage = -1;
 
-    if (is_below(d->data_dir, run_path))
+    if (path_is_below(d->data_dir, str_of(run_path)))
         return err_set(err, ERR_UNSUPPORTED, "no checkpoints: data_dir is below %s", run_path);
     stage = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     if (stage < 0 || mount("sandlot", run_path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2m"))
@@ -48,13 +44,17 @@ static int move_stage(const struct linux_driver *d, struct err *err)
 }
 
 /* Of a network namespace like a sandbox's: what it shows of it is loopback. */
-static int mount_sys(const struct linux_driver *d, struct err *err)
+static int mount_sys(const struct linux_driver *d, int *out_net_fd, struct err *err)
 {
     struct netns like = netns_none;
     int result = netns_make(&d->wish, &like, err);
 
-    if (result == 0 && move_mount(like.sys_fd, "", AT_FDCWD, "sys", MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    if (result != 0)
+        return -1;
+    if (move_mount(like.sys_fd, "", AT_FDCWD, "sys", MOVE_MOUNT_F_EMPTY_PATH) != 0)
         result = err_sys(err, errno, "mount sysfs");
+    if (result == 0)
+        *out_net_fd = take_fd(&like.fd);
     netns_done(&like);
     return result;
 }
@@ -68,9 +68,9 @@ static int make_hook(struct err *err)
     return chmod("guest/hook", 0700) == 0 ? 0 : err_sys(err, errno, "chmod criu's script");
 }
 
-int saver_prepare(struct linux_driver *d, struct err *err)
+int saver_prepare(struct linux_driver *d, int *out_net_fd, struct err *err)
 {
-    if (move_stage(d, err) != 0 || mount_sys(d, err) != 0)
+    if (move_stage(d, err) != 0 || mount_sys(d, out_net_fd, err) != 0)
         return -1;
     return make_hook(err);
 }

@@ -15,8 +15,9 @@ struct linux_driver;
 /* Where a saver has its stage, in its own mount namespace. */
 extern const char saver_stage[];
 
-/* On the thread, once, in its stage. */
-must_check int saver_prepare(struct linux_driver *d, struct err *err);
+/* On the thread, once, in its stage. *out_net_fd must stay open as long as the stage is used: what
+ * is in sys is of this network namespace, and goes with it. */
+must_check int saver_prepare(struct linux_driver *d, int *out_net_fd, struct err *err);
 /* Puts this binary at guest/envd. */
 must_check int saver_set_guest(const char *envd, struct err *err);
 

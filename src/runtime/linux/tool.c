@@ -48,7 +48,7 @@ static int groups_open(const struct tool *t, struct enter_tool *e, struct err *e
 }
 
 /* CLONE_VFORK: when it returns, the child has executed or ended, and touches our memory no more. */
-static int clone_tool(struct enter_tool *e, struct tool_run *out, struct err *err)
+static int clone_tool(int (*entry)(void *ctx), void *ctx, struct tool_run *out, struct err *err)
 {
     void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -63,7 +63,7 @@ static int clone_tool(struct enter_tool *e, struct tool_run *out, struct err *er
 
     if (stack == MAP_FAILED)
         return err_sys(err, errno, "stack");
-    pid = raw_clone3(&args, enter_tool, e);
+    pid = raw_clone3(&args, entry, ctx);
     ignore(munmap(stack, STACK_SIZE));
     if (pid < 0)
         return err_sys(err, (int)-pid, "clone3");
@@ -92,7 +92,7 @@ int tool_start(const struct tool *t, struct tool_run *out, struct err *err)
     e.output_fd = pipes[1];
     result = groups_open(t, &e, err);
     if (result == 0)
-        result = clone_tool(&e, out, err);
+        result = clone_tool(enter_tool, &e, out, err);
     groups_close(&e);
     own_close_fd(&pipes[1]);
     out->output_fd = pipes[0];
@@ -165,4 +165,18 @@ int tool_wait(struct tool_run *r, int timeout_ms, struct err *err)
         return 0;
     return err_set(err, ERR_SYSTEM, "%s %d: %.*s", gone.si_code == CLD_EXITED ? "status" : "signal",
                    gone.si_status, STR_ARG(said));
+}
+
+int tool_forbid_userns(int pidfd, struct err *err)
+{
+    struct enter_userns e = {.pidfd = pidfd};
+    struct tool_run run = {.pidfd = -1, .output_fd = -1};
+    siginfo_t unused;
+
+    if (clone_tool(enter_userns, &e, &run, err) != 0)
+        return -1;
+    while (waitid(P_PIDFD, (id_t)run.pidfd, &unused, WEXITED | __WALL) != 0 && errno == EINTR) {
+    }
+    own_close_fd(&run.pidfd);
+    return e.failed == NULL ? 0 : err_sys(err, e.error, "%s", e.failed);
 }

@@ -30,4 +30,7 @@ must_check int tool_start(const struct tool *t, struct tool_run *out, struct err
  * line it said. Past the deadline it is killed. */
 must_check int tool_wait(struct tool_run *r, int timeout_ms, struct err *err);
 
+/* Lets no user namespace begin below that of the process: one of ours goes there and says so. */
+must_check int tool_forbid_userns(int pidfd, struct err *err);
+
 #endif
