@@ -105,12 +105,34 @@ def _(s):
         check(box.connect(address, 80, 3) not in ("ok", "timeout"), address)
 
 
+@test("DNS rebinding: a name whose answer changes with each question leads outside or nowhere, whoever asked first")
+def _(s):
+    for network in ({"allowOut": ["rebind.test"], "denyOut": [ALL]}, {}, {"rules": {"rebind.test": [{"transform": {"headers": {"X": "y"}}}]}}):
+        box = s.sandbox(network=network)
+        out = box.python(ASK + f'''
+seen = set()
+for i in range(20):
+    try: a = socket.getaddrinfo("rebind.test", 80, socket.AF_INET)[0][4][0]
+    except OSError: a = "{WEB}"
+    seen.add(a)
+    for at in (a, "{WEB}"):
+        said = http(at, "rebind.test")
+        if "rebind.test leads" in said or "cannot connect" in said or "nowhere" in said: said = "refused"
+        seen.add(said)
+print(*sorted(seen), sep="|")''')
+        said = {x for x in out.split("|") if " sees " in x}
+        same(said, {saw(WEB)}, network, out)
+        check({METADATA, PRIVATE, HOST, "127.0.0.1"} & set(out.split("|")), "the sandbox was told the other ones", out)
+        s.kill(box)
+
+
 @test("datagrams are refused, QUIC too; the name service answers for allowed names alone, and asks for no other")
 def _(s):
     box = by_name(s)
     for address in (WEB, WEB6):
         for port in (7, 443):
-            check(box.python(f'print(udp("{address}", {port}))') in ("EHOSTUNREACH", "EACCES"), address, port)
+            for size in (5, 20000):  # the latter in fragments
+                check(box.python(f'print(udp("{address}", {port}, bytes({size})))') in ("EHOSTUNREACH", "EACCES"), address, port, size)
     same(box.python('print(socket.getaddrinfo("web.test", 80, socket.AF_INET)[0][4][0])'), WEB)
     same(box.python('''
 for host in ("evil.test", "two.test", "c2VjcmV0.evil.test", "big.test"):

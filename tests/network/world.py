@@ -4,6 +4,7 @@
 import ctypes
 import json
 import os
+import random
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ import threading
 ZONE = {b"web.test": {1: "12.0.0.1", 28: "2a00:12::1"}, b"two.test": {1: "12.0.0.2"}, b"inside.test": {1: "10.9.0.1"},
         b"x.two.test": {1: "12.0.0.2"}, b"evil.test": {1: "12.0.0.2"}}
 ASKED, PROXIED, SITES = [], [], []
+REBINDS = ["12.0.0.1"] * 4 + ["169.254.169.254", "127.0.0.1", "10.9.0.1", "11.0.0.2"]
 
 
 def ip(*words):
@@ -209,12 +211,16 @@ def dns(question, over="udp"):
         at += 1 + question[at]
     name = b".".join(labels).lower()
     kind = struct.unpack("!H", question[at + 1:at + 3])[0]
-    asked, answers, code = question[12:at + 5], [], 0
+    asked, answers, code, life = question[12:at + 5], [], 0, 300
     ASKED.append([name.decode(), kind, over])
     if name == b"big.test":
         answers = [(16, bytes([200]) + b"x" * 200)] * 20
         if over == "udp":
             return question[:2] + b"\x83\x80" + b"\0\1\0\0\0\0\0\0" + asked
+    elif name == b"rebind.test":  # leads elsewhere each time it is asked for
+        life = 0
+        if kind == 1:
+            answers = [(1, socket.inet_aton(random.choice(REBINDS)))]
     elif name in ZONE:
         if kind in ZONE[name]:
             text = ZONE[name][kind]
@@ -223,7 +229,7 @@ def dns(question, over="udp"):
         code = 3
     out = question[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(answers), 0, 0) + asked
     for kind, data in answers:
-        out += b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 300, len(data)) + data
+        out += b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, life, len(data)) + data
     return out
 
 
