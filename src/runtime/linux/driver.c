@@ -4,7 +4,6 @@
 #include "runtime/driver.h"
 
 #include "runtime/linux/driver_internal.h"
-#include "runtime/linux/outward.h"
 
 static size_t linux_count(const void *self);
 
@@ -120,13 +119,13 @@ static int linux_stats(void *self, const char *id, struct sandbox_stats *out, st
 static int linux_outlet(void *self, const char *id, struct runtime_outlet *out, struct err *err)
 {
     struct linux_driver *d = self;
-    const struct guest *s = find_running(d, id, "outlet", err);
+    struct guest *s = find_running(d, id, "outlet", err);
 
     if (s == NULL)
         return -1;
     if (!d->wish.is_outward)
         return err_set(err, ERR_UNSUPPORTED, "outlet %s: sandboxes have no way out here", id);
-    if (outward_open_in(d->wish.host_fd, s->cell.net.fd, out, err) != 0)
+    if (netns_outlet(&d->wish, &s->cell.net, out, err) != 0)
         return err_wrap(err, "outlet %s", id);
     return 0;
 }

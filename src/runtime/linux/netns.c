@@ -28,7 +28,8 @@ static const struct sysctl_row sysctls[] = {
     {"/proc/sys/net/ipv4/ping_group_range",           "0 2147483647"},
 };
 
-const struct netns netns_none = {-1, -1};
+const struct netns netns_none = {-1, -1, {{-1, -1, -1, -1, -1}}};
+_Static_assert(RUNTIME_SOCKETS == 5, "netns_none has one number for each");
 
 static int lo_up(struct err *err)
 {
@@ -73,6 +74,7 @@ void netns_done(struct netns *n)
 {
     own_close_fd(&n->fd);
     own_close_fd(&n->sys_fd);
+    runtime_outlet_close(&n->outlet);
     *n = netns_none;
 }
 
@@ -87,6 +89,9 @@ int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err
     result = made.fd < 0 ? err_sys(err, errno, "open the network namespace") : configure(wish, err);
     if (result == 0)
         result = sysfs_open(&made.sys_fd, err);
+    /* here, where nobody waits: a start waits for what opens them in a namespace that runs */
+    if (result == 0 && wish->is_outward)
+        result = outward_open(&made.outlet, err);
     if (setns(wish->host_fd, CLONE_NEWNET) != 0)
         abort(); /* a thread that serves the host from inside a sandbox must not go on */
     if (result != 0) {
@@ -94,6 +99,16 @@ int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err
         return -1;
     }
     *out = made;
+    return 0;
+}
+
+int netns_outlet(const struct netns_wish *wish, struct netns *n, struct runtime_outlet *out,
+                 struct err *err)
+{
+    if (n->outlet.fds[RUNTIME_STREAM] < 0)
+        return outward_open_in(wish->host_fd, n->fd, out, err);
+    *out = n->outlet;
+    n->outlet = netns_none.outlet;
     return 0;
 }
 

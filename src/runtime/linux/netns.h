@@ -14,14 +14,18 @@ struct netns_wish {
 };
 
 struct netns {
-    int fd, sys_fd; /* sys_fd: a read-only sysfs that shows it */
+    int fd, sys_fd;               /* sys_fd: a read-only sysfs that shows it */
+    struct runtime_outlet outlet; /* made with it, until netns_outlet() gives them away; all -1 */
 };
 
 extern const struct netns netns_none;
 
 /* lo is up, every port and ping are open to users. */
 must_check int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err);
-/* The same for a namespace that somebody else has made. */
+/* Its sockets of outward.h: those that were made with it, the first time; else new ones. */
+must_check int netns_outlet(const struct netns_wish *wish, struct netns *n,
+                            struct runtime_outlet *out, struct err *err);
+/* As netns_make() for a namespace that somebody else has made. */
 must_check int netns_configure(const struct netns_wish *wish, int netns_fd, struct err *err);
 void netns_done(struct netns *n); /* closes what it holds */
 /* A TCP socket inside; see runtime_connect(). */

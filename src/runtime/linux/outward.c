@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See outward.h. Called by netns.c when a namespace is made and by driver.c for one that runs. */
+/* See outward.h. Called by netns.c. */
 #include "runtime/linux/outward.h"
 
 #include <arpa/inet.h>
@@ -148,10 +148,8 @@ static int open_raw(int family, int *out_fd, struct err *err)
     return 0;
 }
 
-static int open_all(struct runtime_outlet *out, struct err *err)
+static int open_all(int fds[RUNTIME_SOCKETS], struct err *err)
 {
-    int *fds = out->fds;
-
     if (open_bound(SOCK_STREAM, &fds[RUNTIME_STREAM], err) != 0)
         return err_wrap(err, "stream");
     if (listen(fds[RUNTIME_STREAM], SOMAXCONN) != 0)
@@ -166,21 +164,28 @@ static int open_all(struct runtime_outlet *out, struct err *err)
     return 0;
 }
 
-int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out, struct err *err)
+int outward_open(struct runtime_outlet *out, struct err *err)
 {
     struct runtime_outlet made;
-    int result;
 
     for (size_t i = 0; i < COUNT_OF(made.fds); i++)
         made.fds[i] = -1;
+    if (open_all(made.fds, err) != 0) {
+        runtime_outlet_close(&made);
+        return -1;
+    }
+    *out = made;
+    return 0;
+}
+
+int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out, struct err *err)
+{
+    int result;
+
     if (setns(netns_fd, CLONE_NEWNET) != 0)
         return err_sys(err, errno, "enter the network namespace");
-    result = open_all(&made, err);
+    result = outward_open(out, err);
     if (setns(host_fd, CLONE_NEWNET) != 0)
         abort(); /* a thread that serves the host from inside a sandbox must not go on */
-    if (result == 0)
-        *out = made;
-    else
-        runtime_outlet_close(&made);
     return result;
 }

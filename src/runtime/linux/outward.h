@@ -35,7 +35,9 @@ extern const char outward_resolv_conf[];
 
 /* In the calling thread's network namespace, once: addresses, routes, rules. lo must be up. */
 must_check int outward_configure(struct err *err);
-/* The sockets, made in the namespace `netns_fd`; the thread is in that of `host_fd` afterwards.
+/* The sockets, of the calling thread's network namespace, which was configured. */
+must_check int outward_open(struct runtime_outlet *out, struct err *err);
+/* The same, made in the namespace `netns_fd`; the thread is in that of `host_fd` afterwards.
  * There is one `shown` for a namespace: EPERM until all copies of an earlier one are closed. */
 must_check int outward_open_in(int host_fd, int netns_fd, struct runtime_outlet *out,
                                struct err *err);

@@ -18,7 +18,6 @@
 #include "runtime/linux/idmap.h"
 #include "runtime/linux/mounts.h"
 #include "runtime/linux/netns.h"
-#include "runtime/linux/outward.h"
 #include "runtime/linux/overlay.h"
 #include "runtime/linux/raw.h"
 #include "runtime/linux/thread.h"
@@ -131,7 +130,6 @@ static int probe_overlay(struct probe *p)
 static bool probe_outward(struct probe *p)
 {
     struct netns made = netns_none;
-    struct runtime_outlet outlet;
     bool is_good;
     struct netns_wish wish = {.is_outward = true};
     auto_fd int host_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -139,11 +137,8 @@ static bool probe_outward(struct probe *p)
     if (strcmp(p->config->egress, "off") == 0)
         return false;
     wish.host_fd = host_fd;
-    is_good = host_fd >= 0 && netns_make(&wish, &made, &p->host->outward_err) == 0 &&
-              outward_open_in(host_fd, made.fd, &outlet, &p->host->outward_err) == 0;
-    if (is_good)
-        runtime_outlet_close(&outlet);
-    else
+    is_good = host_fd >= 0 && netns_make(&wish, &made, &p->host->outward_err) == 0;
+    if (!is_good)
         ignore(err_wrap(&p->host->outward_err,
                         "sandboxes reach nothing outside; nf_tables, nft_tproxy, nft_log and "
                         "nfnetlink_log are needed"));
