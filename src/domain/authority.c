@@ -27,14 +27,14 @@ const struct authority_variable authority_variables[] = {
 };
 
 /* The files in which distributions keep all that they trust: Debian and Alpine, Fedora, SUSE. What
- * is there gets the certificate behind what it has. */
+ * is there gets the certificate behind what it has. A second time nothing is done. */
 const char authority_script[] =
     "set -eu\n"
     "umask 022\n"
     "own=/usr/local/share/ca-certificates/sandlot.crt\n"
     "all=/usr/local/share/sandlot/ca-bundle.crt\n"
+    "[ \"$(cat \"$own\" 2>/dev/null)\" != \"$(printf '%s' \"$1\")\" ] || exit 0\n"
     "mkdir -p \"${own%/*}\" \"${all%/*}\"\n"
-    "printf '%s' \"$1\" >\"$own\"\n"
     ": >\"$all.new\"\n"
     "for f in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt"
     " /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem; do\n"
@@ -43,7 +43,8 @@ const char authority_script[] =
     "  printf '\\n%s' \"$1\" >>\"$f\"\n"
     "done\n"
     "printf '\\n%s' \"$1\" >>\"$all.new\"\n"
-    "mv \"$all.new\" \"$all\"\n";
+    "mv \"$all.new\" \"$all\"\n"
+    "printf '%s' \"$1\" >\"$own\"\n"; /* the last: it says that all is done */
 
 static char *keep(struct sandbox *s, struct str text)
 {

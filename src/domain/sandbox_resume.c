@@ -5,6 +5,7 @@
  * A sandbox that was rolled back is paused "at" a snapshot: node has nothing of it but that, so
  * what is left of it there is stopped and it is started from the snapshot. */
 #include "base/clock.h"
+#include "domain/authority.h"
 #include "domain/deadline.h"
 #include "domain/domain_internal.h"
 #include "domain/guest_start.h"
@@ -175,16 +176,34 @@ void sandbox_resumed(struct sandbox *s, uint64_t took_us)
     store_commit(s->domain->store, on_stored, commit);
 }
 
-static void on_resumed(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_trusted(struct trust *t, const struct err *err)
 {
-    struct sandbox *s = sandbox_find(ctx, id);
+    struct sandbox *s = sandbox_find(t->domain, str_of(t->id));
 
+    authority_free(t);
     if (s == NULL || s->state != SANDBOX_RESUMING)
         return; /* it ended meanwhile; who waited was told */
     if (err == NULL)
-        sandbox_resumed(s, took_us);
+        sandbox_resumed(s, s->start_us);
     else
+        fail(s, err); /* node has it running: the next resume begins with the snapshot again */
+}
+
+/* The snapshot may be older than its authority. */
+static void on_resumed(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+{
+    static const struct trust model = {.then = on_trusted};
+    struct sandbox *s = sandbox_find(ctx, id);
+
+    if (s == NULL || s->state != SANDBOX_RESUMING)
+        return;
+    s->start_us = took_us;
+    if (err != NULL)
         fail(s, err);
+    else if (s->r.at_snapshot.len > 0 && s->r.authority != NULL)
+        authority_install(s, &model);
+    else
+        sandbox_resumed(s, took_us);
 }
 
 /* At a snapshot: node starts it anew, after what it still has of it is gone. */

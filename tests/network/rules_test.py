@@ -268,7 +268,7 @@ def _(s):
     s.kill(box)
 
 
-@test("pause and resume keep rules, authority and proxy; a fork has the same rules under an authority of its own")
+@test("pause, resume and rollback keep rules, authority and proxy; a fork has the same rules under an authority of its own")
 def _(s):
     value, file = hidden(), "/usr/local/share/ca-certificates/sandlot.crt"
     secret(s, "forked", value)
@@ -301,6 +301,19 @@ def _(s):
     same(len({own, *(copy.run("cat", file)[0] for copy in copies)}), 3, "authorities")
     for one in copies + [box]:
         s.kill(one)
+    # back to what was before there were rules: what it trusts goes with it, once
+    box = s.sandbox()
+    made = s.api("POST", f"/sandboxes/{box.id}/snapshots", {"memory": False})
+    same(made.status, 201, made.body)
+    same(s.api("PUT", f"/sandboxes/{box.id}/network", network).status, 204)
+    for _ in range(2):
+        hold(box)
+        back = s.api("POST", f"/sandboxes/{box.id}/rollback", {"snapshotID": made.json["snapshotID"], "timeout": 900})
+        same(back.status // 100, 2, back.body)
+    hold(box)
+    own = box.run("cat", file)[0].splitlines()[1]
+    same(box.run("grep", "-cF", own, "/etc/ssl/certs/ca-certificates.crt")[0], "1\n")
+    s.kill(box)
     proxy = {"address": f"{WEB}:1080", "username": "agent", "password": "s3cret-of-the-proxy"}
     box = s.sandbox(network={"egressProxy": proxy})
     answer = s.api("POST", f"/sandboxes/{box.id}/fork", {"memory": False})
