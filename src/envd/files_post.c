@@ -210,6 +210,13 @@ static void go_on(void *ctx)
     exchange_resume(u->x);
 }
 
+static void moved(void *ctx, size_t len)
+{
+    struct upload *u = ctx;
+
+    u->target.written += len;
+}
+
 static size_t body_arrived(void *ctx, struct exchange *x, struct str data, bool is_last)
 {
     struct upload *u = ctx;
@@ -217,7 +224,6 @@ static size_t body_arrived(void *ctx, struct exchange *x, struct str data, bool 
     int rc = 0;
     struct err err;
 
-    (void)x;
     if (is_last) {
         rc = end_body(u, &err);
     } else if (u->gunzip != NULL) {
@@ -225,6 +231,8 @@ static size_t body_arrived(void *ctx, struct exchange *x, struct str data, bool 
         rc = used < 0 ? -1 : 0;
     } else {
         rc = take(u, data, &err);
+        if (!u->is_multipart)
+            exchange_splice_file(x, u->target.fd, moved, u);
     }
     if (rc != 0) {
         refuse(u, &err);

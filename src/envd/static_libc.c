@@ -2,9 +2,11 @@
 /* What the static envd has instead of libc's own: only that build compiles this file. The linker
  * takes these names from here, so that libc's large versions of them stay out of the program. */
 #include <assert.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -34,6 +36,28 @@ int snprintf(char *restrict to, size_t size, const char *restrict format, ...)
 int clock_gettime(clockid_t clock, struct timespec *out)
 {
     return (int)syscall(SYS_clock_gettime, clock, out);
+}
+
+/* Without what libc does for kernels that lack these calls, or some of their flags. */
+int fcntl(int fd, int command, ...)
+{
+    va_list args;
+    long value;
+
+    va_start(args, command);
+    value = va_arg(args, long);
+    va_end(args);
+    return (int)syscall(SYS_fcntl, fd, command, value);
+}
+
+int pipe2(int ends[2], int flags)
+{
+    return (int)syscall(SYS_pipe2, ends, flags);
+}
+
+int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict size, int flags)
+{
+    return (int)syscall(SYS_accept4, fd, address, size, flags);
 }
 
 /* Of assert(3): a belief about our own code was wrong. */

@@ -62,9 +62,12 @@ bool sink_write(struct sink *k, struct outbox *o, struct str data);
  * written than announced. */
 int sink_end(struct sink *k, struct outbox *o, struct str trailers);
 
-/* A long body of known length that goes from socket to socket through a pipe: see bypass.c. */
+/* A long body of known length that goes from a socket to another, or to a file, through a pipe: see
+ * bypass.c. */
 struct bypass {
-    struct stream *to; /* NULL: not asked for, or over */
+    struct stream *to; /* NULL and */
+    int file;          /* 0: not asked for, or over */
+    bool is_refused;   /* the file does not take it */
     struct outbox *out;
     struct sink *sink;
     struct loop_pipe pipe; /* none until it has begun */
@@ -78,6 +81,11 @@ enum bypass_state {
     BYPASS_WAITS,   /* for the source; its eof is the caller's to judge */
     BYPASS_BLOCKED, /* the source is paused until the sink's on_drain */
 };
+
+static inline bool bypass_is_wanted(const struct bypass *k)
+{
+    return k->to != NULL || k->file != 0;
+}
 
 /* Instead of looking at the in-box, which must be consumed as far as it is in use. */
 enum bypass_state bypass_run(struct bypass *k, struct stream *from, struct body *b);

@@ -222,7 +222,7 @@ static bool deliver(struct session *s)
     ssize_t used;
     size_t taken;
 
-    if (x->bypass.to != NULL && !may_copy(x))
+    if (bypass_is_wanted(&x->bypass) && !may_copy(x))
         return false;
     if (x->body.is_done) {
         x->is_body_told = true;

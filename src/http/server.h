@@ -88,6 +88,10 @@ struct http_conn;
 /* From body_fn, or behind it: as http_conn_splice(), for the request's body. The call on `c` must
  * outlive it, or the answer be ended with it; its on_drain calls exchange_resume(). */
 void exchange_splice(struct exchange *x, struct http_conn *c, moved_fn *on_moved, void *ctx);
+/* From body_fn: what is long enough goes into the file, from where it stands, and body_fn gets the
+ * rest: the last bytes of a body whose length is not known, and all that the file did not take. It
+ * must stay open until the body is complete or the exchange over. */
+void exchange_splice_file(struct exchange *x, int fd, moved_fn *on_moved, void *ctx);
 /* Gather the whole body (at most max bytes), then call `fn` with exchange_body() set. A larger body
  * is answered 413 by `too_large` if given, else with the plain default, and fn is not called.
  * Like body_fn, both are called from the loop, never from inside this call. */

@@ -115,6 +115,7 @@ int loop_take_pipe(struct loop *l, struct loop_pipe *out, struct err *err)
     }
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return err_sys(err, errno, "open a pipe to splice through");
+    ignore(fcntl(ends[1], F_SETPIPE_SZ, LOOP_PIPE_SIZE)); /* or the size that it has */
     *out = (struct loop_pipe){ends[0], ends[1]};
     return 0;
 }

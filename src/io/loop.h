@@ -53,6 +53,10 @@ void loop_stop(struct loop *l);
 /* Monotonic milliseconds, read once per turn. */
 uint64_t loop_now_ms(const struct loop *l);
 
+/* What a pipe of the loop holds, unless its user has too much in pipes already (pipe(7)): a file or
+ * a socket gets so many bytes at once. */
+enum { LOOP_PIPE_SIZE = 256 << 10 };
+
 /* An empty pipe to splice through, both ends CLOEXEC and non-blocking. The loop keeps a few that
  * were given back; one that is not empty is closed by its owner instead. */
 struct loop_pipe {

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shutil
 import socket
 import subprocess
@@ -318,8 +319,34 @@ def signed_urls_with_curl(e):
     assert curl("-H", "X-Access-Token: wrong", url("read", name)) == "401"
 
 
+def long_uploads(e):
+    """They go into the file past envd's memory, as far as it takes them."""
+    rng = random.Random(4)
+    for size in ((256 << 10) - 1, 256 << 10, (256 << 10) + 1, 600001, (5 << 20) + 7):
+        data = rng.randbytes(size)
+        with socket.create_connection(("127.0.0.1", e.port)) as s:
+            s.sendall(f"POST /files?path={e.path('long')} HTTP/1.1\r\nHost: x\r\nContent-Type: {OCTETS}\r\n"
+                      f"Content-Length: {size}\r\n\r\n".encode())
+            at = 0
+            while at < size:
+                step = rng.choice((1, 4096, 65536, 1 << 20))
+                s.sendall(data[at:at + step])
+                at += step
+            s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: s.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 ") and b"HTTP/1.1 204 " in answer, answer[:300]
+        assert read(e.path("long")) == data, size
+    for device, status in (("/dev/full", 507), ("/dev/null", 200)):
+        if IS_ROOT and os.access(device, os.W_OK):
+            assert e.files("POST", device, bytes(1 << 20), Content_Type=OCTETS)[0] == status
+    resource.prlimit(e.process.pid, resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
+    text = message(e.files("POST", e.path("beyond"), bytes(5 << 20), Content_Type=OCTETS))
+    assert text == f"not enough disk space available: a file may have {3 << 20} bytes at most", text
+    no_leftovers(e, "long")
+
+
 CASES = [
     gzip_downloads, conditions_and_heads, ranges_of_large_files, virtual_files, gzip_uploads,
     damaged_gzip_uploads_change_nothing, gzip_bombs_in_flat_memory, full_disks_keep_what_was_there, compositions,
-    refused_compositions_change_nothing, signed_urls_with_curl,
+    refused_compositions_change_nothing, signed_urls_with_curl, long_uploads,
 ]
