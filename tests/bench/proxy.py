@@ -5,7 +5,8 @@
     proxy.py SANDLOT HTTP_ECHO [ROUNDS]
 
 One loop, thread or worker each. Small requests by wrk over 64 connections; the CPU time is that of the
-proxy's processes alone. Bulk is one long body of known length each way. Added latency is that of a
+proxy's processes alone. HTTP/2 by h2load without TLS, 8 connections of 8 streams, beside HTTP/1.1 by the
+same program over 64 connections. Bulk is one long body of known length each way. Added latency is that of a
 request alone, over a direct connection. Rounds take turns, so that a noisy machine is so to all; the
 median of each figure is told. Started by tools/bench; needs root, as serve does."""
 import json
@@ -33,7 +34,7 @@ http { access_log off; client_body_temp_path %(dir)s/a; proxy_temp_path %(dir)s/
 uwsgi_temp_path %(dir)s/d; scgi_temp_path %(dir)s/e; keepalive_requests 100000000; client_max_body_size 0;
 upstream one { server 127.0.0.1:%(small)d; keepalive 64; keepalive_requests 100000000; }
 upstream two { server 127.0.0.1:%(bulk)d; }
-server { listen 127.0.0.1:%(port)d; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+server { listen 127.0.0.1:%(port)d; listen 127.0.0.1:%(h2)d http2; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
 proxy_request_buffering off; location / { proxy_pass http://one; } location /bulk { proxy_pass http://two; } } }
 """
 HAPROXY = """global
@@ -48,6 +49,7 @@ defaults
     option splice-auto
 frontend f
     bind 127.0.0.1:%(port)d
+    bind 127.0.0.1:%(h2)d proto h2
     use_backend two if { path_beg /bulk }
     default_backend one
 backend one
@@ -79,8 +81,9 @@ def swallow(sock, size):
 
 
 class Candidate:
-    def __init__(self, name, port, pid, fields=None):
+    def __init__(self, name, port, pid, fields=None, h2_port=None):
         self.name, self.port, self.pid, self.fields = name, port, pid, fields or (lambda bulk: [])
+        self.h2_port = h2_port or port
         self.figures = {}
 
     def cpu_s(self):
@@ -106,6 +109,17 @@ class Candidate:
         if "Non-2xx" in text:
             raise AssertionError(text)
         self.note(requests_s=count / SECONDS, cpu_us_request=(self.cpu_s() - before) * 1e6 / count)
+
+    def h2load(self):
+        flags = [f for field in self.fields(False) for f in ("-H", field)]
+        for name, port, how in (("h2", self.h2_port, ["-c8", "-m8"]), ("h1", self.port, ["--h1", "-c64"])):
+            before = self.cpu_s()
+            text = subprocess.run(["h2load", "-t1", *how, f"-D{SECONDS}", *flags, f"http://127.0.0.1:{port}/hello"],
+                                  capture_output=True, text=True, check=True).stdout
+            good, other = (int(re.search(rf"(\d+) {word}", text)[1]) for word in ("2xx", "5xx"))
+            if good == 0 or other > 0:
+                raise AssertionError(text)
+            self.note(**{f"{name}_requests_s": good / SECONDS, f"{name}_cpu_us_request": (self.cpu_s() - before) * 1e6 / good})
 
     def connect(self):
         sock = socket.create_connection(("127.0.0.1", self.port))
@@ -144,8 +158,8 @@ class Candidate:
 def start(name, text, places):
     place = Path(places["dir"]) / name
     place.mkdir()
-    port = free_port()
-    (place / "conf").write_text(text % {**places, "dir": place, "port": port})
+    port, h2_port = free_port(), free_port()
+    (place / "conf").write_text(text % {**places, "dir": place, "port": port, "h2": h2_port})
     args = ["nginx", "-p", str(place), "-c", f"{place}/conf"] if name == "nginx" else ["haproxy", "-f", f"{place}/conf"]
     process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(100):
@@ -154,13 +168,15 @@ def start(name, text, places):
             break
         except OSError:
             time.sleep(0.05)
-    return process, Candidate(name, port, process.pid)
+    return process, Candidate(name, port, process.pid, h2_port=h2_port)
 
 
 def measure(candidates, direct, rounds):
     for _ in range(rounds):
         for c in candidates:
             c.small()
+            if shutil.which("h2load"):
+                c.h2load()
             c.bulk()
             c.added(direct)
     for c in candidates:

@@ -2,14 +2,18 @@
 /* What the way from a client through edge into a sandbox costs: one file up and down, and commands
  * from Start to their exit event. Plain blocking sockets, so that the client costs least.
  *
- *   transfer PORT SANDBOX_ID TOKEN MIB COMMANDS
+ *   transfer PORT SANDBOX_ID TOKEN PART COUNT
  *
- * Prints one JSON object; rates in decimal MB/s. Started by tools/bench. */
+ * Parts: `up` and `down` move a file of COUNT MiB, `disk` has dd write one as large inside the
+ * sandbox and `loopback` sends as much over a bare TCP connection, which is what the first two are
+ * measured by; `commands` runs COUNT of them. Prints one JSON object; rates in decimal MB/s.
+ * Started by tools/bench. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -17,8 +21,7 @@
 enum {
     PIECE = 256 << 10,
     HEAD_MAX = 8 << 10,
-    COMMANDS_MAX = 100000,
-    FILE_MIB_MAX = 64 << 10,
+    COUNT_MAX = 64 << 10,
 };
 
 struct place {
@@ -61,7 +64,7 @@ static void send_all(int fd, const char *data, size_t len)
 
 static void send_head(int fd, const struct place *p, const char *line, const char *type, size_t len)
 {
-    char head[HEAD_MAX];
+    static char head[HEAD_MAX];
     int size = snprintf(head, sizeof(head),
                         "%s HTTP/1.1\r\nHost: localhost\r\nE2b-Sandbox-Id: %s\r\n"
                         "E2b-Sandbox-Port: 49983\r\nX-Access-Token: %s\r\nContent-Type: %s\r\n"
@@ -105,7 +108,7 @@ static double upload(const struct place *p, const char *path, size_t size)
     uint64_t began_us;
     int fd = dial(p);
 
-    snprintf(line, sizeof(line), "POST /files?path=%s&username=root", path);
+    snprintf(line, sizeof(line), "POST /files?path=%s", path);
     began_us = clock_mono_us();
     send_head(fd, p, line, "application/octet-stream", size);
     for (size_t sent = 0; sent < size; sent += PIECE)
@@ -122,7 +125,7 @@ static double download(const struct place *p, const char *path, size_t size)
     int fd = dial(p);
     size_t got;
 
-    snprintf(line, sizeof(line), "GET /files?path=%s&username=root", path);
+    snprintf(line, sizeof(line), "GET /files?path=%s", path);
     began_us = clock_mono_us();
     send_head(fd, p, line, "text/plain", 0);
     got = read_head(fd, head);
@@ -137,14 +140,50 @@ static double download(const struct place *p, const char *path, size_t size)
     return rate(size, began_us);
 }
 
-/* One command on a connection that is kept; microseconds to the end of its stream. */
-static uint32_t run_command(int fd, const struct place *p)
+/* From here to a reader of our own that forgets all of it. */
+static double loopback(const struct place *p, const char *path, size_t size)
 {
-    static const char message[] = "{\"process\":{\"cmd\":\"/bin/true\"},\"stdin\":false}";
-    const uint32_t len = sizeof(message) - 1;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+    struct place own = *p;
+    uint64_t began_us;
+    pid_t reader;
+
+    ignore((long)path[0]); /* nothing is stored */
+    if (door < 0 || bind(door, (const struct sockaddr *)&at, len) != 0 || listen(door, 1) != 0 ||
+        getsockname(door, (struct sockaddr *)&at, &len) != 0)
+        fail("transfer: listen");
+    reader = fork();
+    if (reader == 0) {
+        fd = accept(door, NULL, NULL);
+        for (size_t got = 0; got < size;) {
+            ssize_t n = recv(fd, piece, PIECE, 0);
+
+            if (n <= 0)
+                _exit(1);
+            got += (size_t)n;
+        }
+        _exit(0);
+    }
+    own.port = ntohs(at.sin_port);
+    fd = dial(&own);
+    began_us = clock_mono_us();
+    for (size_t sent = 0; sent < size; sent += PIECE)
+        send_all(fd, piece, PIECE);
+    if (waitpid(reader, NULL, 0) != reader)
+        fail("transfer: reader");
+    close(fd);
+    close(door);
+    return rate(size, began_us);
+}
+
+/* One command on a connection that is kept; `message` is less than 256 bytes. */
+static void run_command(int fd, const struct place *p, const char *message)
+{
+    const size_t len = strlen(message);
     const char envelope[] = {0, 0, 0, 0, (char)len};
     char head[HEAD_MAX];
-    uint64_t began_us = clock_mono_us();
     size_t have;
 
     send_head(fd, p, "POST /process.Process/Start", "application/connect+json",
@@ -160,11 +199,28 @@ static uint32_t run_command(int fd, const struct place *p)
             fail("transfer: command");
         have += (size_t)n;
     }
-    if (memmem(head, have, "\"exited\":true", 13) == NULL) {
-        fprintf(stderr, "transfer: no exit event: %.*s\n", (int)have, head);
+    if (memmem(head, have, "\"exited\":true", 13) == NULL ||
+        memmem(head, have, "exit status 0", 13) == NULL) {
+        fwrite(head, 1, have, stderr);
         exit(1);
     }
-    return (uint32_t)(clock_mono_us() - began_us);
+}
+
+/* The same bytes to the same disk and memory by the least program, in pieces that suit ext4. */
+static double disk(const struct place *p, const char *path, size_t size)
+{
+    char message[256];
+    uint64_t began_us;
+    int fd = dial(p);
+
+    snprintf(message, sizeof(message),
+             "{\"process\":{\"cmd\":\"dd\",\"args\":[\"if=/dev/zero\",\"of=%s\",\"bs=256k\","
+             "\"count=%zu\",\"status=none\"]},\"stdin\":false}",
+             path, size >> 18);
+    began_us = clock_mono_us();
+    run_command(fd, p, message);
+    close(fd);
+    return rate(size, began_us);
 }
 
 static int compare(const void *a, const void *b)
@@ -174,33 +230,52 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* From each Start to the end of its stream. */
+static void run_commands(const struct place *p, size_t count)
+{
+    static uint32_t took_us[COUNT_MAX];
+    int fd = dial(p);
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t began_us = clock_mono_us();
+
+        run_command(fd, p, "{\"process\":{\"cmd\":\"/bin/true\"},\"stdin\":false}");
+        took_us[i] = (uint32_t)(clock_mono_us() - began_us);
+    }
+    close(fd);
+    qsort(took_us, count, sizeof(took_us[0]), compare);
+    printf("{\"commands\":%zu,\"true_p50_us\":%u,\"true_p99_us\":%u}\n", count, took_us[count / 2],
+           took_us[count * 99 / 100]);
+}
+
 int main(int argc, char **argv)
 {
-    static uint32_t took_us[COMMANDS_MAX];
-    uint64_t port = 0, mib = 0, commands = 0;
+    static const struct {
+        const char *name;
+        double (*run)(const struct place *p, const char *path, size_t size);
+    } parts[] = {
+        {"up",       upload  },
+        {"down",     download},
+        {"disk",     disk    },
+        {"loopback", loopback},
+    };
+    uint64_t port = 0, count = 0;
     struct place p;
-    double up, down;
-    int fd;
 
     if (argc != 6 || !str_to_u64(str_of(argv[1]), &port) || port > UINT16_MAX ||
-        !str_to_u64(str_of(argv[4]), &mib) || mib > FILE_MIB_MAX ||
-        !str_to_u64(str_of(argv[5]), &commands) || commands == 0 || commands > COMMANDS_MAX) {
-        fprintf(stderr, "usage: transfer PORT SANDBOX_ID TOKEN MIB COMMANDS\n");
+        !str_to_u64(str_of(argv[5]), &count) || count == 0 || count > COUNT_MAX) {
+        fprintf(stderr, "usage: transfer PORT SANDBOX_ID TOKEN PART COUNT\n");
         return 2;
     }
     p = (struct place){(uint16_t)port, argv[2], argv[3]};
     for (size_t i = 0; i < sizeof(piece); i++)
         piece[i] = (char)(i * 2654435761u >> 13);
-    up = upload(&p, "/tmp/transfer", mib << 20);
-    down = download(&p, "/tmp/transfer", mib << 20);
-    fd = dial(&p);
-    for (uint64_t i = 0; i < commands; i++)
-        took_us[i] = run_command(fd, &p);
-    close(fd);
-    qsort(took_us, commands, sizeof(took_us[0]), compare);
-    printf("{\"mib\":%llu,\"up_mb_s\":%.0f,\"down_mb_s\":%.0f,\"commands\":%llu,"
-           "\"true_p50_us\":%u,\"true_p99_us\":%u}\n",
-           (unsigned long long)mib, up, down, (unsigned long long)commands, took_us[commands / 2],
-           took_us[commands * 99 / 100]);
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (strcmp(argv[4], parts[i].name) == 0)
+            printf("{\"mib\":%llu,\"mb_s\":%.0f}\n", (unsigned long long)count,
+                   parts[i].run(&p, "/tmp/transfer", count << 20));
+    }
+    if (strcmp(argv[4], "commands") == 0)
+        run_commands(&p, count);
     return 0;
 }
