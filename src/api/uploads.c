@@ -48,7 +48,7 @@ static void sign(const struct call *c, const struct link *l, char out[SIGNATURE_
 static void put_link(const struct call *c, const struct link *l, struct buf *out)
 {
     const struct http_head *h = exchange_head(c->x);
-    struct str scheme = http_field(h, "X-Forwarded-Proto");
+    struct str scheme = http_field(h, "X-Forwarded-Proto"); /* edge's, or of a proxy before it */
     char signature[SIGNATURE_LEN + 1];
 
     sign(c, l, signature);

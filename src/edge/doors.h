@@ -14,8 +14,9 @@ struct edge_config;
 struct worker;
 
 enum {
-    TAG_BITS = 3,   /* a connection's tag: its enum target_plane, above that its slot in `peers` */
+    TAG_BITS = 4,   /* a connection's tag: its enum target_plane, above that its slot in `peers` */
     TAG_STREAM = 4, /* it is a stream of an HTTP/2 connection, which has the slot */
+    TAG_SECURE = 8, /* TLS ends here */
     DOORS_MAX = 2,  /* for clients of both planes or of control, for those of the data plane */
 };
 

@@ -11,12 +11,15 @@
 enum {
     COUNTERS_MS = 2 * 1000, /* between two reports to api */
     TAG_PLANE = 3,          /* the part of a tag that is a plane */
+    TICKET_MS = 12 * 60 * 60 * 1000,
 };
 
 struct edge {
     struct edge_config config;
     struct counts peers, sandboxes;
-    uint8_t ticket_keys[TLS_TICKET_KEYS];
+    uint8_t ticket_keys[TLS_TICKET_KEYS]; /* written by loop 0, while no other has to read them */
+    _Atomic size_t renewing;              /* loops that have not taken the last ones yet */
+    struct timer renewal;
     struct loop *loop;
     struct worker *workers;
     size_t count;
@@ -203,6 +206,29 @@ static int open_all(struct edge *e, struct err *err)
     return 0;
 }
 
+/* Who comes to read our memory one day shall not read with it what was said before. */
+
+static void take_keys(void *ctx)
+{
+    struct worker *w = ctx;
+
+    entry_renew_tickets(&w->entry);
+    atomic_fetch_sub(&w->edge->renewing, 1);
+}
+
+static void on_renewal(void *ctx)
+{
+    struct edge *e = ctx;
+
+    timer_start(e->loop, &e->renewal, e->config.ticket_ms, on_renewal, e);
+    if (atomic_load(&e->renewing) > 0)
+        return; /* a loop is that far behind: next time */
+    id_random(e->ticket_keys, sizeof e->ticket_keys);
+    atomic_store(&e->renewing, e->count);
+    for (size_t i = 0; i < e->count; i++)
+        loop_post(e->workers[i].loop, &e->workers[i].renewal, take_keys, &e->workers[i]);
+}
+
 int edge_new(struct loop *l, const struct edge_config *config, struct edge **out, struct err *err)
 {
     struct edge *e;
@@ -225,6 +251,8 @@ int edge_new(struct loop *l, const struct edge_config *config, struct edge **out
         edge_free(e);
         return -1;
     }
+    e->config.ticket_ms = config->ticket_ms > 0 ? config->ticket_ms : TICKET_MS;
+    timer_start(l, &e->renewal, e->config.ticket_ms, on_renewal, e);
     *out = e;
     return 0;
 }
@@ -325,6 +353,7 @@ void edge_free(struct edge *e)
     if (e == NULL)
         return;
     atomic_store(&e->is_left, true); /* nobody is told any more */
+    timer_stop(&e->renewal);
     stops = mem_array(e->count, sizeof *stops);
     for (size_t i = 0; i < e->count; i++) {
         struct worker *w = &e->workers[i];

@@ -24,6 +24,8 @@ struct edge_config {
     const char *certificates;  /* CERT:KEY,…; "" or NULL: no TLS */
     bool is_tls_only, is_tls_1_3_only;
     bool has_h2;
+    uint32_t ticket_ms; /* so often the keys of TLS tickets are renewed; 0: each 12 hours. Who has a
+                         * ticket of the old ones shakes hands in full */
     uint32_t api_answer_ms;   /* 0: the default, PROXY_API_ANSWER_MS */
     uint32_t transition_ms;   /* a request waits for a sandbox that moves; 0: 409 at once (RX-08) */
     uint32_t resume_ms;       /* and for one that it resumes; 0: never */

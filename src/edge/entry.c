@@ -45,10 +45,10 @@ static void turn_away(struct guest *g)
     e->on_close(e->ctx, tag);
 }
 
-/* Of the streams of a connection: its plane, and that they are none. */
+/* Of the streams of a connection: all but its slot, and that they are none. */
 static unsigned stream_tag(unsigned tag)
 {
-    return (tag & (TAG_STREAM - 1)) | TAG_STREAM;
+    return (tag & ((1U << TAG_BITS) - 1)) | TAG_STREAM;
 }
 
 static void on_silence(void *ctx)
@@ -60,7 +60,7 @@ static void on_tls(void *ctx, struct tls *t, const struct err *err)
 {
     struct guest *g = ctx;
     struct entry *e = g->entry;
-    unsigned tag = g->tag;
+    unsigned tag = g->tag | TAG_SECURE;
 
     if (err != NULL) { /* scanners do this all day: counted, not logged */
         e->failures++;
@@ -188,6 +188,12 @@ int entry_open(struct entry *e, struct loop *l, const struct entry_config *confi
     if (config->has_h2)
         http_server_on_preface(server, on_preface, e);
     return open_tls(e, err);
+}
+
+void entry_renew_tickets(struct entry *e)
+{
+    if (e->tls != NULL)
+        tls_set_ticket_keys(e->tls, e->config.ticket_keys);
 }
 
 void entry_on_close(struct entry *e, close_fn *fn, void *ctx)

@@ -13,7 +13,7 @@ struct entry_config {
     bool is_tls_only;         /* clear text is cut off */
     bool is_1_3_only;
     bool has_h2;
-    const uint8_t *ticket_keys; /* the same for each loop; borrowed, and renewed by one of them */
+    const uint8_t *ticket_keys; /* the same for each loop; borrowed, see entry_renew_tickets() */
 };
 
 /* The ways in of one loop. */
@@ -32,12 +32,14 @@ struct entry {
     void *ctx;
 };
 
-/* on_close as http_server_on_close(), for all; streams of HTTP/2 have TAG_STREAM in their tags. */
+/* on_close as http_server_on_close(), for all; streams of HTTP/2 have TAG_STREAM in their tags,
+ * what came by TLS TAG_SECURE. */
 must_check int entry_open(struct entry *e, struct loop *l, const struct entry_config *config,
                           const struct http_limits *limits, struct http_server *server,
                           struct err *err);
 void entry_on_close(struct entry *e, close_fn *fn, void *ctx);
 void entry_take(struct entry *e, int fd, unsigned tag);
+void entry_renew_tickets(struct entry *e); /* config.ticket_keys has changed */
 void entry_drain(struct entry *e);
 void entry_retire(struct entry *e); /* as http_server_retire() */
 void entry_close(struct entry *e);  /* before the server is freed */

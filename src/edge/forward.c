@@ -58,6 +58,8 @@ void forward_request(const struct http_head *h, const struct forward_rule *rule,
         put(out, STR("X-Sandlot-Peer"), rule->peer);
     if (rule->request_id.len > 0)
         put(out, STR("X-Request-Id"), rule->request_id);
+    if (rule->is_secure && !rule->is_data_plane)
+        put(out, STR("X-Forwarded-Proto"), STR("https"));
     for (size_t i = 0; i < h->field_count; i++) {
         struct str name = h->fields[i].name;
 
@@ -67,6 +69,8 @@ void forward_request(const struct http_head *h, const struct forward_rule *rule,
         if (rule->is_data_plane && is_forwarded_field(name))
             continue;
         if (rule->request_id.len > 0 && str_ieq(name, STR("X-Request-Id")))
+            continue;
+        if (rule->is_secure && str_ieq(name, STR("X-Forwarded-Proto")))
             continue;
         put(out, name, h->fields[i].value);
     }

@@ -9,13 +9,14 @@
 struct forward_rule {
     bool is_data_plane;    /* X-Forwarded-* of clients are removed: the guest sees what it would see
                             * without a proxy */
+    bool is_secure;        /* TLS ended here: told to the control plane, whatever the client says */
     struct str peer;       /* told to the control plane; empty: not */
     struct str request_id; /* the same; replaces what the client calls it */
     struct str mask_host;  /* replaces Host, which moves to X-Forwarded-Host; empty: Host is kept */
 };
 
 struct forward_fields {
-    struct http_field at[HTTP_FIELDS_MAX + 4];
+    struct http_field at[HTTP_FIELDS_MAX + 5];
     size_t count;
 };
 

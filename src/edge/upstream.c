@@ -32,6 +32,7 @@ static void send_request(struct proxy *p, struct http_conn *conn)
 {
     const struct http_head *h = exchange_head(p->x);
     struct forward_rule rule = {.is_data_plane = p->target.kind == TARGET_SANDBOX,
+                                .is_secure = (exchange_tag(p->x) & TAG_SECURE) != 0,
                                 .mask_host = p->mask_host};
     struct forward_fields fields;
     struct call_request r = {

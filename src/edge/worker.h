@@ -42,7 +42,7 @@ struct worker {
     struct edge *edge;
     pthread_t thread;
     bool has_thread;
-    struct letter order, retirement, reply;
+    struct letter order, retirement, reply, renewal;
 };
 
 /* A connection was accepted by it, for whichever loop; one that it served has ended. */

@@ -219,6 +219,27 @@ def _(w):
             session = sock.session
 
 
+@test("links for uploads say https when TLS ends here, by either protocol, and what a proxy before edge says")
+def _(w):
+    key = f"X-API-Key: {w.server.key}"
+    made = w.server.api("POST", "/v3/templates", {"name": "linked"})
+    same(made.status, 202, made.body)
+    path = f"/templates/{made.json['templateID']}/files/{'0' * 64}"
+
+    def start(answer):
+        same(answer.status, 201, answer.body)
+        return answer.json["url"].split(path)[0]
+
+    same(start(w.call("GET", path, fields=[key])), f"https://{DOMAIN}:{w.port}")
+    same(start(w.call("GET", path, fields=[key, "X-Forwarded-Proto: http"])), f"https://{DOMAIN}:{w.port}")
+    same(start(w.server.call("GET", path, [key]))[:7], "http://")
+    same(start(w.server.call("GET", path, [key, "X-Forwarded-Proto: https"]))[:8], "https://")
+    done = subprocess.run(["curl", "-sS", "--http2", "--cacert", f"{w.dir}/ca.pem", "--resolve", f"{DOMAIN}:{w.port}:127.0.0.1",
+                           "-H", key, "-w", "\n%{http_version}", f"https://{DOMAIN}:{w.port}{path}"], capture_output=True, text=True)
+    body, version = done.stdout.rsplit("\n", 1)
+    same((version, json.loads(body)["url"].split(path)[0]), ("2", f"https://{DOMAIN}:{w.port}"), done.stderr)
+
+
 @test("a certificate is chosen by name, and followed when its files change; connections stay")
 def _(w):
     folder = f"{w.dir}/two"

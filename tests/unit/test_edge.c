@@ -2,18 +2,22 @@
 /* edge over an api that accepts and stays silent: the client gets a 504, not an endless wait. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "edge/edge.h"
+#include "io/cert.h"
 #include "io/socket.h"
 #include "test.h"
 
 enum {
     ANSWER_MS = 150,
     WAIT_MS = 5000,
+    TICKET_MS = 300,
 };
 
 struct rig {
@@ -26,9 +30,8 @@ struct rig {
     bool is_ended;
 };
 
-static void rig_open(struct rig *g)
+static void rig_open_with(struct rig *g, struct edge_config config)
 {
-    struct edge_config config = {.listen_count = 1, .loops = 1, .domain = ""};
     struct err err;
     int fd;
 
@@ -42,11 +45,18 @@ static void rig_open(struct rig *g)
     CHECK(socket_listen_unix(g->api, SOCK_STREAM, &g->api_fd, &err) == 0);
     CHECK(socket_listen_tcp("127.0.0.1:0", false, &fd, &err) == 0);
     g->port = socket_port(fd);
+    config.listen_count = 1;
+    config.domain = "";
     config.listen_fds = &fd;
     config.api_socket = g->api;
     config.routes_socket = config.dial_socket = g->none;
     config.api_answer_ms = ANSWER_MS;
     CHECK(edge_new(g->loop, &config, &g->edge, &err) == 0);
+}
+
+static void rig_open(struct rig *g)
+{
+    rig_open_with(g, (struct edge_config){.loops = 1});
 }
 
 static void rig_done(struct rig *g)
@@ -121,6 +131,92 @@ static void expect(struct rig *g, const char *text)
     CHECK(has(g, text));
 }
 
+static void write_file(const char *path, struct buf *text)
+{
+    FILE *f = fopen(path, "w");
+
+    CHECK(f != NULL && fwrite(text->at, 1, text->len, f) == text->len && fclose(f) == 0);
+    buf_done(text);
+}
+
+/* For box.test, in a file with its key. */
+static void make_certificate(const char *path)
+{
+    const struct str name = STR("box.test");
+    struct cert *authority, *leaf;
+    struct buf text;
+    struct err err;
+
+    buf_init(&text, CERT_PEM_MAX);
+    CHECK(cert_make_authority("Test authority", 30, &authority, &err) == 0);
+    CHECK(cert_issue(authority, &name, 1, 7, &leaf, &err) == 0);
+    CHECK(cert_put_chain(leaf, &text, &err) == 0 && cert_put_key(leaf, &text, &err) == 0);
+    write_file(path, &text);
+    cert_free(leaf);
+    cert_free(authority);
+}
+
+/* Shakes hands; was *session resumed? It is replaced when it is NULL. */
+static bool resumes(struct rig *g, SSL_CTX *ctx, SSL_SESSION **session)
+{
+    SSL *ssl = SSL_new(ctx);
+    int done = 0;
+    bool is_resumed;
+
+    connect_client(g, "");
+    CHECK(ssl != NULL && SSL_set_fd(ssl, g->client) == 1);
+    CHECK(fcntl(g->client, F_SETFL, O_NONBLOCK) == 0);
+    CHECK(*session == NULL || SSL_set_session(ssl, *session) == 1);
+    for (int i = 0; i < WAIT_MS && done != 1; i++) {
+        struct timer t = {0};
+        struct err err;
+
+        done = SSL_connect(ssl);
+        timer_start(g->loop, &t, 1, on_turn, g->loop);
+        CHECK(loop_run(g->loop, &err) == 0);
+        timer_stop(&t);
+    }
+    CHECK(done == 1);
+    is_resumed = SSL_session_reused(ssl) == 1;
+    if (*session == NULL)
+        *session = SSL_get1_session(ssl);
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* or the session were void */
+    SSL_free(ssl);
+    return is_resumed;
+}
+
+static void tickets_end_with_their_keys(void)
+{
+    char files[128], path[48] = "/tmp/edge-cert-XXXXXX";
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL_SESSION *old = NULL;
+    unsigned resumed = 0;
+    int fd = mkstemp(path);
+    struct rig g;
+
+    CHECK(fd >= 0 && ctx != NULL && SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION) == 1);
+    make_certificate(path);
+    ignore(snprintf(files, sizeof files, "%s:%s", path, path));
+    rig_open_with(&g, (struct edge_config){.loops = 2,
+                                           .certificates = files,
+                                           .limits = {.connections_max = 100},
+                                           .ticket_ms = TICKET_MS});
+    CHECK(!resumes(&g, ctx, &old));
+    for (int i = 0; i < TICKET_MS && resumes(&g, ctx, &old); i++)
+        resumed++; /* whichever loop takes it, until both have other keys */
+    CHECK(resumed > 0 && resumed < TICKET_MS);
+    for (int i = 0; i < 4; i++)
+        ignore((long)resumes(&g, ctx, &old)); /* in full, and served */
+    SSL_SESSION_free(old);
+    old = NULL;
+    CHECK(!resumes(&g, ctx, &old) && old != NULL);
+    SSL_SESSION_free(old);
+    SSL_CTX_free(ctx);
+    rig_done(&g);
+    close(fd);
+    CHECK(unlink(path) == 0);
+}
+
 static void a_silent_api_is_not_waited_for_for_ever(void)
 {
     struct rig g;
@@ -181,6 +277,7 @@ int main(int argc, char **argv)
         {"a silent api is not waited for for ever", a_silent_api_is_not_waited_for_for_ever},
         {"its time begins behind the request",      its_time_begins_behind_the_request     },
         {"an answer that began has no deadline",    an_answer_that_began_has_no_deadline   },
+        {"tickets end with their keys",             tickets_end_with_their_keys            },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);
