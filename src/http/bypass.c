@@ -4,6 +4,7 @@
  * exchange_splice() or exchange_splice_file(). */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "http/client_internal.h"
 #include "http/server_internal.h"
@@ -11,6 +12,7 @@
 enum {
     BYPASS_MIN = 256 << 10, /* below that two pipes' worth of system calls gain nothing */
     BYPASS_ROUNDS = 8,      /* then the others have their turn */
+    FILE_RUN = 192 << 10,   /* written at once: a file system has large pages for it */
 };
 
 /* NULL: it is a file. */
@@ -31,6 +33,13 @@ static void give_up(struct bypass *k)
     k->file = 0;
 }
 
+/* From now on we are woken when `len` bytes are there, or the end; a socket that does not know this
+ * wakes us more often. */
+static void await_bytes(const struct stream *from, int len)
+{
+    ignore(setsockopt(from->fd, SOL_SOCKET, SO_RCVLOWAT, &len, sizeof(len)));
+}
+
 static bool begin(struct bypass *k, struct stream *from, const struct body *b)
 {
     const struct stream *to = sink_of(k);
@@ -47,6 +56,8 @@ static bool begin(struct bypass *k, struct stream *from, const struct body *b)
     }
     if (to != NULL)
         outbox_flush(k->out);
+    else
+        await_bytes(from, FILE_RUN);
     stream_rest(from);
     stream_set_pulled(from, true);
     return true;
@@ -54,9 +65,13 @@ static bool begin(struct bypass *k, struct stream *from, const struct body *b)
 
 void bypass_end(struct bypass *k, struct stream *from)
 {
+    bool is_file = sink_of(k) == NULL;
+
     give_up(k);
     if (k->pipe.to == 0)
         return;
+    if (is_file)
+        await_bytes(from, 1);
     loop_give_pipe(from->loop, &k->pipe, k->held == 0);
     k->held = 0;
     stream_set_pulled(from, false);
@@ -122,6 +137,8 @@ enum bypass_state bypass_run(struct bypass *k, struct stream *from, struct body 
             k->held = stream_pull(from, k->pipe.to,
                                   b->left < LOOP_PIPE_SIZE ? (size_t)b->left : LOOP_PIPE_SIZE);
             b->left -= k->held;
+            if (sink_of(k) == NULL && b->left < FILE_RUN)
+                await_bytes(from, 1); /* so many do not come any more */
             if (k->held == 0)
                 return BYPASS_WAITS;
         }
