@@ -5,6 +5,7 @@
 #include "api/feed.h"
 #include "api/sender.h"
 #include "build/builder.h"
+#include "build/push_store.h"
 #include "domain/event_log.h"
 
 enum {
@@ -14,6 +15,9 @@ enum {
     BODY_MAX = 1 << 20,
     UPLOAD_MAX = 1 << 30,
 };
+
+static const uint64_t push_max = 10ULL << 30;
+static const char push_prefix[] = "e2b";
 
 static const struct http_limits http_limits = {
     .head_ms = 10 * 1000,
@@ -78,7 +82,8 @@ static int open_parts(struct loop *l, struct api *a, const struct api_config *co
         domain_new(l, a->store, &domain, &hooks, a, &a->domain, err) != 0 ||
         http_server_new(l, &http_limits, gate_request, a, &a->http, err) != 0)
         return -1;
-    a->builder = builder_new(&(struct work_host){l, a->domain, config->uploads_dir});
+    a->pushes = push_store_new(l, config->pushes_dir, a->config.push_max);
+    a->builder = builder_new(&(struct work_host){l, a->domain, config->uploads_dir, a->pushes});
     feed_serve(a->feed, a->domain);
     a->sender = sender_new(l, a->domain, config->webhook_ca_file);
     if (scrape_new(l, a, config->metrics_listen, &a->scrape, err) != 0)
@@ -102,6 +107,10 @@ int api_new(struct loop *l, const struct api_config *config, struct api **out, s
         a->config.body_max = BODY_MAX;
     if (a->config.upload_max == 0)
         a->config.upload_max = UPLOAD_MAX;
+    if (a->config.push_max == 0)
+        a->config.push_max = push_max;
+    if (a->config.push_prefix == NULL || a->config.push_prefix[0] == '\0')
+        a->config.push_prefix = push_prefix;
     a->config.keys_text = (struct str){0};
     a->router = router_new(routes, route_count, sizeof(struct route));
     if (open_parts(l, a, config, err) != 0) {
@@ -132,6 +141,7 @@ void api_free(struct api *a)
         domain_flush(a->domain);
     scrape_free(a->scrape);
     builder_free(a->builder);
+    push_store_free(a->pushes);
     sender_free(a->sender);
     event_log_flush(a->domain);
     if (a->store != NULL)

@@ -48,6 +48,10 @@ struct api_config {
     uint64_t build_keep_s, builds_max, build_sweep_s;
     const char *uploads_dir;           /* of files for COPY steps; made when needed */
     uint64_t upload_max;               /* bytes of one of them: 1 GiB */
+    const char *pushes_dir;            /* of images that are pushed; NULL: none are taken */
+    uint64_t push_max;                 /* bytes of one of them: 10 GiB */
+    const char *push_host;             /* told to those who push; NULL or "": the one they asked */
+    const char *push_prefix;           /* of repositories; NULL or "": "e2b" */
     const char *keys_file, *keys_team; /* see domain/key_import.h; NULL or "": none, "default" */
     struct str keys_text;              /* the same format; only looked at by api_new() */
 };

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "api/peers.h"
 #include "api/stats.h"
+#include "base/id.h"
 #include "domain/domain.h"
 #include "domain/key.h"
 #include "http/router.h"
@@ -22,6 +23,7 @@ struct api {
     struct listener listener;
     struct feed *feed;
     struct sender *sender;
+    struct push_store *pushes;
     struct builder *builder;
     struct scrape *scrape;
     struct api_stats stats;
@@ -52,6 +54,7 @@ struct call {
     uint64_t began_us;
     char request_id[HTTP_ID_MAX + 1]; /* empty: requests are not logged */
     char actor[ACTOR_MAX + 1];        /* for events: "key:<id>" or "admin" */
+    char build_id[UUID_LEN + 1];      /* AUTH_PUSH: whose credentials these are */
     int32_t rule; /* handlers: which of several similar things was asked (sandboxes.c) */
 };
 
@@ -62,6 +65,7 @@ enum auth {
     AUTH_TEAM,       /* an API key; or the admin token, with X-Team-ID or for the default team */
     AUTH_ADMIN,      /* the admin token */
     AUTH_ADMIN_TEAM, /* the admin token; the first parameter names the team */
+    AUTH_PUSH,       /* what a build was given to push an image with */
 };
 
 struct route {
@@ -78,6 +82,10 @@ extern const size_t route_count;
 
 /* gate.c */
 void gate_request(void *ctx, struct exchange *x); /* a request_fn; ctx is the struct api */
+/* One request more, at `rate` per second. -1: answered already. */
+must_check int gate_check_rate(struct call *c, struct bucket *b, uint64_t rate);
+/* Guessing a credential costs more than asking. */
+void gate_charge_guess(struct call *c);
 
 /* Handlers. */
 handler_fn health_get;
@@ -92,6 +100,9 @@ handler_fn template_alias_get, template_post, template_post_v1, template_rebuild
 handler_fn template_tags_post, template_tags_delete, template_tags_get;
 handler_fn build_start_post, build_status_get, build_logs_get, build_cancel_post;
 handler_fn build_list_get, build_get, upload_link_get, upload_put;
+handler_fn push_grant_post, push_ping_get, push_denied_get, push_tags_get;
+handler_fn push_manifest_store, push_manifest_show, push_blob_get, push_upload_post;
+handler_fn push_upload_get, push_upload_patch, push_upload_put, push_upload_delete;
 handler_fn key_list_get, key_list_all, key_post, key_patch, key_delete, key_rotate_post;
 handler_fn team_list_get, access_token_post, access_token_delete;
 handler_fn team_admin_list, team_admin_get, team_admin_post, team_admin_patch;

@@ -6,6 +6,7 @@
 #include "api/api_internal.h"
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/push.h"
 
 enum {
     PEER_GUESSES = 200, /* wrong credentials at once; half as many per second */
@@ -29,7 +30,7 @@ static int refuse(struct call *c, unsigned status, const char *message)
     return -1;
 }
 
-static int check_rate(struct call *c, struct bucket *b, uint64_t rate)
+int gate_check_rate(struct call *c, struct bucket *b, uint64_t rate)
 {
     struct bucket_rule rule = {(double)rate, 2 * (double)rate};
 
@@ -54,11 +55,11 @@ static int check_peer(struct call *c)
 
     if (peer.len == 0)
         return 0;
-    return check_rate(c, peers_get(&c->api->peers, peer), c->api->config.peer_rate_per_s);
+    return gate_check_rate(c, peers_get(&c->api->peers, peer), c->api->config.peer_rate_per_s);
 }
 
-/* Guessing a credential costs more than asking: PEER_GUESSES use up all that a peer may do. */
-static void charge_guess(struct call *c)
+/* PEER_GUESSES use up all that a peer may do. */
+void gate_charge_guess(struct call *c)
 {
     double rate = (double)c->api->config.peer_rate_per_s;
     struct bucket_rule rule = {rate, 2 * rate};
@@ -110,12 +111,12 @@ static int check_key(struct call *c, struct str text)
         c->team = k->team;
         ignore(snprintf(c->actor, sizeof(c->actor), "key:%.*s", STR_ARG(k->r.id)));
         c->scopes = key_scopes(k);
-        if (check_rate(c, &k->rate, c->api->config.key_rate_per_s) != 0)
+        if (gate_check_rate(c, &k->rate, c->api->config.key_rate_per_s) != 0)
             return -1;
         key_use(c->api->domain, k);
         return check_team(c) == 0 ? check_scope(c) : -1;
     }
-    charge_guess(c);
+    gate_charge_guess(c);
     key_refuse(c->api->domain, text);
     if (fault == KEY_MALFORMED)
         return refuse(c, 401, "authorization header is malformed");
@@ -129,7 +130,7 @@ static int check_admin(struct call *c, struct str token)
     const char *known = c->api->config.admin_token;
 
     if (known == NULL || known[0] == '\0' || !str_eq_secret(token, str_of(known))) {
-        charge_guess(c);
+        gate_charge_guess(c);
         return refuse(c, 401, "Invalid admin token");
     }
     c->is_admin = true;
@@ -163,6 +164,8 @@ static int authenticate(struct call *c)
 
     if (c->route->auth == AUTH_NONE)
         return 0;
+    if (c->route->auth == AUTH_PUSH)
+        return push_authenticate(c);
     if (admin.at != NULL)
         return check_admin(c, admin) == 0 ? choose_team(c) : -1;
     if (key.at == NULL && bearer.at == NULL)

@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/map.h"
+#include "build/push_store.h"
 
 /* A work is freed when its build ends, which its own functions cause: they find nothing but the
  * way out, so it is freed at the end of the turn. */
@@ -59,7 +60,22 @@ static void stop(void *ctx, struct str build_id)
     task_defer(all->host.loop, &j->ending, on_ending, j);
 }
 
-static const struct build_runner runner = {start, stop};
+static void forget(void *ctx, struct str build_id)
+{
+    struct builder *all = ctx;
+
+    push_store_forget(all->host.pushes, build_id);
+}
+
+static const struct build_runner runner = {start, stop, forget};
+
+static bool keeps(void *ctx, struct str build_id)
+{
+    const struct builder *all = ctx;
+    const struct build *b = build_find(all->host.domain, build_id);
+
+    return b != NULL && !build_has_ended(b);
+}
 
 struct builder *builder_new(const struct work_host *host)
 {
@@ -67,6 +83,7 @@ struct builder *builder_new(const struct work_host *host)
 
     b->host = *host;
     build_set_runner(host->domain, &runner, b);
+    push_store_sweep(b->host.pushes, keeps, b);
     return b;
 }
 

@@ -72,24 +72,41 @@ int upload_open(const struct upload_name *n, int *out_fd, uint64_t *out_size, st
     return 0;
 }
 
-int upload_begin(struct upload_file *f, const struct upload_name *n, struct err *err)
+int upload_begin_in(struct upload_file *f, const char *folder, mode_t mode, struct err *err)
 {
-    char folder[UPLOAD_PATH_MAX], random[PART_ID_LEN + 1], name[PART_ID_LEN + 8];
+    char random[PART_ID_LEN + 1];
+    int len;
 
     *f = (struct upload_file){.fd = -1};
-    if (upload_path(n, f->path, err) != 0 ||
-        put_path(n->dir, n->team_id, (struct str){0}, folder, err) != 0)
-        return -1;
     id_text(random, PART_ID_LEN);
-    ignore(snprintf(name, sizeof(name), ".part-%.*s", PART_ID_LEN, random));
-    if (put_path(n->dir, n->team_id, str_of(name), f->part, err) != 0)
+    len = snprintf(f->part, sizeof(f->part), "%s/.part-%.*s", folder, PART_ID_LEN, random);
+    if (len < 0 || (size_t)len >= sizeof(f->part))
+        return err_set(err, ERR_INVALID, "the path of an upload is too long");
+    f->fd = open(f->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (f->fd < 0)
+        return err_sys(err, errno, "keep an upload");
+    if (fchmod(f->fd, mode) != 0) { /* whatever the umask */
+        err_sys(err, errno, "keep an upload");
+        upload_discard(f);
+        return -1;
+    }
+    return 0;
+}
+
+int upload_begin(struct upload_file *f, const struct upload_name *n, struct err *err)
+{
+    char folder[UPLOAD_PATH_MAX], path[UPLOAD_PATH_MAX];
+
+    *f = (struct upload_file){.fd = -1};
+    if (upload_path(n, path, err) != 0 ||
+        put_path(n->dir, n->team_id, (struct str){0}, folder, err) != 0)
         return -1;
     if ((mkdir(n->dir, 0700) != 0 && errno != EEXIST) ||
         (mkdir(folder, 0700) != 0 && errno != EEXIST))
         return err_sys(err, errno, "make the directory of uploads");
-    f->fd = open(f->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (f->fd < 0)
-        return err_sys(err, errno, "keep an upload");
+    if (upload_begin_in(f, folder, 0600, err) != 0)
+        return -1;
+    memcpy(f->path, path, sizeof(path));
     return 0;
 }
 

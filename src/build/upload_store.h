@@ -2,9 +2,12 @@
 /* The archives that clients upload for COPY steps: files below one directory, by team and by the
  * hash the client gave them. A file is whole and durable, or not there: it is written beside and
  * renamed. Of one that nobody used for UPLOAD_KEEP_S nothing is kept. Users: api/uploads.c writes,
- * context.c reads. */
+ * context.c reads.
+ * push_store.c writes its files the same way. */
 #ifndef BUILD_UPLOAD_STORE_H
 #define BUILD_UPLOAD_STORE_H
+
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -36,6 +39,9 @@ struct upload_file {
 };
 
 must_check int upload_begin(struct upload_file *f, const struct upload_name *n, struct err *err);
+/* In a directory that is there. The caller sets `path` before upload_end(). */
+must_check int upload_begin_in(struct upload_file *f, const char *folder, mode_t mode,
+                               struct err *err);
 must_check int upload_write(struct upload_file *f, struct str data, struct err *err);
 /* Durable under its name, replacing what was there. */
 must_check int upload_end(struct upload_file *f, struct err *err);

@@ -14,6 +14,7 @@ struct work_host {
     struct loop *loop;
     struct domain *domain;
     const char *uploads_dir;
+    struct push_store *pushes;
 };
 
 /* It reports by build_say(), build_succeed() and build_fail(), not from inside this call. */

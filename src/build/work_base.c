@@ -79,6 +79,9 @@ enum work_stage work_base(struct work *w)
             return WORK_ENDED;
         }
         work_say(w, BUILD_INFO, "[base] FROM TEMPLATE %.*s", STR_ARG(w->plan->from_template));
+    } else if (w->plan->from_image.len == 0) {
+        work_say(w, BUILD_INFO, "[base] FROM the pushed image %.*s", STR_ARG(b->r.pushed));
+        return work_image(w);
     } else {
         work_say(w, BUILD_INFO, "[base] FROM %.*s", STR_ARG(w->plan->from_image));
         t = local_image(w, b->template->team);

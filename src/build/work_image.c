@@ -41,13 +41,23 @@ static void take(struct work *w, const struct image_result *r)
     work_key_add(w, STR("image"), layers, w->layers.count); /* what it is, not how it is called */
 }
 
+static void fail(struct work *w, const struct err *err)
+{
+    struct str name = str_upto(w->plan->from_image, 200);
+
+    if (name.len > 0)
+        work_fail(w, "image '%.*s': %s", STR_ARG(name), err->text);
+    else
+        work_fail(w, "the pushed image: %s", err->text);
+}
+
 static void on_end(void *ctx, const struct image_result *result, const struct err *err)
 {
     struct work *w = ctx;
 
     w->fetch = NULL;
     if (err != NULL) {
-        work_fail(w, "image '%.*s': %s", STR_ARG(str_upto(w->plan->from_image, 200)), err->text);
+        fail(w, err);
         return;
     }
     take(w, result);
@@ -71,6 +81,10 @@ enum work_stage work_image(struct work *w)
 
     image_holder(str_of(w->build_id), holder);
     request.holder = str_of(holder);
+    if (w->plan->from_image.len == 0) {
+        request.op = STR("pushed");
+        request.repository = request.tag = str_of(w->build_id);
+    }
     if (auth != NULL) {
         login = (struct image_login){
             .type = auth->type,
@@ -85,6 +99,6 @@ enum work_stage work_image(struct work *w)
     }
     if (image_fetch_start(w->host.domain, &request, &events, w, &w->fetch, &err) == 0)
         return WORK_WAIT;
-    work_fail(w, "image '%.*s': %s", STR_ARG(str_upto(w->plan->from_image, 200)), err.text);
+    fail(w, &err);
     return WORK_ENDED;
 }

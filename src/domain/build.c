@@ -199,6 +199,7 @@ void build_drop(struct domain *d, struct str id)
     if (b == NULL)
         return;
     build_stop(d, b);
+    build_forget_push(d, b);
     timer_stop(&b->deadline);
     forget_log(all, b);
     if (list_linked(&b->ended))
@@ -262,6 +263,12 @@ void build_stop(struct domain *d, struct build *b)
     arena_done(&b->plan_mem); /* credentials with it */
 }
 
+void build_forget_push(struct domain *d, const struct build *b)
+{
+    if (b->r.push_until_ms > 0 && d->builds->runner != NULL)
+        d->builds->runner->forget(d->builds->runner_ctx, b->r.id);
+}
+
 struct ending {
     enum build_state state;
     struct str step;
@@ -299,6 +306,7 @@ static void end_now(struct domain *d, struct build *b, const struct ending *e)
         event_emit(d, (struct event){.kind = EVENT_STORE_FAILED, .detail = err.text});
     }
     build_stop(d, b);
+    build_forget_push(d, b);
 }
 
 void build_fail(struct domain *d, struct str id, struct str step, const char *reason)
@@ -356,6 +364,7 @@ int build_supersede(struct change *c, const struct team_template *t, const struc
             return -1;
         lend_log(b->domain->builds, b);
         build_stop(b->domain, b);
+        build_forget_push(b->domain, b);
     }
     return 0;
 }
@@ -438,4 +447,5 @@ void build_succeed(struct domain *d, struct str id, const struct build_result *r
     change_commit(c);
     lend_log(d->builds, b);
     build_stop(d, b);
+    build_forget_push(d, b);
 }

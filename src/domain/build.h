@@ -9,6 +9,7 @@
 #ifndef DOMAIN_BUILD_H
 #define DOMAIN_BUILD_H
 
+#include "base/bucket.h"
 #include "domain/build_log.h"
 #include "domain/team_template.h"
 #include "io/loop.h"
@@ -46,6 +47,7 @@ struct build {
     struct arena plan_mem;
     bool is_running;  /* the runner has it */
     bool is_settling; /* ready, but that is not durable yet */
+    struct bucket push_rate;
 };
 
 bool build_has_ended(const struct build *b);
@@ -73,6 +75,8 @@ struct build_runner {
     void (*start)(void *ctx, const struct build *b);
     /* Once for each start: it has ended, or is to end. */
     void (*stop)(void *ctx, struct str build_id);
+    /* What was pushed for it is needed no more. */
+    void (*forget)(void *ctx, struct str build_id);
 };
 
 void build_set_runner(struct domain *d, const struct build_runner *runner, void *ctx);

@@ -66,6 +66,8 @@ must_check int build_supersede(struct change *c, const struct team_template *t,
 void build_give_time(struct build *b, uint64_t ms);
 /* Whoever builds it is told to stop; its slot is given back. The record stays as it is. */
 void build_stop(struct domain *d, struct build *b);
+/* It ends, or is removed. */
+void build_forget_push(struct domain *d, const struct build *b);
 /* Too many or too old ones go. */
 void build_evict(struct domain *d);
 bool build_is_tagged(const struct build *b);

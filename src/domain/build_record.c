@@ -54,6 +54,9 @@ static const struct codec_field build_fields[] = {
     {21, "readyCmd", CODEC_STRING, 0, offsetof(struct build_record, ready_cmd)},
     {22, "env", CODEC_MAP, 0, offsetof(struct build_record, env)},
     {23, "layers", CODEC_STRING, CODEC_REPEATED, offsetof(struct build_record, layers)},
+    {24, "pushKey", CODEC_BYTES, 0, offsetof(struct build_record, push_key)},
+    {25, "pushUntilMs", CODEC_INT64, 0, offsetof(struct build_record, push_until_ms)},
+    {26, "pushed", CODEC_STRING, 0, offsetof(struct build_record, pushed)},
 };
 const struct codec_message build_message =
     {"build", sizeof(struct build_record), build_fields, COUNT_OF(build_fields)};

@@ -36,6 +36,11 @@ struct build_record {
     bool has_memory;          /* the snapshot holds processes: the start command runs in it */
     struct str user, workdir, start_cmd, ready_cmd;
     struct codec_list env;
+    /* build_push.h: SHA-256 of the password, until when it is good, the manifest that was pushed.
+     */
+    struct str push_key;
+    int64_t push_until_ms;
+    struct str pushed;
 };
 
 struct build_step {

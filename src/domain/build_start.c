@@ -72,7 +72,7 @@ static int check_plan(const struct build *b, const struct build_plan *p, struct 
         return err_set(err, ERR_INVALID, "build is not in waiting state");
     if (p->from_image.len > 0 && p->from_template.len > 0)
         return err_set(err, ERR_INVALID, "exactly one of fromImage and fromTemplate must be given");
-    if (p->from_image.len == 0 && p->from_template.len == 0)
+    if (p->from_image.len == 0 && p->from_template.len == 0 && b->r.pushed.len == 0)
         return err_set(err, ERR_CONFLICT,
                        "no source: give fromImage or fromTemplate, or push an "
                        "image for this build first");
@@ -154,7 +154,9 @@ int build_start(struct domain *d, struct build *b, const struct build_plan *plan
         return -1;
     }
     r.state = BUILD_BUILDING;
-    r.source = plan->from_template.len > 0 ? plan->from_template : plan->from_image;
+    r.source = plan->from_template.len > 0 ? plan->from_template
+               : plan->from_image.len > 0  ? plan->from_image
+                                           : r.pushed; /* CT-18 */
     r.start_cmd = plan->start_cmd;
     r.ready_cmd = plan->ready_cmd;
     r.updated_at_ms = clock_wall_ms();

@@ -33,7 +33,8 @@ struct config {
     uint64_t edge_peer_max, edge_sandbox_max;
     uint64_t requests_max, key_rate, peer_rate, body_max, head_max;
     uint64_t team_vcpus_max, team_memory_mb_max, team_disk_mb_max, team_builds_max, team_keys_max;
-    uint64_t build_keep_s, builds_max, build_sweep_s, upload_max_mb;
+    uint64_t build_keep_s, builds_max, build_sweep_s, upload_max_mb, push_max_mb;
+    const char *push_host, *push_prefix;
     uint64_t timeout_default_s, timeout_max_s, team_sandboxes_max;
     uint64_t disk_reserve_mb, hot_memory_mb;
     uint64_t events_max, events_days, webhook_tries_max;

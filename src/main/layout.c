@@ -26,6 +26,7 @@ static const struct place places[] = {
     {"rootfs",       0700, false},
     {"rootfs/empty", 0755, false}, /* what the layers of an image stand on */
     {"layers",       0700, false},
+    {"registry",     0700, true }, /* images that are pushed */
     {"templates",    0755, false},
 };
 

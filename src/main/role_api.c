@@ -54,7 +54,8 @@ static void forget(struct buf *secret)
 
 /* Where the role finds its things. */
 struct places {
-    char node[PATH_MAX], database[PATH_MAX], keys[PATH_MAX], templates[PATH_MAX], uploads[PATH_MAX];
+    char node[PATH_MAX], database[PATH_MAX], keys[PATH_MAX], templates[PATH_MAX], uploads[PATH_MAX],
+        pushes[PATH_MAX];
 };
 
 static struct places *places_new(const struct config *c)
@@ -66,6 +67,7 @@ static struct places *places_new(const struct config *c)
     config_path(p->keys, PATH_MAX, c->data_dir, "api/store.key");
     config_path(p->templates, PATH_MAX, c->data_dir, "templates");
     config_path(p->uploads, PATH_MAX, c->data_dir, "api/uploads");
+    config_path(p->pushes, PATH_MAX, c->data_dir, "registry");
     return p;
 }
 
@@ -107,6 +109,10 @@ int role_api(const struct invocation *v)
         .builds_max = c->builds_max,
         .build_sweep_s = c->build_sweep_s,
         .uploads_dir = p->uploads,
+        .pushes_dir = p->pushes,
+        .push_max = c->push_max_mb << 20,
+        .push_host = c->push_host,
+        .push_prefix = c->push_prefix,
         .upload_max = c->upload_max_mb << 20,
         .team_keys_max = c->team_keys_max,
         .requests_max = c->requests_max,

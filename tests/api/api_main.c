@@ -56,6 +56,7 @@ static const struct config_key keys[] = {
      0, 1000000000},
     {"upload_max", CONFIG_NUMBER, offsetof(struct api_config, upload_max), "1048576",
      1, 1000000000},
+    {"push_max", CONFIG_NUMBER, offsetof(struct api_config, push_max), "1048576", 1, 1000000000000},
     {"metrics_listen", CONFIG_TEXT, offsetof(struct api_config, metrics_listen), ""},
     {"logs_requests", CONFIG_BOOL, offsetof(struct api_config, logs_requests), "false"},
     {"domain", CONFIG_TEXT, offsetof(struct api_config, domain), ""},
@@ -121,10 +122,12 @@ static int serve(struct api_config *c, struct err *err)
 
 int main(int argc, char **argv)
 {
-    char templates[PATH_SIZE], uploads[PATH_SIZE], database[PATH_SIZE], routes[PATH_SIZE];
+    char templates[PATH_SIZE], uploads[PATH_SIZE], pushes[PATH_SIZE], database[PATH_SIZE],
+        routes[PATH_SIZE];
     struct api_config c = {.routes_fd = -1,
                            .templates_dir = templates,
                            .uploads_dir = uploads,
+                           .pushes_dir = pushes,
                            .admin_token = "admin"};
     struct err err = {0};
 
@@ -133,6 +136,7 @@ int main(int argc, char **argv)
     log_setup("api", LOG_LEVEL_DEBUG, LOG_FORMAT_HUMAN);
     snprintf(templates, sizeof(templates), "%s/templates", argv[1]);
     snprintf(uploads, sizeof(uploads), "%s/uploads", argv[1]);
+    snprintf(pushes, sizeof(pushes), "%s/registry", argv[1]);
     snprintf(database, sizeof(database), "%s/sandlot.db", argv[1]);
     snprintf(routes, sizeof(routes), "%s/routes.sock", argv[1]);
     c.store = (struct store_config){argv[2], database};

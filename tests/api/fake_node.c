@@ -207,6 +207,7 @@ static void image(int fd)
     request[got < 0 ? 0 : got] = '\0';
     answer = strstr(request, "\"op\":\"drop\"") != NULL ? "{\"result\":{}}\n"
              : strstr(request, "\"here") != NULL        ? here
+             : strstr(request, "\"pushed\"") != NULL    ? here
                                                         : gone;
     ignore(send(fd, answer, strlen(answer), MSG_NOSIGNAL));
     own_close_fd(&fd);
