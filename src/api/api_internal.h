@@ -99,7 +99,7 @@ handler_fn template_list_v1, template_list_v2, template_get, template_delete, te
 handler_fn template_alias_get, template_post, template_post_v1, template_rebuild_v1;
 handler_fn template_tags_post, template_tags_delete, template_tags_get;
 handler_fn build_start_post, build_status_get, build_logs_get, build_cancel_post;
-handler_fn build_list_get, build_get, upload_link_get, upload_put;
+handler_fn build_list_get, build_get, build_post, upload_link_get, upload_put;
 handler_fn push_grant_post, push_ping_get, push_denied_get, push_tags_get;
 handler_fn push_manifest_store, push_manifest_show, push_blob_get, push_upload_post;
 handler_fn push_upload_get, push_upload_patch, push_upload_put, push_upload_delete;

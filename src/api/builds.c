@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Builds: their start, how they are doing, what they say (wire.md 5). Called by the gate. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "api/build_words.h"
 #include "api/errors.h"
 #include "api/template_json.h"
 #include "base/clock.h"
+#include "domain/dockerfile.h"
 
 enum {
     LINES_MAX = 100, /* of one answer */
+    PLAN_MEM_MAX = 16 << 20,
 };
+
+struct dockerfile_body {
+    struct str dockerfile, start_command, ready_command, files_hash;
+};
+
+/* clang-format off */
+static const struct codec_field dockerfile_fields[] = {
+    {1, "dockerfile", CODEC_STRING, 0, offsetof(struct dockerfile_body, dockerfile)},
+    {2, "startCommand", CODEC_STRING, 0, offsetof(struct dockerfile_body, start_command)},
+    {3, "readyCommand", CODEC_STRING, 0, offsetof(struct dockerfile_body, ready_command)},
+    {4, "filesHash", CODEC_STRING, 0, offsetof(struct dockerfile_body, files_hash)},
+};
+static const struct codec_message dockerfile_message =
+    {"dockerfile", sizeof(struct dockerfile_body), dockerfile_fields, COUNT_OF(dockerfile_fields)};
+/* clang-format on */
 
 static void on_started(void *ctx, const struct team_template *t, const struct build *b,
                        const struct err *err)
@@ -21,18 +39,56 @@ static void on_started(void *ctx, const struct team_template *t, const struct bu
         call_reply_empty(ctx, 202);
 }
 
+static int check_hash(struct str hash, struct err *err)
+{
+    if (hash.len == 0 || build_hash_is_good(hash))
+        return 0;
+    return err_set(err, ERR_INVALID, "filesHash must be 64 hex digits");
+}
+
+/* A Dockerfile in place of a source and steps: Sandlot's own, for its command line. */
+static int read_dockerfile(struct call *c, struct build_plan *plan, struct arena *mem)
+{
+    struct build_plan read = {0};
+    struct err err = {0};
+
+    if (plan->dockerfile.len == 0)
+        return 0;
+    if (plan->from_image.len > 0 || plan->from_template.len > 0 || plan->steps.count > 0) {
+        call_error(c, 400, NULL, "with a dockerfile there is no other source, and no step");
+        return -1;
+    }
+    if (check_hash(plan->files_hash, &err) != 0 ||
+        dockerfile_read(plan->dockerfile, plan->files_hash, mem, &read, &err) != 0) {
+        call_fail_named(c, 422, "invalid_dockerfile", &err);
+        return -1;
+    }
+    plan->from_image = read.from_image;
+    plan->steps = read.steps;
+    if (plan->start_cmd.len == 0) {
+        plan->start_cmd = read.start_cmd;
+        plan->ready_cmd = plan->ready_cmd.len > 0 ? plan->ready_cmd : read.ready_cmd;
+    }
+    plan->dockerfile = plan->files_hash = (struct str){0};
+    return 0;
+}
+
 /* POST /v2/templates/:id/builds/:build; the generation before had no body, as an image was pushed
  * for it. */
 void build_start_post(struct call *c)
 {
     struct build_plan plan = {0};
     struct build *b = template_build_of(c);
+    struct arena mem;
     struct err err = {0};
 
     if (b == NULL || call_body(c, &build_plan_message, true, &plan) != 0)
         return;
-    if (build_start(c->api->domain, b, &plan, on_started, c, &err) != 0)
+    arena_init(&mem, PLAN_MEM_MAX);
+    if (read_dockerfile(c, &plan, &mem) == 0 &&
+        build_start(c->api->domain, b, &plan, on_started, c, &err) != 0)
         template_fail(c, &err);
+    arena_done(&mem);
 }
 
 static void put_line(const struct build_line *line, struct buf *out)
@@ -283,6 +339,121 @@ void build_list_get(struct call *c)
     buf_add_byte(&json, ']');
     call_reply_text(c, 200, buf_str(&json));
     buf_done(&json);
+}
+
+/* POST /templates/:id/builds: a build of a Dockerfile, of the template's own when none is given */
+
+struct wanted {
+    struct call *call;
+    struct arena mem;
+    struct build_plan plan;
+};
+
+static void wanted_free(struct wanted *w)
+{
+    arena_done(&w->mem);
+    free(w);
+}
+
+static void on_begun(void *ctx, const struct team_template *t, const struct build *b,
+                     const struct err *err)
+{
+    struct call *c = ctx;
+    struct buf json;
+
+    ignore(t == NULL);
+    if (err != NULL) {
+        template_fail(c, err);
+        return;
+    }
+    if (b == NULL) {
+        call_error(c, 409, NULL, "the template was removed meanwhile");
+        return;
+    }
+    buf_init(&json, REPLY_MAX);
+    put_build(b, NULL, &json);
+    call_reply_text(c, 202, buf_str(&json));
+    buf_done(&json);
+}
+
+static void on_wanted(void *ctx, const struct team_template *t, const struct build *b,
+                      const struct err *err)
+{
+    struct wanted *w = ctx;
+    struct call *c = w->call;
+    struct build *found = b == NULL ? NULL : build_find(c->api->domain, b->r.id);
+    struct err why = {0};
+
+    ignore(t == NULL);
+    if (err != NULL)
+        template_fail(c, err);
+    else if (found == NULL)
+        call_error(c, 409, NULL, "the template was removed meanwhile");
+    else if (build_start(c->api->domain, found, &w->plan, on_begun, c, &why) != 0)
+        template_fail(c, &why);
+    wanted_free(w);
+}
+
+static bool is_building(const struct team_template *t)
+{
+    for (struct list_node *at = list_first(&t->builds); at != NULL; at = list_next(&t->builds, at))
+        if (build_shown(container_of(at, struct build, node)) == BUILD_BUILDING)
+            return true;
+    return false;
+}
+
+static int want(struct wanted *w, const struct team_template *t, const struct dockerfile_body *body,
+                struct err *err)
+{
+    struct str text = body->dockerfile.len > 0 ? body->dockerfile : t->r.dockerfile;
+    struct str start = body->start_command.len > 0 ? body->start_command : t->r.start_cmd;
+
+    if (text.len == 0)
+        return err_set(err, ERR_INVALID, "there is no Dockerfile");
+    if (check_hash(body->files_hash, err) != 0 ||
+        dockerfile_read(text, body->files_hash, &w->mem, &w->plan, err) != 0)
+        return -1;
+    if (start.len > 0) {
+        w->plan.start_cmd = arena_str(&w->mem, start);
+        w->plan.ready_cmd = (struct str){0};
+    }
+    if (body->ready_command.len > 0)
+        w->plan.ready_cmd = arena_str(&w->mem, body->ready_command);
+    return 0;
+}
+
+void build_post(struct call *c)
+{
+    struct dockerfile_body body = {0};
+    struct domain *d = c->api->domain;
+    const struct team_template *t;
+    struct template_request q = {.team = c->team};
+    struct wanted *w;
+    struct err err = {0};
+
+    if (call_body(c, &dockerfile_message, true, &body) != 0)
+        return;
+    t = team_template_require(d, c->team, call_param(c, 0), &err);
+    if (t == NULL) {
+        template_fail(c, &err);
+        return;
+    }
+    if (is_building(t)) {
+        err_set(&err, ERR_CONFLICT, "a build of this template is under way");
+        call_fail_named(c, 409, "build_in_progress", &err);
+        return;
+    }
+    w = mem_zero(sizeof(*w));
+    w->call = c;
+    arena_init(&w->mem, PLAN_MEM_MAX);
+    q.name = t->r.name;
+    if (want(w, t, &body, &err) != 0) {
+        call_fail_named(c, 422, "invalid_dockerfile", &err);
+        wanted_free(w);
+    } else if (template_request(d, &q, on_wanted, w, &err) != 0) {
+        template_fail(c, &err);
+        wanted_free(w);
+    }
 }
 
 /* POST /admin/teams/:team/builds/cancel */

@@ -55,7 +55,7 @@ const struct route routes[] = {
     {{"GET",    "/templates/:id/files/:hash"},         AUTH_TEAM,       0,     upload_link_get},
     {{"PUT",    "/templates/:id/files/:hash"},         AUTH_NONE,       0,     upload_put},
     {{"GET",    "/templates/:id/builds"},              AUTH_TEAM,       0,     build_list_get},
-    {{"POST",   "/templates/:id/builds"},              AUTH_TEAM,       0,     not_implemented},
+    {{"POST",   "/templates/:id/builds"},              AUTH_TEAM,       LARGE, build_post},
     {{"GET",    "/templates/:id/builds/:build"},       AUTH_TEAM,       0,     build_get},
     {{"POST",   "/templates/:id/builds/:build"},       AUTH_TEAM,       PLAN,  build_start_post},
     {{"POST",   "/v2/templates/:id/builds/:build"},    AUTH_TEAM,       PLAN,  build_start_post},

@@ -129,7 +129,8 @@ int remote_call(const struct invocation *v, const struct remote_call *c, struct 
     if ((size_t)snprintf(socket, sizeof socket, "%s/%s", places->run_dir, cli_api_socket) >=
         sizeof socket)
         return err_set(err, ERR_INVALID, "run_dir is too long");
-    if (http_fetch(socket, &request, c->body, CALL_TIMEOUT_MS, &answer, err) != 0)
+    if (http_fetch(socket, &request, c->body, c->timeout_ms > 0 ? c->timeout_ms : CALL_TIMEOUT_MS,
+                   &answer, err) != 0)
         return err_wrap(err, "no server answers at '%s'; start it first with 'sandlot serve'",
                         socket);
     result = answer.status == c->status ? 0 : explain(c, &answer, err);

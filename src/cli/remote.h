@@ -24,8 +24,9 @@ struct remote_call {
     const char *method;
     char url[REMOTE_URL_MAX];
     struct str body;
-    struct str team; /* for whom; .at NULL: nobody in particular */
-    unsigned status; /* of success */
+    struct str team;     /* for whom; .at NULL: nobody in particular */
+    unsigned status;     /* of success */
+    uint32_t timeout_ms; /* 0: the default */
 };
 
 /* One call with the operator's token; the answer's body is appended to `out`. Errors say what the
@@ -58,6 +59,9 @@ int cli_net_log(const struct invocation *v);           /* ID; --denied, --follow
 int cli_status(const struct invocation *v);            /* --json */
 int cli_top(const struct invocation *v);               /* --once, --count */
 int cli_edge_restart(const struct invocation *v);
-int cli_template_list(const struct invocation *v); /* option --json */
+int cli_template_list(const struct invocation *v);   /* option --json */
+int cli_template_show(const struct invocation *v);   /* NAME; --team, --json */
+int cli_template_delete(const struct invocation *v); /* NAME; --team */
+int cli_template_build(const struct invocation *v);  /* NAME [PATH]; options: see main.c */
 
 #endif

@@ -92,6 +92,8 @@ static const struct codec_field plan_fields[] = {
     {7, "readyCmd", CODEC_STRING, 0, offsetof(struct build_plan, ready_cmd)},
     {8, "probePort", CODEC_INT64, CODEC_OPTIONAL, offsetof(struct build_plan, probe_port), offsetof(struct build_plan, has_probe_port)},
     {9, "probePath", CODEC_STRING, 0, offsetof(struct build_plan, probe_path)},
+    {10, "dockerfile", CODEC_STRING, 0, offsetof(struct build_plan, dockerfile)},
+    {11, "filesHash", CODEC_STRING, 0, offsetof(struct build_plan, files_hash)},
 };
 const struct codec_message build_plan_message =
     {"build_plan", sizeof(struct build_plan), plan_fields, COUNT_OF(plan_fields)};

@@ -68,6 +68,8 @@ struct build_plan {
     int64_t probe_port; /* CT-11 */
     struct str probe_path;
     bool has_probe_port;
+    /* In place of a source and steps, until it is read (dockerfile.h). */
+    struct str dockerfile, files_hash;
 };
 
 /* Lines of a build's log, as they are kept when it has ended. */

@@ -424,6 +424,8 @@ static int make_named(struct extraction *x, struct archive_entry *e, const char 
     beneath_split(x->path, &dir_path, &last);
     memcpy(s->path, dir_path, strlen(dir_path) + 1);
     memcpy(s->name, last, strlen(last) + 1);
+    if (x->spec->is_lowest && str_has_prefix(str_of(s->name), whiteout_prefix))
+        return make_whiteout(x, s, err); /* it makes nothing, no directory either */
     if (find_parent(x, s->path, &parent, err) != 0)
         return -1;
     dir = fcntl(parent, F_DUPFD_CLOEXEC, 0);

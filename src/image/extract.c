@@ -59,13 +59,17 @@ static int run(struct extraction *x, struct digest *out_diff, struct err *err)
     return 0;
 }
 
+struct inflow_limits extract_inflow(const struct extract_limits *limits)
+{
+    return (struct inflow_limits){
+        .bytes_max = limits->bytes_max + limits->bytes_max / 4 + STREAM_SLACK,
+        .ratio_max = limits->ratio_max,
+    };
+}
+
 int extract(const struct extract_spec *spec, struct digest *out_diff, struct err *err)
 {
-    uint64_t bytes_max = spec->limits->bytes_max;
-    struct inflow_limits limits = {
-        .bytes_max = bytes_max + bytes_max / 4 + STREAM_SLACK,
-        .ratio_max = spec->limits->ratio_max,
-    };
+    struct inflow_limits limits = extract_inflow(spec->limits);
     struct extraction *x;
     int result = -1;
 

@@ -31,7 +31,8 @@ typedef int opaque_fn(void *ctx, const char *path, struct err *err);
 
 struct extract_spec {
     int archive_fd; /* read from where it stands */
-    int root_fd;    /* an empty directory, of a file system that takes what is in the archive */
+    int root_fd;    /* an empty directory, of a file system that takes what is in the archive; or
+                     * one that lower layers were unpacked into, see extract_erase() */
     bool is_lowest; /* nothing is below: whiteouts mean nothing */
     const struct extract_limits *limits;
     struct extract_usage *usage;
@@ -42,5 +43,8 @@ struct extract_spec {
 /* *out_diff: of the plain archive. ERR_INVALID, ERR_LIMIT, ERR_UNSUPPORTED (owners), ERR_NO_SPACE,
  * ERR_SYSTEM. */
 must_check int extract(const struct extract_spec *spec, struct digest *out_diff, struct err *err);
+/* Removes from root_fd what the archive's whiteouts hide. To make one directory of several layers,
+ * from the lowest on: this, then extract() with is_lowest, each from the archive's start. */
+must_check int extract_erase(const struct extract_spec *spec, struct err *err);
 
 #endif

@@ -26,6 +26,8 @@ struct extraction {
     uint64_t unchecked_bytes; /* written since the disk was looked at */
 };
 
+/* How much an archive may hold. */
+struct inflow_limits extract_inflow(const struct extract_limits *limits);
 /* Makes what the entry says. The archive stands at its content. */
 must_check int entry_make(struct extraction *x, struct archive_entry *e, struct err *err);
 void entry_forget_parent(struct extraction *x);

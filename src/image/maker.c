@@ -10,7 +10,6 @@
 enum {
     LINE_MAX_BYTES = 300,
     RECORD_MEM_MAX = 1 << 20,
-    SHORT_HEX = 12, /* digits of a digest that people see */
 };
 
 struct making {
@@ -20,6 +19,23 @@ struct making {
     struct desk_layer layers[OCI_LAYERS_MAX];
     struct digest present; /* layer that is unpacked right now */
 };
+
+/* How many archives the lowest layer is made of. */
+static size_t flat_count(const struct oci_config *c)
+{
+    return c->diff_count > MAKER_LAYERS_MAX ? c->diff_count - MAKER_LAYERS_MAX + 1 : 1;
+}
+
+static size_t layer_count(const struct oci_config *c)
+{
+    return c->diff_count == 0 ? 0 : c->diff_count - flat_count(c) + 1;
+}
+
+/* The first archive of a layer, and the one behind its last. */
+static size_t first_of(const struct oci_config *c, size_t layer)
+{
+    return layer == 0 ? 0 : flat_count(c) + layer - 1;
+}
 
 void maker_say(struct maker *m, const char *format, ...)
 {
@@ -41,18 +57,33 @@ static struct digest chain_at(const struct oci_config *c, size_t index)
     return chain;
 }
 
+/* Of several archives in one directory, as they are not what the chain of the last one names. */
+static struct digest id_of(const struct oci_config *c, size_t layer)
+{
+    struct digest chain = chain_at(c, first_of(c, layer + 1) - 1);
+    char text[sizeof("flat ") + DIGEST_HEX] = "flat ";
+
+    if (layer == 0 && flat_count(c) > 1) {
+        digest_hex(&chain, text + strlen(text));
+        sha256_of(str_of(text), chain.at);
+    }
+    return chain;
+}
+
 int maker_missing(struct maker *m, const struct oci_config *c, bool *out, struct err *err)
 {
-    for (size_t i = 0; i < c->diff_count; i++) {
-        struct digest chain = chain_at(c, i);
+    for (size_t layer = 0; layer < layer_count(c); layer++) {
+        struct digest id = id_of(c, layer);
         struct desk_layer unused;
         struct err why = {0};
+        bool is_missing = desk_find(m->desk, &id, &unused, &why) != 0;
 
-        out[i] = desk_find(m->desk, &chain, &unused, &why) != 0;
-        if (out[i] && why.kind != ERR_NOT_FOUND) {
+        if (is_missing && why.kind != ERR_NOT_FOUND) {
             *err = why;
             return -1;
         }
+        for (size_t i = first_of(c, layer); i < first_of(c, layer + 1); i++)
+            out[i] = is_missing;
     }
     return 0;
 }
@@ -64,14 +95,14 @@ static int on_opaque(void *ctx, const char *path, struct err *err)
     return desk_opaque(w->maker->desk, &w->present, path, err);
 }
 
-static int unpack(struct making *w, size_t index, int archive_fd, struct err *err)
+/* One archive into the layer's directory. */
+static int unpack(struct making *w, size_t index, int root_fd, const struct layer_files *files,
+                  struct err *err)
 {
-    const struct digest *want = &w->config->diffs[index];
-    auto_fd int root_fd = -1;
-    uint64_t before = w->usage.bytes;
+    auto_fd int fd = -1;
     struct extract_spec spec = {
-        .archive_fd = archive_fd,
-        .is_lowest = index == 0,
+        .root_fd = root_fd,
+        .is_lowest = index < flat_count(w->config),
         .limits = &w->maker->limits,
         .usage = &w->usage,
         .on_opaque = on_opaque,
@@ -79,45 +110,63 @@ static int unpack(struct making *w, size_t index, int archive_fd, struct err *er
     };
     struct digest diff;
 
-    if (desk_begin(w->maker->desk, &w->present, &root_fd, err) != 0)
+    if (index > 0 && spec.is_lowest) {
+        if (files->open(files->ctx, index, &fd, err) != 0)
+            return -1;
+        spec.archive_fd = fd;
+        if (extract_erase(&spec, err) != 0)
+            return -1;
+        own_close_fd(&fd);
+        fd = -1;
+    }
+    if (files->open(files->ctx, index, &fd, err) != 0)
         return -1;
-    spec.root_fd = root_fd;
+    spec.archive_fd = fd;
     if (extract(&spec, &diff, err) != 0)
         return -1;
-    if (!digest_eq(&diff, want))
+    if (!digest_eq(&diff, &w->config->diffs[index]))
         return err_set(err, ERR_INVALID, "its content is not what the image's configuration says");
-    w->layers[index].bytes = w->usage.bytes - before;
+    if (files->close != NULL)
+        files->close(files->ctx, index);
     return 0;
 }
 
-/* The archive of a layer, or its directory when somebody has made it before. */
-static int make_layer(struct making *w, size_t index, const struct layer_files *files,
-                      struct err *err)
+static void say_of(struct making *w, size_t index, const char *what)
 {
-    struct desk_layer *l = &w->layers[index];
     char hex[DIGEST_HEX + 1];
-    auto_fd int fd = -1;
-    int result;
 
     digest_hex(&w->config->diffs[index], hex);
-    l->id = w->present = chain_at(w->config, index);
+    maker_say(w->maker, "layer %zu/%zu %.12s: %s", index + 1, w->config->diff_count, hex, what);
+}
+
+/* The archives of a layer, or its directory when somebody has made it before. */
+static int make_layer(struct making *w, size_t layer, const struct layer_files *files,
+                      struct err *err)
+{
+    size_t from = first_of(w->config, layer), end = first_of(w->config, layer + 1);
+    struct desk_layer *l = &w->layers[layer];
+    uint64_t before = w->usage.bytes;
+    char text[64];
+    auto_fd int root_fd = -1;
+
+    l->id = w->present = id_of(w->config, layer);
     if (desk_find(w->maker->desk, &l->id, l, err) == 0) {
-        maker_say(w->maker, "layer %zu/%zu %.12s: here already", index + 1, w->config->diff_count,
-                  hex);
+        say_of(w, end - 1, "here already");
         w->usage.bytes += l->bytes;
         return 0;
     }
-    if (err->kind != ERR_NOT_FOUND)
+    if (err->kind != ERR_NOT_FOUND || desk_begin(w->maker->desk, &l->id, &root_fd, err) != 0)
         return -1;
-    if (files->open(files->ctx, index, &fd, err) != 0)
-        return err_wrap(err, "layer %zu", index + 1);
-    result = unpack(w, index, fd, err);
-    if (result == 0 && files->close != NULL)
-        files->close(files->ctx, index);
-    if (result != 0)
-        return err_wrap(err, "layer %zu", index + 1);
-    maker_say(w->maker, "layer %zu/%zu %.12s: unpacked, %llu bytes", index + 1,
-              w->config->diff_count, hex, (unsigned long long)l->bytes);
+    for (size_t i = from; i < end; i++) {
+        uint64_t held = w->usage.bytes;
+
+        if (unpack(w, i, root_fd, files, err) != 0)
+            return err_wrap(err, "layer %zu", i + 1);
+        ignore(snprintf(text, sizeof text, "unpacked, %llu bytes",
+                        (unsigned long long)(w->usage.bytes - held)));
+        say_of(w, i, text);
+    }
+    l->bytes = w->usage.bytes - before;
     return 0;
 }
 
@@ -139,13 +188,13 @@ static int write_record(struct making *w, const struct digest *digest, struct bu
     struct arena mem;
 
     arena_init(&mem, RECORD_MEM_MAX);
-    names = arena_array(&mem, w->config->diff_count + 1, sizeof *names);
+    names = arena_array(&mem, layer_count(w->config) + 1, sizeof *names);
     digest_text(digest, of);
     ignore((long)rfc3339_format_ms(clock_wall_ms(), created));
     record.digest = str_of(of);
     record.created_at = str_of(created);
     oci_ports(r, &mem, &run.ports);
-    for (size_t i = 0; names != NULL && i < w->config->diff_count; i++) {
+    for (size_t i = 0; names != NULL && i < layer_count(w->config); i++) {
         char *hex = arena_alloc(&mem, DIGEST_HEX + 1);
 
         if (hex == NULL)
@@ -157,7 +206,7 @@ static int write_record(struct making *w, const struct digest *digest, struct bu
     record.layers.items = names;
     json_encode(&image_result_message, &record, out);
     arena_done(&mem);
-    if (!buf_ok(out) || record.layers.count < w->config->diff_count)
+    if (!buf_ok(out) || record.layers.count < layer_count(w->config))
         return err_set(err, ERR_LIMIT, "the image's configuration is too large");
     return 0;
 }
@@ -174,14 +223,16 @@ int maker_run(struct maker *m, const struct oci_config *c, const struct digest *
     buf_init(&record, DESK_TEXT_MAX);
     if (c->diff_count == 0)
         result = err_set(err, ERR_UNSUPPORTED, "the image has no layers");
-    for (size_t i = 0; i < c->diff_count && result == 0; i++)
+    if (result == 0 && flat_count(c) > 1)
+        maker_say(m, "the lowest %zu of %zu layers become one", flat_count(c), c->diff_count);
+    for (size_t i = 0; i < layer_count(c) && result == 0; i++)
         result = make_layer(w, i, files, err);
     if (result == 0 && w->usage.devices > 0)
         maker_say(m, "%llu device files were left out", (unsigned long long)w->usage.devices);
     if (result == 0)
         result = write_record(w, digest, &record, err);
     if (result == 0)
-        result = desk_done(m->desk, w->layers, c->diff_count, buf_str(&record), err);
+        result = desk_done(m->desk, w->layers, layer_count(c), buf_str(&record), err);
     buf_done(&record);
     free(w);
     return result;

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes the layers of an image that are not there yet, and its record; in a worker. Where the
- * archives come from is the caller's business (bundle.c: a file, puller.c: a registry). */
+ * archives come from is the caller's business (bundle.c: a file, puller.c: a registry).
+ *
+ * An image with more than MAKER_LAYERS_MAX archives becomes so many layers: its lowest archives are
+ * unpacked into one directory. What is above them in a sandbox, of steps and pauses, needs room in
+ * an overlay too. */
 #ifndef IMAGE_MAKER_H
 #define IMAGE_MAKER_H
 
 #include "image/desk.h"
 #include "image/extract.h"
 #include "image/oci.h"
+
+enum { MAKER_LAYERS_MAX = 32 };
 
 typedef void say_fn(void *ctx, const char *line); /* progress, for people */
 
@@ -19,8 +25,8 @@ struct maker {
     const char *source;   /* of struct image_result */
 };
 
-/* A layer's archive by its place from below. The descriptor is the maker's; `close` is told when it
- * was read, and may be NULL. */
+/* A layer's archive by its place from below, to be read from its start; perhaps twice. The
+ * descriptor is the maker's; `close` is told when it was read, and may be NULL. */
 struct layer_files {
     int (*open)(void *ctx, size_t index, int *out_fd, struct err *err);
     void (*close)(void *ctx, size_t index);

@@ -365,5 +365,74 @@ def _(_s):
         same(s.api.call("GET", "/templates/words").json["state"], "ready")
 
 
+DOCKERFILE = """# syntax=docker/dockerfile:1
+ARG VERSION=here
+FROM --platform=linux/amd64 ${VERSION} AS build
+LABEL a=b
+RUN print one \\
+    # a comment between
+    two
+ENV A=1 B="x y"
+ENV OLD a b
+ARG LATER=3
+EXPOSE 80
+WORKDIR /srv
+USER app
+RUN ["print", "it's"]
+ENTRYPOINT ["serve"]
+CMD ["--port", "80"]
+"""
+
+
+@test("AC-25 AC-26: AgentCube builds a Dockerfile, given or the template's own; one at a time; what is wrong is 422")
+def _(_s):
+    with Building() as s:
+        def post(name, **body):
+            return s.api.call("POST", f"/templates/{name}/builds", body)
+        same(s.api.call("POST", "/templates", {"name": "cube", "dockerfile": DOCKERFILE}).status, 201)
+        r = post("cube")
+        same((r.status, r.json["state"], r.json["templateID"] != ""), (202, "building", True), r.body)
+        end = s.finish(r.json)
+        same(end["status"], "ready", end)
+        lines = texts(end)
+        for what in ("[base] FROM here", "RUN print one two", "ENV A=1 B=x y", "ENV OLD=a b", "ARG LATER=3", "WORKDIR /srv", "USER app",
+                     "RUN 'print' 'it'\\''s'", "Running start command"):
+            check(any(what in t for t in lines), what, lines)
+        check(any(b"'serve' '--port' '80'" in str(h).encode() or (len(h) == 3 and b"'serve' '--port' '80'" in h[2]) for h in s.guest.heard))
+        r = post("cube", dockerfile="FROM here\nRUN hang", startCommand="other")
+        same(r.status, 202, r.body)
+        same((post("cube").status, post("cube").json["error"]), (409, "build_in_progress"))
+        s.guest.hanging.set()
+        same(s.finish(r.json)["status"], "ready")
+        for text, why in (("RUN x", "FROM must come before 'RUN'"), ("", "line 1"), ("FROM a\nFROM b", "line 2: more than one FROM"),
+                          ("FROM a\nCOPY x y", "no files"), ("FROM a\nONBUILD RUN x", "not supported here: 'ONBUILD'"),
+                          ("FROM a\nRUN --mount=type=secret x", "--mount=type=secret"), ("FROM a\nCOPY --from=b x y", "--from=b"),
+                          ("FROM a\nRUN cat <<EOF\nEOF", "here-documents"), ("FROM a\nENV A", "name and a value"), ("FROM a b", "FROM IMAGE"),
+                          ("FROM $NONE", "no name"), ("FROM a\nENV A='b", "quote"), ("FROM a\nRUN", "command is missing"), ("# x", "no FROM")):
+            r = post("cube", dockerfile=text or "X")
+            same((r.status, r.json["error"]), (422, "invalid_dockerfile"), text, r.body)
+            check(why in r.json["message"] or text == "", text, r.json)
+        same((post("none").status, post("none").json["error"]), (404, "template_not_found"))
+        same(s.api.call("POST", "/templates", {"name": "bare"}).status, 201)
+        same((post("bare").status, post("bare").json["message"]), (422, "there is no Dockerfile"))
+
+
+@test("a start may carry a Dockerfile and one archive for all that it copies, in place of a source and steps")
+def _(_s):
+    with Building() as s:
+        made = s.request("file")
+        link = s.api.call("GET", f"/templates/{made['templateID']}/files/{HASH}").json["url"]
+        same(s.api.call("PUT", link[link.index("/templates"):], raw=b"archive", key=None).status, 200)
+        text = 'FROM here\nCOPY --chown=a:b --chmod=644 one "two words" /dst/\nADD ["x", "y"]\n'
+        s.start(made, 400, fromImage="here", dockerfile=text)
+        s.start(made, 422, fromImage="", dockerfile=text)
+        s.start(made, 422, fromImage="", dockerfile=text, filesHash="short")
+        s.start(made, fromImage="", dockerfile=text, filesHash=HASH)
+        end = s.finish(made)
+        same(end["status"], "ready", end)
+        for what in ("COPY one /dst/ a:b 644", "COPY two words /dst/ a:b 644", "ADD x y"):
+            check(any(what in t for t in texts(end)), what, texts(end))
+
+
 if __name__ == "__main__":
     sys.exit(main())

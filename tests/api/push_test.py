@@ -341,7 +341,7 @@ def _(_s):
     if shutil.which("skopeo") is None:
         print("# no skopeo: left out")
         return
-    size = 16 << 20 if "asan" in sys.argv[1] else 256 << 20
+    size = 16 << 20 if "asan" in sys.argv[1] else 64 << 20
     with Stack("sqlite", [f"push_max={4 << 30}"]) as s:
         p = Push(s, "skopeo")
         layout = f"{s.directory}/layout"

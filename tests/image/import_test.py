@@ -103,6 +103,30 @@ def layers():
             subprocess.run(["umount", merged], check=True)
 
 
+@test("deep: of a hundred layers the lowest become one, with whiteouts done, and later images share it")
+def deep():
+    low = [tar(folder("d"), file("d/old"), file("d/kept"), folder("dir"), file("dir/in"), file("swap"), symlink("link", "d"), file("linked")),
+           tar(file("d/.wh.old", b""), file(".wh.dir", b""), folder("swap"), file("swap/in"), file("d/both", b"1"), hardlink("same", "d/both")),
+           tar(file("d/.wh..wh..opq", b""), file("d/new"), file("d/.wh.new", b""), file(".wh.never", b""), file("none/.wh.x", b""),
+               file("swap", b"file again"), file(".wh.link", b""), folder("linked"), file("linked/x"))]
+    rest = [tar(file(f"n/{i}", b"%d" % i), file("top", b"%d" % i)) for i in range(97)]
+    with Place(BINARY) as p:
+        one = p.import_(Image(*low, *rest).layout(f"{p.dir}/one"), "one")
+        same(len(one["layers"]), 32)
+        bottom = p.layer(one)
+        same(sorted(os.listdir(bottom)), ["d", "linked", "n", "same", "swap", "top"])
+        same((os.listdir(f"{bottom}/d"), content(f"{bottom}/swap"), os.listdir(f"{bottom}/linked")), (["new"], b"file again", ["x"]))
+        same((len(os.listdir(f"{bottom}/n")), content(f"{bottom}/top"), content(f"{bottom}/same")), (66, b"65", b"1"))
+        same(content(f"{p.layer(one, 31)}/top"), b"96")
+        two = p.import_(Image(*low, *rest[:-1], tar(file("other"))).layout(f"{p.dir}/two"), "two")
+        same(two["layers"][:31], one["layers"][:31], "what they have in common is there once")
+        few = p.import_(Image(*low).layout(f"{p.dir}/few"), "few")
+        check(len(few["layers"]) == 3 and not set(few["layers"]) & set(one["layers"]))
+        says = p.import_(Image(*low, *rest, diffs=[sha(t) for t in [*low, *rest[:-2], b"", b""]]).layout(f"{p.dir}/bad"), "bad", code=1)
+        check("layer 99: its content is not what" in says, says)
+        check(p.is_clean())
+
+
 @test("every kind of file: plain, gzip, zstd, xz, OCI layout as directory and tar, docker-archive")
 def kinds():
     low, high = tar(*BASE), tar(file("more"))
