@@ -8,8 +8,10 @@ static const char scheme[] = "http://";
 
 static bool ends_url(char c)
 {
-    return c <= ' ' || c == '"' || c == '\'' || c == '`' || c == ')' || c == ';' || c == '|' ||
-           c == '&' || c == '>' || c == '<' || c == '\\';
+    unsigned char byte = (unsigned char)c;
+
+    return byte <= ' ' || byte >= 0x7f || c == '"' || c == '\'' || c == '`' || c == ')' ||
+           c == ';' || c == '|' || c == '&' || c == '>' || c == '<' || c == '\\';
 }
 
 /* The host at the front, brackets of IPv6 included; its rest begins with ':', '/', '?' or ends. */
