@@ -222,7 +222,7 @@ HOSTILE = [
 def add_hostile(name, archive, says):
     @test(f"hostile: {name} is refused")
     def run():
-        with Place(BINARY) as p:
+        with Place(BINARY, is_quick=True) as p:
             text = p.import_(archive, code=1, flags=("--images.files_max=1000", "--images.size_max_mb=2048"))
             check(says.lower() in text.lower(), repr(text), "does not say", says)
             same((os.listdir(f"{p.data}/layers"), p.is_clean()), ([], True))
@@ -236,7 +236,7 @@ for row in HOSTILE:
 def contained(name, archive, holds):
     @test(f"hostile: {name} is contained")
     def run():
-        with Place(BINARY) as p:
+        with Place(BINARY, is_quick=True) as p:
             outside = f"{p.dir}/outside"
             os.mkdir(outside)
             top = p.layer(p.import_(archive.replace(b"@OUTSIDE@", outside.encode()[:9].ljust(9, b"/")) if b"@OUTSIDE@" in archive else archive))
