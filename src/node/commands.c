@@ -10,6 +10,8 @@
 #include "node/report.h"
 #include "node/rootfs.h"
 
+enum { NAME_SIZE = 64 }; /* of a sandbox or snapshot, with its end */
+
 /* An answer that is owed. */
 struct debt {
     struct node *node;
@@ -95,9 +97,9 @@ static void on_stopped(void *ctx, const char *id, const struct err *err)
 }
 
 struct names {
-    char id[64];
+    char id[NAME_SIZE];
     char hostname[65];
-    char snapshot[64];
+    char snapshot[NAME_SIZE];
     char rootfs[PATH_MAX];
     size_t layer_count;
     char *layers[RUNTIME_LAYERS_MAX + 1]; /* NULL at the end, as a spec has it */
@@ -198,19 +200,27 @@ static void do_start(struct peer *p, const void *message)
     names_free(names);
 }
 
+/* False: it is too long to be one, which was answered. */
+static bool take_name(struct peer *p, uint64_t seq, struct str text, const char *what,
+                      char out[NAME_SIZE])
+{
+    struct node_done done = {.seq = seq};
+    struct err err;
+
+    if (str_to_c(text, out, NAME_SIZE))
+        return true;
+    err_set(&err, ERR_NOT_FOUND, "bad %s", what);
+    ignore(send_done(p, &done, &err));
+    return false;
+}
+
 static void do_stop(struct peer *p, const void *message)
 {
     const struct node_stop *m = message;
-    struct node_done done = {.seq = m->seq};
-    char id[64];
-    struct err err;
+    char id[NAME_SIZE];
 
-    if (str_to_c(m->id, id, sizeof id)) {
+    if (take_name(p, m->seq, m->id, "sandbox id", id))
         runtime_stop(p->owner->runtime, id, on_stopped, debt_new(p, m->seq));
-        return;
-    }
-    err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
-    ignore(send_done(p, &done, &err));
 }
 
 /* Pause, resume and snapshot: done, told or not; the next list says how it is. */
@@ -251,33 +261,22 @@ static void do_resume(struct peer *p, const void *message)
 static void do_pause(struct peer *p, const void *message)
 {
     const struct node_keep *m = message;
-    struct node_done done = {.seq = m->seq};
-    char id[64];
-    struct err err;
+    char id[NAME_SIZE];
 
-    if (str_to_c(m->id, id, sizeof id)) {
+    if (take_name(p, m->seq, m->id, "sandbox id", id))
         runtime_pause(p->owner->runtime, id, m->keeps_memory, on_worked,
                       debt_new_work(p, m->seq, RUNTIME_PAUSE));
-        return;
-    }
-    err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
-    ignore(send_done(p, &done, &err));
 }
 
 static void do_snapshot(struct peer *p, const void *message)
 {
     const struct node_keep *m = message;
-    struct node_done done = {.seq = m->seq};
-    char id[64], name[64];
-    struct err err;
+    char id[NAME_SIZE], name[NAME_SIZE];
 
-    if (str_to_c(m->id, id, sizeof id) && str_to_c(m->name, name, sizeof name)) {
+    if (take_name(p, m->seq, m->id, "sandbox id", id) &&
+        take_name(p, m->seq, m->name, "name of a snapshot", name))
         runtime_snapshot(p->owner->runtime, id, name, m->keeps_memory, on_worked,
                          debt_new_work(p, m->seq, RUNTIME_SNAPSHOT));
-        return;
-    }
-    err_set(&err, ERR_NOT_FOUND, "bad sandbox id or name of a snapshot");
-    ignore(send_done(p, &done, &err));
 }
 
 static void on_removed(void *ctx, const char *name, const struct err *err)
@@ -289,16 +288,10 @@ static void on_removed(void *ctx, const char *name, const struct err *err)
 static void do_snapshot_remove(struct peer *p, const void *message)
 {
     const struct node_stop *m = message;
-    struct node_done done = {.seq = m->seq};
-    char name[64];
-    struct err err;
+    char name[NAME_SIZE];
 
-    if (str_to_c(m->id, name, sizeof name)) {
+    if (take_name(p, m->seq, m->id, "name of a snapshot", name))
         runtime_snapshot_remove(p->owner->runtime, name, on_removed, debt_new(p, m->seq));
-        return;
-    }
-    err_set(&err, ERR_NOT_FOUND, "bad name of a snapshot");
-    ignore(send_done(p, &done, &err));
 }
 
 struct listing {
@@ -343,13 +336,12 @@ static void do_stats(struct peer *p, const void *message)
     struct node_done done = {.seq = m->seq};
     struct sandbox_stats s;
     struct node_usage usage;
-    char id[64];
+    char id[NAME_SIZE];
     struct err err;
-    bool is_id = str_to_c(m->id, id, sizeof id);
 
-    if (!is_id)
-        err_set(&err, ERR_NOT_FOUND, "bad sandbox id");
-    if (!is_id || runtime_stats(p->owner->runtime, id, &s, &err) != 0) {
+    if (!take_name(p, m->seq, m->id, "sandbox id", id))
+        return;
+    if (runtime_stats(p->owner->runtime, id, &s, &err) != 0) {
         ignore(send_done(p, &done, &err));
         return;
     }
@@ -367,7 +359,7 @@ static void do_policy(struct peer *p, const void *message)
 {
     const struct node_policy *m = message;
     struct node_done done = {.seq = m->seq};
-    char id[64];
+    char id[NAME_SIZE];
     struct err err;
     int result;
 
@@ -384,7 +376,7 @@ static void do_secrets(struct peer *p, const void *message)
 {
     const struct node_policy *m = message;
     struct node_done done = {.seq = m->seq};
-    char id[64];
+    char id[NAME_SIZE];
     struct err err;
     int result;
 
@@ -402,7 +394,7 @@ static void do_dial(struct peer *p, const void *message)
     const struct node_dial *m = message;
     struct node_done done = {0};
     auto_fd int inside = -1;
-    char id[64];
+    char id[NAME_SIZE];
     struct err err;
 
     done.seq = m->seq;
