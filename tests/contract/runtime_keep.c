@@ -20,6 +20,7 @@ enum {
     ROUNDS = 10,
     FORKS = 2,
     PATH_SIZE = 512,
+    MACHINE_ID_LEN = 33, /* with its newline */
 };
 
 static bool says(const char *id, const char *command, const char *expected)
@@ -40,8 +41,8 @@ static unsigned long number(const char *id, const char *command)
 /* ---- programs ---- */
 
 /* Each counts in memory and tells by a file or a port; what is told must be without a gap: a
- * counter, both ends of a connection, a server, a database (SQLite refuses to write once the inode
- * number of its file is another). Without WAL: CRIU loses locks on files that are mapped, too.
+ * counter, both ends of a connection, a server, a job of a terminal, a database (SQLite refuses to
+ * write once the inode number of its file is another, and its WAL is a mapped file with locks).
  */
 struct program {
     const char *needs, *start, *count;
@@ -92,6 +93,7 @@ static const char server_count[] =
 static const char database[] = "cat >/s.py <<'E'\n"
                                "import sqlite3, time\n"
                                "d = sqlite3.connect('/s.db')\n"
+                               "d.execute('pragma journal_mode=wal')\n"
                                "d.execute('create table t(i integer primary key)')\n"
                                "while True:\n"
                                "  with d: d.execute('insert into t default values')\n"
@@ -106,10 +108,18 @@ static const char database_check[] =
     "d.execute('select max(i), count(*) from t').fetchone(); print('good' if m == n and "
     "d.execute('pragma integrity_check').fetchone()[0] == 'ok' else 'bad')\"";
 
+/* script(1) gives up when its poll(2) is interrupted. */
+static const char terminal[] =
+    "echo 'i=0; while :; do i=$((i+1)); echo $i >>/t.log; sleep .02; done' >/t.sh\n"
+    "script -qfc 'sh /t.sh & wait' /dev/null >/dev/null 2>&1 </dev/null &";
+static const char terminal_check[] =
+    "awk '$1 != NR { bad = 1 } END { print bad ? \"bad\" : \"good\" }' /t.log";
+
 static const struct program programs[] = {
     {"python3", counter,    "tail -n 1 /c.log", counter_check,           false},
     {"python3", connection, "tail -n 1 /l.log", "cat /l.err; echo good", false},
     {"python3", database,   database_count,     database_check,          true },
+    {"script",  terminal,   "tail -n 1 /t.log", terminal_check,          false},
     {"node",    server,     server_count,       "echo good",             false},
 };
 
@@ -323,12 +333,17 @@ static void a_traced_process_fails_the_pause(void)
 static void forks_share_nothing(void)
 {
     unsigned long counts[COUNT_OF(programs)], own[COUNT_OF(programs)];
-    char id[PATH_SIZE], command[PATH_SIZE];
+    char id[PATH_SIZE], command[PATH_SIZE], last_machine[PATH_SIZE];
+    bool has_snapshot;
 
     need_memory();
     reopen_with(0);
     start_programs("origin", counts);
-    CHECK(rig_snapshot("origin", "s1", true) == ERR_NONE);
+    snprintf(last_machine, sizeof(last_machine), "%s", rig_sh("origin", "cat /etc/machine-id"));
+    has_snapshot = rig_snapshot("origin", "s1", true) == ERR_NONE;
+    if (!has_snapshot)
+        test_note("%s", rig.err.text);
+    CHECK(has_snapshot);
     test_note("stood still for %llu us", (unsigned long long)rig.took_us);
     expect_progress("origin", counts);
     for (int i = 0; i < FORKS; i++) {
@@ -337,6 +352,9 @@ static void forks_share_nothing(void)
         test_note("%s in %llu us", id, (unsigned long long)rig.took_us);
         memset(own, 0, sizeof(own));
         expect_progress_of(id, own, true);
+        CHECK(strcmp(rig_sh(id, "cat /etc/machine-id"), last_machine) != 0);
+        snprintf(last_machine, sizeof(last_machine), "%s", rig_sh(id, "cat /etc/machine-id"));
+        CHECK(strlen(last_machine) == MACHINE_ID_LEN);
         snprintf(command, sizeof(command), "echo %d >>/mine; cat /mine", i);
         CHECK(strtol(rig_sh(id, command), NULL, 10) == i);
     }

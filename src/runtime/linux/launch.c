@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
+#include "base/id.h"
 #include "runtime/linux/creator.h"
 #include "runtime/linux/devtree.h"
 #include "runtime/linux/files.h"
@@ -15,6 +16,7 @@
 #include "runtime/linux/shift.h"
 
 enum {
+    MACHINE_ID_BYTES = 16,
     BUSY_TRIES = 1000, /* with the pause below: five seconds */
     BUSY_PAUSE_NS = 5000000,
 };
@@ -79,22 +81,16 @@ static int layer_make(struct guest *s, const char *name, mode_t mode, struct err
     return 0;
 }
 
-/* The template knows nothing of our name server. What it has there is hidden, as if the sandbox had
- * written the file: it may change it. Then a sandbox that goes on has what it made of it. */
-static int resolver_make(struct guest *s, struct err *err)
+/* As if the sandbox had written it. */
+static int etc_make(struct guest *s, const char *name, struct str text, struct err *err)
 {
     struct linux_driver *d = s->driver;
     char path[SANDBOX_PATH_SIZE];
 
-    size_t count = s->layers.count;
-
-    if (!d->host.has_outward ||
-        (count > 0 && place_is_ours(&d->places, s->layers.paths[count - 1])))
-        return 0;
     if (layer_make(s, "u/etc", 0755, err) != 0)
         return -1;
-    ignore(snprintf(path, sizeof(path), "%s/u/etc/resolv.conf", s->dir));
-    if (file_create(d->files_fd, path, str_of(outward_resolv_conf), err) != 0)
+    ignore(snprintf(path, sizeof(path), "%s/u/etc/%s", s->dir, name));
+    if (file_create(d->files_fd, path, text, err) != 0)
         return -1;
     if (fchmodat(d->files_fd, path, 0644, 0) != 0)
         return err_sys(err, errno, "chmod %s", path);
@@ -102,6 +98,31 @@ static int resolver_make(struct guest *s, struct err *err)
         fchownat(d->files_fd, path, s->slot->uid, s->slot->uid, 0) != 0)
         return err_sys(err, errno, "chown %s", path);
     return 0;
+}
+
+/* One that begins from what another was must not pass for it. */
+static int machine_id_make(struct guest *s, struct err *err)
+{
+    unsigned char bytes[MACHINE_ID_BYTES];
+    char text[2 * MACHINE_ID_BYTES + 2];
+
+    id_random(bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        ignore(snprintf(text + 2 * i, 3, "%02x", bytes[i]));
+    ignore(snprintf(text + sizeof(text) - 2, 2, "\n"));
+    return etc_make(s, "machine-id", str_of(text), err);
+}
+
+/* The template knows nothing of our name server. What it has there is hidden; the sandbox may
+ * change it. Then one that goes on, or begins from it, has what it made of it. */
+static int settings_make(struct guest *s, struct err *err)
+{
+    struct linux_driver *d = s->driver;
+    size_t count = s->layers.count;
+
+    if (count > 0 && place_is_ours(&d->places, s->layers.paths[count - 1]))
+        return s->wakes != NULL ? 0 : machine_id_make(s, err);
+    return d->host.has_outward ? etc_make(s, "resolv.conf", str_of(outward_resolv_conf), err) : 0;
 }
 
 /* For the next process; not made sure of, as a sandbox that runs does not survive its machine. */
@@ -156,7 +177,7 @@ int launch_directories(void *sandbox, struct err *err)
         return err_sys(err, errno, "mkdir %s", s->dir);
     place_hold(&s->driver->places, place_name(s, name));
     if (layer_make(s, "u", 0755, err) == 0 && layer_make(s, "w", 0755, err) == 0 &&
-        resolver_make(s, err) == 0 && layers_write(s, err) == 0)
+        settings_make(s, err) == 0 && layers_write(s, err) == 0)
         return 0;
     launch_leave_directories(s);
     return -1;
