@@ -3,6 +3,7 @@
 """Builds from their start to their end, over a node and a guest daemon that remember. What a command does is in
 its text: "exit N" ends so, "print X" prints, "hang" does not end. Numbers are those of the requirements."""
 import hashlib
+import os
 import re
 import sys
 import threading
@@ -415,6 +416,32 @@ def _(_s):
         same((post("none").status, post("none").json["error"]), (404, "template_not_found"))
         same(s.api.call("POST", "/templates", {"name": "bare"}).status, 201)
         same((post("bare").status, post("bare").json["message"]), (422, "there is no Dockerfile"))
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@test("CT-29 CT-30: of 10,300 lines 10,000 are kept under their numbers; 1000 polls of them cost little")
+def _(_s):
+    with Building() as s:
+        made = s.request("lines")
+        s.start(made, steps=[run(" ".join(["print x"] * 10300))])
+        end = s.finish(made)
+        same(end["status"], "ready", end["status"])
+        # Numbers go on behind what was dropped, which is shown as such (CT-16).
+        same(s.status(made, "?logsOffset=0&limit=1")["logEntries"][0]["message"], "(this line was dropped)")
+        check(s.status(made, "?logsOffset=9000&limit=1")["logEntries"][0]["message"] == "x")
+        same(s.status(made, "?logsOffset=10500")["logEntries"], [])
+        pid = s.api.process.pid
+        before = cpu_s(pid)
+        for i in range(1000):
+            same(len(s.status(made, f"?logsOffset={300 + i}")["logEntries"]), 100)
+        spent = cpu_s(pid) - before
+        print(f"# 1000 polls of 100 lines: {spent:.2f} s of CPU")
+        check(spent < (20 if "asan" in sys.argv[1] else 4), spent)
 
 
 @test("a start may carry a Dockerfile and one archive for all that it copies, in place of a source and steps")
