@@ -55,7 +55,7 @@ def commands():
 def options(command):
     """Of one command: those above the keys that all commands have."""
     own = sandlot("help", *command.split()).split("\nConfiguration, as flags")[0]
-    return re.findall(r"^  (--[a-z]+)", own, re.M)
+    return re.findall(r"^  (--[a-z-]+)", own, re.M)
 
 
 def keys():
