@@ -16,6 +16,7 @@
 #include "io/socket.h"
 #include "main/doctor.h"
 #include "main/layout.h"
+#include "runtime/linux/criu.h"
 
 enum {
     KERNEL_MAJOR_MIN = 5,
@@ -272,17 +273,16 @@ static int ask_criu(const char *path)
     return result;
 }
 
+/* The one that node would take. */
 static void check_criu(const struct config *c, struct doctor_row *row)
 {
-    static const char *const paths[] = {"/usr/sbin/criu", "/usr/local/sbin/criu", "/usr/bin/criu"};
-    const char *path = NULL;
+    auto_free char *path = NULL;
+    struct err why = {0};
 
-    ignore(c->runtime.uid_base != 0);
-    for (size_t i = 0; i < COUNT_OF(paths) && path == NULL; i++)
-        path = access(paths[i], X_OK) == 0 ? paths[i] : NULL;
+    criu_find(c->runtime.criu, &path, &why);
     if (path == NULL) {
-        doctor_found(row, "not installed");
-        doctor_advise(row, DOCTOR_WARN, "pausing to disk needs CRIU 4 or newer");
+        doctor_found(row, "none");
+        doctor_advise(row, DOCTOR_WARN, "%s", why.text);
         return;
     }
     doctor_found(row, "%s", path);

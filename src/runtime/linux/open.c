@@ -242,10 +242,12 @@ static void sandboxes_let_go(struct linux_driver *d)
         struct guest *s = container_of(n, struct guest, all);
 
         watch_stop(&s->pid_watch);
-        /* what is paused stays on the disk; what is kept of its processes ends */
+        /* what is paused stays on the disk; what is kept of its processes ends; one that has gone
+         * on in the files of its pause must not end */
         s->keeps_files |= s->state == SANDBOX_HOT;
         if (s->state != SANDBOX_RUNNING && s->state != SANDBOX_SAVING &&
-            s->state != SANDBOX_PAUSED && s->state != SANDBOX_KEEPING && s->state != SANDBOX_WAKING)
+            s->state != SANDBOX_PAUSED && s->state != SANDBOX_KEEPING &&
+            s->state != SANDBOX_WAKING && !s->is_beyond_return)
             steps_undo(&s->steps); /* ends its process, too */
         guest_free(s);
     }
