@@ -252,7 +252,7 @@ static void nobody_listens(void)
     int fd = -1;
 
     CHECK(rig_start("quiet") == ERR_NONE);
-    CHECK(runtime_connect(rig.runtime, "quiet", 1, &fd, &err) != 0);
+    CHECK(runtime_connect(rig.runtime, "quiet", 2, &fd, &err) != 0);
     CHECK(err.kind == ERR_UNAVAILABLE);
     CHECK(runtime_connect(rig.runtime, "quiet", 0, &fd, &err) != 0);
     CHECK(err.kind == ERR_INVALID);
