@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/resolver.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/id.h"
 #include "domain/domain.h"
 #include "domain/webhook_url.h"
 #include "http/client.h"
+#include "io/resolver.h"
 #include "io/socket.h"
 #include "io/tls.h"
 

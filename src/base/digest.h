@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SHA-256 (FIPS 180-4), HMAC-SHA-256 (RFC 2104), base64 (RFC 4648), hex. libc only, because envd
- * checks signatures too. */
+ * checks signatures too. SHA-1 only for the handshake of WebSockets, which protects nothing. */
 #ifndef BASE_DIGEST_H
 #define BASE_DIGEST_H
 
 #include "base/buf.h"
 
-enum { SHA256_SIZE = 32 };
+enum {
+    SHA1_SIZE = 20,
+    SHA256_SIZE = 32,
+};
 
 struct sha256 {
     uint32_t state[8];
@@ -19,6 +22,8 @@ void sha256_add(struct sha256 *h, const void *data, size_t len);
 void sha256_end(struct sha256 *h, uint8_t out[SHA256_SIZE]);
 void sha256_of(struct str data, uint8_t out[SHA256_SIZE]);
 void hmac_sha256(struct str key, struct str data, uint8_t out[SHA256_SIZE]);
+
+void sha1_of(struct str data, uint8_t out[SHA1_SIZE]);
 
 /* Standard alphabet with padding. */
 void base64_encode(struct buf *out, const void *data, size_t len);

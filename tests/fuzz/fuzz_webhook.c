@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "api/resolver.h"
 #include "domain/webhook_url.h"
+#include "io/resolver.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

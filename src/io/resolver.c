@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See resolver.h. One child per lookup that is not remembered. */
-#include "api/resolver.h"
+#include "io/resolver.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
