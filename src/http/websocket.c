@@ -175,9 +175,9 @@ static void refuse(struct websocket *w, enum ws_code code)
     if (w->state == WS_OPEN)
         ignore(send_frame(w, WS_CLOSE, (struct str){bytes, sizeof(bytes)})); /* the last anyway */
     fail(w, code == WS_TOO_LARGE ? ERR_LIMIT : ERR_INVALID,
-         code == WS_TOO_LARGE ? "a message is too large"
-                              : (code == WS_NOT_UTF8 ? "a text is not UTF-8"
-                                                     : "what came is no WebSocket frame"));
+         code == WS_TOO_LARGE
+             ? "a message is too large"
+             : (code == WS_NOT_UTF8 ? "a text is not UTF-8" : "what came is no WebSocket frame"));
 }
 
 static void on_close_frame(struct websocket *w)
@@ -359,7 +359,8 @@ static void on_head(void *ctx, const struct http_head *h)
     struct websocket *w = ctx;
     struct err err = {0};
 
-    if (h->status == 101 && is_accepted(w, h) && http_field(h, "Sec-WebSocket-Extensions").len == 0 &&
+    if (h->status == 101 && is_accepted(w, h) &&
+        http_field(h, "Sec-WebSocket-Extensions").len == 0 &&
         http_field(h, "Sec-WebSocket-Protocol").len == 0) {
         open_stream(w);
         return;

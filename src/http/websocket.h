@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Client of a WebSocket (RFC 6455) on a loop: the handshake over a connection of http/client.h, then
- * messages. What we send is masked and whole; what comes may be in fragments of any size, up to
- * WS_MESSAGE_MAX; pings are answered. No extension, no subprotocol.
+/* Client of a WebSocket (RFC 6455) on a loop: the handshake over a connection of http/client.h,
+ * then messages. What we send is masked and whole; what comes may be in fragments of any size, up
+ * to WS_MESSAGE_MAX; pings are answered. No extension, no subprotocol.
  *
  * Callbacks run from the loop, never from inside a websocket_… call; any of them may free it. */
 #ifndef HTTP_WEBSOCKET_H

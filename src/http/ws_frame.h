@@ -27,7 +27,7 @@ enum ws_code {
     WS_NORMAL = 1000,
     WS_GOING = 1001,
     WS_PROTOCOL = 1002,
-    WS_NO_CODE = 1005, /* never sent: the frame had none */
+    WS_NO_CODE = 1005,  /* never sent: the frame had none */
     WS_ABNORMAL = 1006, /* never sent: there was no close frame */
     WS_NOT_UTF8 = 1007,
     WS_TOO_LARGE = 1009,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of hosts to addresses without blocking the loop: `getent ahosts` runs as a child, so that
  * /etc/hosts, DNS and whatever else the host is set up with count. Answers are remembered for a
- * short while. Users: api/sender.c, worker/dial.c. */
+ * short while. Users: api/sender.c, worker/outdial.c. */
 #ifndef IO_RESOLVER_H
 #define IO_RESOLVER_H
 

@@ -339,11 +339,12 @@ static int take_file_flag(int *argc, char **argv, const char **out, struct err *
     return 0;
 }
 
-int config_load(struct config *c, int *argc, char **argv, struct err *err)
+int config_load(struct config *c, int *argc, char **argv, bool takes_file, struct err *err)
 {
-    const char *file;
+    const char *file = NULL;
 
-    if (config_defaults(&config_table, c, err) != 0 || take_file_flag(argc, argv, &file, err) != 0)
+    if (config_defaults(&config_table, c, err) != 0 ||
+        (takes_file && take_file_flag(argc, argv, &file, err) != 0))
         return -1;
     if (file == NULL && access(config_file_default, R_OK) == 0)
         file = config_file_default;

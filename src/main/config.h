@@ -48,8 +48,10 @@ struct config {
 extern const struct config_table config_table;
 extern const char config_file_default[]; /* read when it exists */
 
-/* Defaults, file, environment, flags; takes --config and the flags it knows out of argv. */
-must_check int config_load(struct config *c, int *argc, char **argv, struct err *err);
+/* Defaults, file, environment, flags; takes --config and the flags it knows out of argv. Without
+ * takes_file --config is left to a command whose own it is. */
+must_check int config_load(struct config *c, int *argc, char **argv, bool takes_file,
+                           struct err *err);
 /* "SANDLOT_DATA_DIR=/x" for every key: how the supervisor hands the configuration to the roles.
  * A NULL-ended array in one allocation plus its texts in `text`. */
 char **config_environment(const struct config *c, struct buf *text);

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     struct image_job job;
     struct err err;
 
-    if (config_load(&p.config, &argc, argv, &err) != 0) {
+    if (config_load(&p.config, &argc, argv, true, &err) != 0) {
         fprintf(stderr, "sandlot: %s\n", err.text);
         return EXIT_USAGE;
     }

@@ -6,6 +6,7 @@
 #include "main/doctor.h"
 #include "main/role.h"
 #include "main/serve.h"
+#include "main/worker.h"
 
 #ifndef SANDLOT_VERSION
 #define SANDLOT_VERSION "0.0.0"
@@ -97,6 +98,12 @@ static const struct command commands[] = {
         {{"--json", NULL, "for machines"}}},
     {"image remove",    "NAME",      "forget an imported image, and the layers that nobody else needs", image_command,
         1, 1, {{0}}},
+    {"worker",          "",          "offer sandboxes to an iii engine: a provider, or the router of providers", worker_command,
+        0, 0,
+        {{"--config", "FILE", "its config.yaml; ./config.yaml"},
+         {"--url", "URL", "the engine's; III_URL, else ws://127.0.0.1:49134"},
+         {"--defaults", NULL, "without a file: defaults alone"},
+         {"--sample", NULL, "print a config.yaml with every key"}}},
     {"config sample",   "",          "a configuration file with every key", config_sample_command,
         0, 0, {{0}}},
     {"version",         "",          "what this is", version, 0, 0,
@@ -147,7 +154,9 @@ int main(int argc, char **argv)
     struct program p = {0};
     struct err err;
 
-    if (config_load(&p.config, &argc, argv, &err) != 0) {
+    /* the worker's --config is a file of another kind */
+    if (config_load(&p.config, &argc, argv, argc < 2 || strcmp(argv[1], "worker") != 0, &err) !=
+        0) {
         fprintf(stderr, "sandlot: %s\n", err.text);
         return EXIT_USAGE;
     }

@@ -35,7 +35,7 @@ static void takes_flags_and_leaves_words(void)
     struct config c = {0};
     struct err err;
 
-    CHECK(config_load(&c, &argc, argv, &err) == 0);
+    CHECK(config_load(&c, &argc, argv, true, &err) == 0);
     CHECK(argc == 4);
     CHECK(strcmp(argv[1], "key") == 0 && strcmp(argv[3], "me") == 0);
     CHECK(strcmp(c.data_dir, "/x") == 0 && strcmp(c.runtime.data_dir, "/x") == 0);
@@ -62,7 +62,7 @@ static void refuses_what_cannot_work(void)
         struct err err;
 
         CHECK(str_to_c(str_of(flags[i]), flag, sizeof flag));
-        CHECK(config_load(&c, &argc, argv, &err) != 0);
+        CHECK(config_load(&c, &argc, argv, true, &err) != 0);
         CHECK(err.text[0] != '\0');
     }
 }
@@ -80,14 +80,14 @@ static void survives_the_environment(void)
     char **vars;
     size_t count = 0;
 
-    CHECK(config_load(&c, &argc, argv, &err) == 0);
+    CHECK(config_load(&c, &argc, argv, true, &err) == 0);
     buf_init(&text, 1 << 20);
     vars = config_environment(&c, &text);
     for (; vars[count] != NULL; count++)
         CHECK(putenv(vars[count]) == 0);
     CHECK(count == config_table.count);
     argc = 1;
-    CHECK(config_load(&copy, &argc, argv, &err) == 0);
+    CHECK(config_load(&copy, &argc, argv, true, &err) == 0);
     CHECK(strcmp(copy.domain, "box.lan:8443") == 0 && copy.edge_loops == 3);
     CHECK(strcmp(copy.runtime.overlay, "path") == 0 && strcmp(copy.api_user, "a b=c") == 0);
     CHECK(copy.runtime.disk_reserve_bytes == c.runtime.disk_reserve_bytes);

@@ -105,10 +105,10 @@ static void open_unshaken(struct rig *g)
     CHECK(socket_pair(SOCK_STREAM, fds, &err) == 0);
     g->peer = fds[1];
     CHECK(http_conn_new(g->loop, fds[0], false, &conn, &err) == 0);
-    g->w = websocket_new(g->loop,
-                         &(struct websocket_spec){.conn = conn, .host = STR("engine:1"),
-                                                  .target = STR("/ws?x=1")},
-                         &events, g);
+    g->w = websocket_new(
+        g->loop,
+        &(struct websocket_spec){.conn = conn, .host = STR("engine:1"), .target = STR("/ws?x=1")},
+        &events, g);
     while (g->got.len < 4 || memcmp(g->got.at + g->got.len - 4, "\r\n\r\n", 4) != 0)
         turn(g);
 }
@@ -172,16 +172,16 @@ static void wait_close(struct rig *g)
 
 static void hashes(void)
 {
+    /* clang-format off */
     static const struct {
         const char *text, *hex;
     } cases[] = {
         {"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
         {"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-         "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
-        {"0123456701234567012345670123456701234567012345670123456701234567",
-         "e0c094e867ef46c350ef54a7f59dd60bed92ae83"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+        {"0123456701234567012345670123456701234567012345670123456701234567", "e0c094e867ef46c350ef54a7f59dd60bed92ae83"},
     };
+    /* clang-format on */
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         uint8_t digest[SHA1_SIZE];
@@ -245,18 +245,18 @@ static void refuses(void)
         size_t len;
         unsigned code; /* in our close frame */
     } cases[] = {
-        {"a reserved bit", "\xc1\x00", 2, WS_PROTOCOL},
-        {"an unknown opcode", "\x83\x00", 2, WS_PROTOCOL},
-        {"a mask", "\x81\x80\0\0\0\0", 6, WS_PROTOCOL},
-        {"a continuation of nothing", "\x80\x00", 2, WS_PROTOCOL},
-        {"a second beginning", "\x01\x00\x01\x00", 4, WS_PROTOCOL},
-        {"a ping in pieces", "\x09\x00", 2, WS_PROTOCOL},
-        {"a long ping", "\x89\x7e\x01\x00", 4, WS_PROTOCOL},
-        {"a length that is too long", "\x81\x7e\x00\x05", 4, WS_PROTOCOL},
-        {"a byte of a code", "\x88\x01\x03", 3, WS_PROTOCOL},
-        {"a code that is never sent", "\x88\x02\x03\xed", 4, WS_PROTOCOL},
-        {"a text of bytes", "\x81\x01\xff", 3, WS_NOT_UTF8},
-        {"64 MiB and a byte", "\x82\x7f\0\0\0\0\x04\0\0\x01", 10, WS_TOO_LARGE},
+        {"a reserved bit",            "\xc1\x00",                     2,  WS_PROTOCOL },
+        {"an unknown opcode",         "\x83\x00",                     2,  WS_PROTOCOL },
+        {"a mask",                    "\x81\x80\0\0\0\0",             6,  WS_PROTOCOL },
+        {"a continuation of nothing", "\x80\x00",                     2,  WS_PROTOCOL },
+        {"a second beginning",        "\x01\x00\x01\x00",             4,  WS_PROTOCOL },
+        {"a ping in pieces",          "\x09\x00",                     2,  WS_PROTOCOL },
+        {"a long ping",               "\x89\x7e\x01\x00",             4,  WS_PROTOCOL },
+        {"a length that is too long", "\x81\x7e\x00\x05",             4,  WS_PROTOCOL },
+        {"a byte of a code",          "\x88\x01\x03",                 3,  WS_PROTOCOL },
+        {"a code that is never sent", "\x88\x02\x03\xed",             4,  WS_PROTOCOL },
+        {"a text of bytes",           "\x81\x01\xff",                 3,  WS_NOT_UTF8 },
+        {"64 MiB and a byte",         "\x82\x7f\0\0\0\0\x04\0\0\x01", 10, WS_TOO_LARGE},
     };
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -339,13 +339,13 @@ static void frames_behind_the_head(void)
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"SHA-1", hashes},
-        {"messages in pieces, pings amid, 5 MiB", receives},
-        {"what is sent is masked and whole", sends},
-        {"what is no frame ends it, with a code", refuses},
-        {"goodbyes of both sides, and none", says_goodbye},
-        {"an answer that is no WebSocket's", believes_no_other_answer},
-        {"frames right behind the head; freed by a callback", frames_behind_the_head},
+        {"SHA-1",                                             hashes                  },
+        {"messages in pieces, pings amid, 5 MiB",             receives                },
+        {"what is sent is masked and whole",                  sends                   },
+        {"what is no frame ends it, with a code",             refuses                 },
+        {"goodbyes of both sides, and none",                  says_goodbye            },
+        {"an answer that is no WebSocket's",                  believes_no_other_answer},
+        {"frames right behind the head; freed by a callback", frames_behind_the_head  },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);

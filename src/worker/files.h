@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of j->box by envd's /files, for the provider's and the local functions. */
+#ifndef WORKER_FILES_H
+#define WORKER_FILES_H
+
+#include "base/digest.h"
+#include "worker/worker_internal.h"
+
+/* What a refusal of /files means; ends the job. */
+void files_fault(struct job *j, const struct upstream_answer *a);
+void files_put(struct job *j, struct str path, struct str bytes, job_answer_fn *then);
+void files_chmod(struct job *j, struct str path, int64_t mode, process_fn *then);
+
+#endif
