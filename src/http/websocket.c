@@ -136,7 +136,7 @@ static void on_left(void *ctx)
     fail(ctx, ERR_TIMEOUT, "the peer does not close");
 }
 
-void websocket_leave(struct websocket *w, enum ws_code code)
+void websocket_leave(struct websocket *w, enum ws_code code, uint64_t wait_ms)
 {
     char bytes[2] = {(char)(code >> 8), (char)code};
     struct err err = {0};
@@ -150,7 +150,7 @@ void websocket_leave(struct websocket *w, enum ws_code code)
         return;
     w->state = WS_LEAVING;
     ignore(send_frame(w, WS_CLOSE, (struct str){bytes, sizeof(bytes)})); /* the last anyway */
-    timer_start(w->loop, &w->timer, WS_LEAVE_MS, on_left, w);
+    timer_start(w->loop, &w->timer, wait_ms, on_left, w);
 }
 
 void websocket_pause(struct websocket *w)

@@ -14,7 +14,7 @@ enum {
     /* Bytes that may wait to be sent; past it the connection has failed: the peer reads nothing. */
     WS_OUT_MAX = 2 * WS_MESSAGE_MAX,
     WS_SHAKE_MS = 10 * 1000, /* for the handshake */
-    WS_LEAVE_MS = 2 * 1000,  /* from our close frame to the peer's */
+    WS_LEAVE_MS = 2 * 1000,  /* from our close frame to the peer's, when little is on the way */
 };
 
 struct websocket;
@@ -46,8 +46,8 @@ bool websocket_is_open(const struct websocket *w);
 /* False: a lot waits to be sent, on_drain comes; the message is taken all the same. */
 bool websocket_send(struct websocket *w, bool is_text, struct str data);
 void websocket_ping(struct websocket *w);
-/* Says goodbye; on_close follows. */
-void websocket_leave(struct websocket *w, enum ws_code code);
+/* Says goodbye behind what waits to be sent; on_close follows, `wait_ms` later at most. */
+void websocket_leave(struct websocket *w, enum ws_code code, uint64_t wait_ms);
 /* Stop and go on reading: a consumer further on is slow. */
 void websocket_pause(struct websocket *w);
 void websocket_resume(struct websocket *w);

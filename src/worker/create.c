@@ -67,6 +67,22 @@ static void put_created(struct job *j, const struct box *b)
     job_done(j, &out);
 }
 
+static void go_on(struct job *j, const struct box *b)
+{
+    const struct create_spec spec = ((struct creation *)j->state)->spec;
+    struct box *own;
+
+    if (spec.then == NULL) {
+        put_created(j, b);
+        return;
+    }
+    own = job_state(j, sizeof(*own));
+    *own = *b;
+    j->box = own;
+    j->state = spec.then_state;
+    spec.then(j);
+}
+
 static void ask_create(struct job *j);
 
 static void on_made(struct job *j, const struct upstream_answer *a)
@@ -91,7 +107,7 @@ static void on_made(struct job *j, const struct upstream_answer *a)
         job_end(j);
     } else {
         seats_take(&w->seats, &b);
-        put_created(j, &b);
+        go_on(j, &b);
     }
     explicit_bzero(&b, sizeof(b));
 }

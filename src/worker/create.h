@@ -6,6 +6,7 @@
 #include "codec/codec.h"
 
 struct job;
+typedef void job_fn(struct job *j);
 
 struct create_spec {
     struct str image;
@@ -13,6 +14,8 @@ struct create_spec {
     struct str name;           /* or empty */
     struct codec_list envs;    /* of struct codec_pair */
     bool has_network, network; /* a way out of it */
+    job_fn *then;              /* with j->box and j->state; NULL: that is all, answer it */
+    void *then_state;
 };
 
 /* Checks, reserves a slot, asks; ends the job with what create answers. */

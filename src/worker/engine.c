@@ -248,7 +248,7 @@ void engine_leave(struct engine *e, loop_fn *done, void *ctx)
     e->left_ctx = ctx;
     timer_stop(&e->retry);
     if (e->socket != NULL) {
-        websocket_leave(e->socket, WS_NORMAL);
+        websocket_leave(e->socket, WS_NORMAL, WS_LEAVE_MS);
         return;
     }
     outdial_cancel(e->dial);

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "base/log.h"
-#include "worker/worker_internal.h"
+#include "worker/conduit.h"
 
 enum {
     MEMORY_MIN = 4 << 20, /* of a job, besides what its payload needs */
@@ -33,6 +33,8 @@ struct job *job_begin(struct worker *w, const struct function *f, const struct e
     j->from.traceparent = keep(j, i->traceparent);
     j->from.baggage = keep(j, i->baggage);
     j->from.data = (struct str){0}; /* the engine's; functions have their arguments */
+    if (f->has_payload)
+        j->data = keep(j, i->data);
     list_push(&w->jobs, &j->node);
     w->job_count++;
     w->bytes += j->bytes;
@@ -48,6 +50,20 @@ void *job_state(struct job *j, size_t size)
     return at;
 }
 
+/* What the sandbox it worked in still has of it. */
+static void leave_box(struct job *j)
+{
+    struct worker *w = j->worker;
+    struct box *counts = seats_find(&w->seats, str_of(j->exec_in));
+
+    if (counts != NULL && counts->execs > 0)
+        counts->execs--;
+    if (!j->ends_box || j->box == NULL)
+        return;
+    seats_end(&w->seats, str_of(j->box->id));
+    orphans_kill(w->orphans, j->box->id);
+}
+
 void job_end(struct job *j)
 {
     struct worker *w = j->worker;
@@ -60,6 +76,8 @@ void job_end(struct job *j)
     engine_call_cancel(j->forward);
     process_free(j->process);
     listing_cancel(j->listing);
+    conduit_free(j->channel);
+    leave_box(j);
     w->job_count--;
     w->bytes -= j->bytes;
     arena_done(&j->arena);

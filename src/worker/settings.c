@@ -14,7 +14,7 @@ static const char allowlist_key[] = "image_allowlist";
 
 /* clang-format off */
 static const struct config_key keys[] = {
-    {"mode", CONFIG_CHOICE, offsetof(struct settings, mode), "provider", 0, 0, "provider",
+    {"mode", CONFIG_CHOICE, offsetof(struct settings, mode), "provider", 0, 0, "provider|router|local",
      "functions on an E2B-compatible API; the one door to all providers; the reference daemon's"},
     {"provider", CONFIG_TEXT, offsetof(struct settings, provider), "e2b", 0, 0, NULL,
      "its name as a provider: sandbox::provider::NAME::create"},

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "worker/worker_internal.h"
+#include "worker/conduit.h"
 
 enum {
     SCHEMA_MAX = 64 << 10,
@@ -18,15 +18,18 @@ static const struct {
     const struct function_table *functions;
     const char *description;
 } modes[] = {
-    {"provider", &provider_functions, "sandboxes of an E2B-compatible API"},
+    {"provider", &provider_functions, "sandboxes of an E2B-compatible API"        },
+    {"router",   &router_functions,   "the one door to all providers of sandboxes"},
+    {"local",    &local_functions,    "sandboxes as the reference daemon has them"},
 };
 
-static const struct function_table *functions_of(const struct worker *w)
+static size_t mode_of(const struct worker *w)
 {
-    for (size_t i = 0; i < COUNT_OF(modes); i++)
-        if (strcmp(w->settings.mode, modes[i].mode) == 0)
-            return modes[i].functions;
-    return modes[0].functions;
+    size_t i = 0;
+
+    while (i + 1 < COUNT_OF(modes) && strcmp(w->settings.mode, modes[i].mode) != 0)
+        i++; /* settings.c lets no other words pass */
+    return i;
 }
 
 static struct str schema(const struct param *params, size_t count)
@@ -57,7 +60,7 @@ static void add(struct worker *w, const char *prefix, const struct function *f)
 
 static void choose(struct worker *w)
 {
-    const struct function_table *t = functions_of(w);
+    const struct function_table *t = modes[mode_of(w)].functions;
     const struct settings *s = &w->settings;
     bool is_local = strcmp(s->mode, "local") == 0;
     char prefix[ENGINE_FUNCTION_MAX], other[ENGINE_FUNCTION_MAX] = "";
@@ -213,7 +216,7 @@ int worker_new(struct loop *l, const struct worker_spec *spec, struct worker **o
     w->orphans = orphans_new(w);
     choose(w);
     engine.name = w->settings.worker_name;
-    engine.description = modes[0].description;
+    engine.description = modes[mode_of(w)].description;
     engine.functions = w->registered;
     engine.function_count = w->registered_count;
     w->engine = engine_new(l, w->dialer, &engine, &events, w);
@@ -232,6 +235,7 @@ void worker_free(struct worker *w)
     w->is_draining = false;
     while ((n = list_first(&w->jobs)) != NULL)
         job_end(container_of(n, struct job, node));
+    conduits_end(w);
     timer_stop(&w->drain);
     timer_stop(&w->reconcile);
     listing_cancel(w->reconciling);

@@ -7,6 +7,7 @@
 #ifndef WORKER_WORKER_INTERNAL_H
 #define WORKER_WORKER_INTERNAL_H
 
+#include "worker/create.h"
 #include "worker/fault.h"
 #include "worker/param.h"
 #include "worker/seats.h"
@@ -16,8 +17,8 @@
 struct job;
 struct process;
 struct orphans;
+struct conduit;
 
-typedef void job_fn(struct job *j);
 typedef void job_answer_fn(struct job *j, const struct upstream_answer *a);
 
 struct function {
@@ -28,6 +29,7 @@ struct function {
     job_fn *run;
     /* The caller is gone. NULL: the job is dropped where it stands. */
     job_fn *drop;
+    bool has_payload; /* job.data is kept for it */
 };
 
 struct function_table {
@@ -44,7 +46,8 @@ struct job {
     struct engine_invocation from; /* in the arena */
     struct arena arena;
     struct arg args[PARAMS_MAX];
-    size_t bytes; /* counted in the worker's */
+    struct str data; /* the payload as it came, in the arena; where the function has_payload */
+    size_t bytes;    /* counted in the worker's */
     uint64_t started_ms;
     bool is_dropped; /* nobody waits for the result */
 
@@ -53,10 +56,13 @@ struct job {
     struct engine_call *forward;
     struct process *process;
     struct listing *listing;
+    struct conduit *channel;
     struct timer timer;
     const struct box *box; /* in the arena */
     job_fn *with_box;
-    void *state; /* of the function; in the arena */
+    bool ends_box;                /* the box goes with the job */
+    char exec_in[BOX_ID_MAX + 1]; /* the box that counts a program of this job; or "" */
+    void *state;                  /* of the function; in the arena */
 };
 
 struct worker {
@@ -68,6 +74,8 @@ struct worker {
     struct engine_function *registered;
     const struct function **behind; /* the function of each */
     size_t registered_count;
+    struct list channels; /* that are being written */
+    size_t channel_count, channel_bytes;
     struct list jobs;
     size_t job_count, bytes;
     struct seats seats;

@@ -51,7 +51,7 @@ export class Upstream {
   async answer(req, res, body) {
     const r = { method: req.method, path: req.url, headers: req.headers, body }
     this.asked.push(r)
-    const a = (await this.script(r)) ?? this.usual(r)
+    const a = (await this.script(r)) || this.usual(r)
     if (a === 'hang') return
     const text = a.body === undefined ? '' : typeof a.body === 'string' ? a.body : JSON.stringify(a.body)
     res.writeHead(a.status, { 'Content-Type': 'application/json', ...a.headers })

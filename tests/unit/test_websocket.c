@@ -291,7 +291,7 @@ static void says_goodbye(void)
     rig_done(&g);
 
     rig_open(&g);
-    websocket_leave(g.w, WS_NORMAL);
+    websocket_leave(g.w, WS_NORMAL, WS_LEAVE_MS);
     for (int i = 0; i < WAIT_MS && g.got.len < 8; i++)
         turn(&g);
     CHECK(g.got.len == 8 && (uint8_t)g.got.at[0] == 0x88);
