@@ -15,24 +15,24 @@ static void addresses(void)
         unsigned port;
         const char *path;
     } cases[] = {
-        {"https://api.e2b.dev", ADDRESS_HTTP, "api.e2b.dev", 443, ""},
-        {"http://127.0.0.1:3000/", ADDRESS_HTTP, "127.0.0.1:3000", 3000, ""},
-        {"http://[::1]:3000/a/b/", ADDRESS_HTTP, "[::1]:3000", 3000, "/a/b"},
-        {"http://x:80", ADDRESS_HTTP, "x", 80, ""},
-        {"wss://engine/ws", ADDRESS_WS, "engine", 443, "/ws"},
-        {"ws://localhost:49134", ADDRESS_WS, "localhost:49134", 49134, ""},
-        {"http://localhost", ADDRESS_WS, NULL, 0, NULL},
-        {"ftp://localhost", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://user@host", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://host:0", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://host:", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://host:70000", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://host/a?b", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://ho st", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://[::1", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://[::1]x", ADDRESS_HTTP, NULL, 0, NULL},
-        {"http://-host", ADDRESS_HTTP, NULL, 0, NULL},
+        {"https://api.e2b.dev",    ADDRESS_HTTP, "api.e2b.dev",     443,   ""    },
+        {"http://127.0.0.1:3000/", ADDRESS_HTTP, "127.0.0.1:3000",  3000,  ""    },
+        {"http://[::1]:3000/a/b/", ADDRESS_HTTP, "[::1]:3000",      3000,  "/a/b"},
+        {"http://x:80",            ADDRESS_HTTP, "x",               80,    ""    },
+        {"wss://engine/ws",        ADDRESS_WS,   "engine",          443,   "/ws" },
+        {"ws://localhost:49134",   ADDRESS_WS,   "localhost:49134", 49134, ""    },
+        {"http://localhost",       ADDRESS_WS,   NULL,              0,     NULL  },
+        {"ftp://localhost",        ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://",                ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://user@host",       ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://host:0",          ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://host:",           ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://host:70000",      ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://host/a?b",        ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://ho st",           ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://[::1",            ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://[::1]x",          ADDRESS_HTTP, NULL,              0,     NULL  },
+        {"http://-host",           ADDRESS_HTTP, NULL,              0,     NULL  },
     };
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -130,12 +130,14 @@ static void slots(void)
 
 static void payloads(void)
 {
+    /* clang-format off */
     static const struct param params[] = {
         {"id", PARAM_TEXT, PARAM_REQUIRED, "an id"},
         {"env", PARAM_ENV, 0, "variables"},
         {"mode", PARAM_MODE, 0, "permissions"},
         {"cwd", PARAM_TEXT, 0, "directory", 0, 0, "workdir"},
     };
+    /* clang-format on */
     struct arg args[COUNT_OF(params)];
     struct arena arena;
     struct err err;
@@ -162,10 +164,10 @@ int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"addresses of APIs and engines", addresses},
-        {"config.yaml", settings},
-        {"the sample is a configuration", sample},
-        {"slots belong to ids", slots},
-        {"payloads by their tables", payloads},
+        {"config.yaml",                   settings },
+        {"the sample is a configuration", sample   },
+        {"slots belong to ids",           slots    },
+        {"payloads by their tables",      payloads },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);
