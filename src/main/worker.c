@@ -97,21 +97,15 @@ static int run(const struct invocation *v, const struct worker_spec *spec)
     return status;
 }
 
-int worker_command(const struct invocation *v)
+static int run_with(const struct invocation *v, struct settings *settings)
 {
-    const struct program *program = v->ctx;
     const char *url = command_value(v, "--url");
-    struct worker_spec spec = {.version = SANDLOT_VERSION};
-    struct settings settings;
+    struct worker_spec spec = {.settings = settings, .version = SANDLOT_VERSION};
     struct err err;
-    int status;
+    int status = read_settings(v, settings);
 
-    if (command_value(v, "--sample") != NULL)
-        return print_sample(v);
-    config_log(&program->config, "worker");
-    status = read_settings(v, &settings);
     if (status == EXIT_SUCCESS)
-        status = find_key(v, &settings, &spec.key);
+        status = find_key(v, settings, &spec.key);
     if (status != EXIT_SUCCESS)
         return status;
     if (url == NULL)
@@ -120,6 +114,19 @@ int worker_command(const struct invocation *v)
         url = url_default;
     if (address_parse(str_of(url), ADDRESS_WS, &spec.engine, &err) != 0)
         return command_misuse(v, "--url: %s", err.text);
-    spec.settings = &settings;
     return run(v, &spec);
+}
+
+int worker_command(const struct invocation *v)
+{
+    const struct program *program = v->ctx;
+    struct settings settings = {0};
+    int status;
+
+    if (command_value(v, "--sample") != NULL)
+        return print_sample(v);
+    config_log(&program->config, "worker");
+    status = run_with(v, &settings);
+    settings_done(&settings);
+    return status;
 }

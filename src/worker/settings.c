@@ -74,9 +74,8 @@ static int read_images(struct settings *s, const struct yaml_value *v, struct er
 
         if (!str_to_c(v->items[i], text, sizeof(text)) || text[0] == '\0')
             return err_set(err, ERR_INVALID, "%s: a name that no image can have", allowlist_key);
-        s->images[i] = mem_text(text);
+        s->images[s->image_count++] = mem_text(text);
     }
-    s->image_count = v->count;
     s->has_images = true;
     return 0;
 }
@@ -163,6 +162,13 @@ int settings_load(struct settings *s, const char *path, struct err *err)
     if (n < 0)
         return err_sys(err, errno, "read '%s'", path);
     return settings_read(s, (struct str){text, len}, err) == 0 ? 0 : err_wrap(err, "'%s'", path);
+}
+
+void settings_done(struct settings *s)
+{
+    for (size_t i = 0; i < s->image_count; i++)
+        free(s->images[i]);
+    s->image_count = 0;
 }
 
 void settings_sample(struct buf *out)

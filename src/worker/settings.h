@@ -22,16 +22,18 @@ struct settings {
     /* of the above */
     struct address api_base, sandbox_url;
     bool has_sandbox_url; /* or one that follows from api_base */
-    const char *images[SETTINGS_IMAGES_MAX];
+    char *images[SETTINGS_IMAGES_MAX];
     size_t image_count;
     bool has_images; /* the list was given */
 };
 
 extern const struct config_table settings_table;
 
-/* Texts live until the process ends. path NULL: defaults alone. */
+/* Texts of keys live until the process ends, images until settings_done(), which takes a zeroed one
+ * and one whose reading failed too. path NULL: defaults alone. */
 must_check int settings_load(struct settings *s, const char *path, struct err *err);
 must_check int settings_read(struct settings *s, struct str text, struct err *err);
+void settings_done(struct settings *s);
 /* A commented config.yaml with every key. */
 void settings_sample(struct buf *out);
 

@@ -180,17 +180,17 @@ bool worker_was_refused(const struct worker *w)
 static const char *name_of(struct worker *w)
 {
     const char *managed = getenv("III_WORKER_NAME");
-    char name[128];
 
     if (w->settings.worker_name[0] != '\0')
         return w->settings.worker_name;
     if (managed != NULL && *managed != '\0')
-        return mem_text(managed);
-    if (strcmp(w->settings.mode, "router") == 0)
-        return "sandbox";
-    ignore(snprintf(name, sizeof(name), "sandbox-%s",
-                    strcmp(w->settings.mode, "local") == 0 ? "local" : w->settings.provider));
-    return mem_text(name);
+        ignore(snprintf(w->name, sizeof(w->name), "%s", managed)); /* one that is longer is cut */
+    else if (strcmp(w->settings.mode, "router") == 0)
+        ignore(snprintf(w->name, sizeof(w->name), "sandbox"));
+    else
+        ignore(snprintf(w->name, sizeof(w->name), "sandbox-%s",
+                        strcmp(w->settings.mode, "local") == 0 ? "local" : w->settings.provider));
+    return w->name;
 }
 
 int worker_new(struct loop *l, const struct worker_spec *spec, struct worker **out, struct err *err)

@@ -69,6 +69,7 @@ struct worker {
     struct loop *loop;
     struct settings settings;
     char key[WORKER_KEY_MAX];
+    char name[BOX_TEXT_MAX + 1]; /* where settings has none */
     struct dialer *dialer;
     struct engine *engine;
     struct engine_function *registered;

@@ -62,6 +62,7 @@ static void settings(void)
     CHECK(s.image_count == 2 && strcmp(s.images[0], "base") == 0);
     CHECK(strcmp(s.images[1], "a\"b") == 0 && s.has_images && s.has_legacy_ids);
     CHECK(s.sandboxes_max == 10 && s.idle_timeout_s == 300 && s.api_base.port == 3000);
+    settings_done(&s);
     CHECK(s.has_sandbox_url); /* plain http: one port for all */
     CHECK(settings_read(&s, (struct str){0}, &err) == 0);
     CHECK(strcmp(s.api_base_text, "https://api.e2b.dev") == 0 && !s.has_images);
