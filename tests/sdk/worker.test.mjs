@@ -66,8 +66,8 @@ for (const era of eras) {
   })
 
   test(name('IW-03 IW-26 exec runs a program: arguments, environment, directory, exit code'), async () => {
-    const r = await c.call(P('exec'), { sandbox_id: box.sandbox_id, cmd: 'sh', args: ['-c', 'echo "$GREETING $1 $(pwd)"; echo oops >&2; exit 7', 'x', 'two words'], env: { GREETING: 'hi' }, cwd: '/tmp' })
-    assert.deepEqual(r, { stdout: 'hi two words /tmp\n', stderr: 'oops\n', exit_code: 7, timed_out: false })
+    const r = await c.call(P('exec'), { sandbox_id: box.sandbox_id, cmd: 'sh', args: ['-c', 'echo "$GREETING $1 $(pwd)"; echo oops >&2; exit 7', 'x', 'two words'], env: { GREETING: 'swordfish' }, cwd: '/tmp' })
+    assert.deepEqual(r, { stdout: 'swordfish two words /tmp\n', stderr: 'oops\n', exit_code: 7, timed_out: false })
     const list = await c.call(P('exec'), { sandbox_id: box.sandbox_id, cmd: 'printenv', args: ['A'], env: ['A=b=c'], workdir: '/' })
     assert.equal(list.stdout, 'b=c\n')
     const bytes = await c.call(P('exec'), { sandbox_id: box.sandbox_id, cmd: 'printf', args: ['a\\377b'] })
@@ -121,6 +121,7 @@ for (const era of eras) {
     serving.catch(() => {})
   })
 
+  const tokens = []
   test(name('IW-04 IW-09 list: what there is and how many more may be'), async () => {
     const l = await c.call(P('list'))
     assert.deepEqual(Object.keys(l), ['sandboxes', 'in_flight', 'cap', 'remaining', 'reconciled'])
@@ -128,6 +129,9 @@ for (const era of eras) {
     const one = l.sandboxes.find((s) => s.sandbox_id === box.sandbox_id)
     assert.deepEqual(Object.keys(one), ['sandbox_id', 'image', 'started_at'])
     assert.match(one.started_at, rfc3339)
+    const detail = await fetch(`${server.url}/sandboxes/${box.sandbox_id}`, { headers: { 'X-API-Key': server.key } }).then((r) => r.json())
+    assert.ok(detail.envdAccessToken.length > 20)
+    tokens.push(detail.envdAccessToken)
   })
 
   test(name('IW-05 IW-26 RX-24 snapshot keeps it running, and create takes it as an image'), async () => {
@@ -156,7 +160,8 @@ for (const era of eras) {
     assert.equal(await workers[era.name].stop(), 0)
     const { output } = workers[era.name]
     assert.ok(output.includes('DEBUG'))
-    for (const secret of [server.key, 'GREETING', 'two words', b64('hello'), 'hello', 'a page']) assert.ok(!output.includes(secret), secret)
+    assert.equal(tokens.length, 1)
+    for (const secret of [server.key, ...tokens, 'GREETING', 'swordfish', 'two words', b64('hello'), 'hello', 'a page']) assert.ok(!output.includes(secret), secret)
   })
 }
 
