@@ -81,13 +81,12 @@ static const char connection[] = "cat >/l.py <<'E'\n"
                                  "E\n"
                                  "python3 /l.py >/dev/null 2>/l.err </dev/null &";
 
-/* Without the filter of system calls node has an io_uring, which no checkpoint can keep. */
 static const char server[] =
     "cat >/h.js <<'E'\n"
     "let n = 0\n"
     "require('http').createServer((q, a) => a.end(String(++n))).listen(8080)\n"
     "E\n"
-    "UV_USE_IO_URING=0 node /h.js >/dev/null 2>&1 </dev/null &";
+    "node /h.js >/dev/null 2>&1 </dev/null &";
 static const char server_count[] =
     "exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
 
@@ -128,6 +127,9 @@ static bool has(const char *id, const char *tool)
 {
     char command[PATH_SIZE];
 
+    /* where no filter forbids it node has an io_uring, which no checkpoint can keep */
+    if (strcmp(tool, "node") == 0 && !rig_has("system call filter"))
+        return false;
     snprintf(command, sizeof(command), "command -v %s >/dev/null && echo yes", tool);
     return strcmp(rig_sh(id, command), "yes\n") == 0;
 }
