@@ -201,17 +201,25 @@ static int check_range(struct call *c, const struct push_upload *u, struct incom
     return 0;
 }
 
-static void go_on(struct call *c, struct incoming *how)
+/* The upload that the path names, of a build that takes pushes; NULL: refused. */
+static struct push_upload *asked_for(struct call *c)
 {
     struct push_upload *u;
 
     if (push_build(c) == NULL)
-        return;
+        return NULL;
     u = find(c, call_param(c, 2));
-    if (u == NULL) {
+    if (u == NULL)
         refuse_unknown(c);
+    return u;
+}
+
+static void go_on(struct call *c, struct incoming *how)
+{
+    struct push_upload *u = asked_for(c);
+
+    if (u == NULL)
         return;
-    }
     if (check_range(c, u, how) != 0)
         return;
     if (!push_upload_take(u)) {
@@ -239,27 +247,19 @@ void push_upload_put(struct call *c)
 
 void push_upload_get(struct call *c)
 {
-    const struct push_upload *u;
+    const struct push_upload *u = asked_for(c);
 
-    if (push_build(c) == NULL)
-        return;
-    u = find(c, call_param(c, 2));
     if (u != NULL)
         answer_open(c, 204, u);
-    else
-        refuse_unknown(c);
 }
 
 void push_upload_delete(struct call *c)
 {
-    struct push_upload *u;
+    struct push_upload *u = asked_for(c);
 
-    if (push_build(c) == NULL)
+    if (u == NULL)
         return;
-    u = find(c, call_param(c, 2));
-    if (u == NULL) {
-        refuse_unknown(c);
-    } else if (!push_upload_take(u)) {
+    if (!push_upload_take(u)) {
         push_refuse(c, 409, "BLOB_UPLOAD_INVALID", "another request writes to this upload");
     } else {
         push_upload_drop(u);
