@@ -138,27 +138,33 @@ static void print(const struct template_row *t)
                STR_ARG(builds[i].created_at));
 }
 
+/* About the template that the command names. `row` NULL: no answer is expected. */
+static int call_named(struct template_call *c, const struct invocation *v, const char *method,
+                      unsigned status, struct template_row *row)
+{
+    char name[REMOTE_URL_MAX];
+    struct err err = {0};
+
+    if (template_call_begin(c, v) != 0)
+        return EXIT_USAGE;
+    if (template_call_name(v->words[0], name, &err) != 0)
+        return cli_fail(v, &err);
+    template_call_set(c, method, status, "/templates/%s", name);
+    if (template_call_run(c, v, row != NULL ? &template_message : NULL, row, &err) != 0)
+        return cli_fail(v, &err);
+    return EXIT_SUCCESS;
+}
+
 int cli_template_show(const struct invocation *v)
 {
     struct template_call c = {0};
     struct template_row row = {0};
-    char name[REMOTE_URL_MAX];
-    int result = EXIT_USAGE;
-    struct err err = {0};
+    int result = call_named(&c, v, "GET", 200, &row);
 
-    if (template_call_begin(&c, v) == 0) {
-        result = template_call_name(v->words[0], name, &err);
-        if (result == 0) {
-            template_call_set(&c, "GET", 200, "/templates/%s", name);
-            result = template_call_run(&c, v, &template_message, &row, &err);
-        }
-        if (result != 0)
-            result = cli_fail(v, &err);
-        else if (command_value(v, "--json") != NULL)
-            printf("%.*s\n", STR_ARG(buf_str(&c.answer)));
-        else
-            print(&row);
-    }
+    if (result == EXIT_SUCCESS && command_value(v, "--json") != NULL)
+        printf("%.*s\n", STR_ARG(buf_str(&c.answer)));
+    else if (result == EXIT_SUCCESS)
+        print(&row);
     template_call_end(&c);
     return result;
 }
@@ -166,19 +172,8 @@ int cli_template_show(const struct invocation *v)
 int cli_template_delete(const struct invocation *v)
 {
     struct template_call c = {0};
-    char name[REMOTE_URL_MAX];
-    int result = EXIT_USAGE;
-    struct err err = {0};
+    int result = call_named(&c, v, "DELETE", 204, NULL);
 
-    if (template_call_begin(&c, v) == 0) {
-        result = template_call_name(v->words[0], name, &err);
-        if (result == 0) {
-            template_call_set(&c, "DELETE", 204, "/templates/%s", name);
-            result = template_call_run(&c, v, NULL, NULL, &err);
-        }
-        if (result != 0)
-            result = cli_fail(v, &err);
-    }
     template_call_end(&c);
     return result;
 }
