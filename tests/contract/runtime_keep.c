@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 
 enum {
     SETTLE_MS = 20000,
+    SECOND_MS = 1000,
     ROUNDS = 10,
     FORKS = 2,
     PATH_SIZE = 512,
@@ -314,6 +316,74 @@ static void limits_hold_after_a_resume(void)
     check_clean("limits after a resume");
 }
 
+/* Of a processor, over a second. */
+static unsigned long percent_used(const char *id)
+{
+    struct sandbox_stats before, after;
+    struct err err = {0};
+    size_t never = 0;
+    uint64_t begin;
+
+    CHECK(runtime_stats(rig.runtime, id, &before, &err) == 0);
+    begin = clock_mono_us();
+    ignore(rig_pump(&never, 1, SECOND_MS));
+    CHECK(runtime_stats(rig.runtime, id, &after, &err) == 0);
+    return (unsigned long)((after.cpu_us - before.cpu_us) * 100 / (clock_mono_us() - begin));
+}
+
+/* Six of them, in the background. */
+static void start_busy(const char *id, unsigned cpu_percent, const char *what)
+{
+    const struct sandbox_limits limits = {256 << 20, cpu_percent, 100, 64 << 20};
+    char command[RIG_TEXT_SIZE];
+
+    CHECK(rig_start_with(id, &limits, "{}") == ERR_NONE);
+    snprintf(command, sizeof(command),
+             "cat >/b.sh <<'E'\ntouch /ready\n%s\nE\n"
+             "for i in 1 2 3 4 5 6; do sh /b.sh >/dev/null 2>&1 </dev/null & done\n"
+             "while [ ! -e /ready ]; do sleep .1; done",
+             what);
+    rig_sh(id, command);
+}
+
+/* The processor time of a sandbox would be that of its pause, too. */
+static void a_pause_lifts_the_processor_limit(void)
+{
+    enum { LIMIT = 10, SLACK = 15 };
+
+    need_memory();
+    reopen_with(0);
+    start_busy("busy", LIMIT, "while :; do :; done");
+    CHECK(rig_snapshot("busy", "busy1", true) == ERR_NONE);
+    if (rig_has("cpu limit"))
+        CHECK(percent_used("busy") < LIMIT + SLACK);
+    CHECK(rig_snapshot_remove("busy1") == ERR_NONE);
+    CHECK(rig_pause("busy", true) == ERR_NONE);
+    test_note("paused in %llu us", (unsigned long long)rig.took_us);
+    CHECK(rig_resume("busy") == ERR_NONE);
+    CHECK(rig_stop("busy") == ERR_NONE);
+    check_clean("a busy one");
+}
+
+/* At any moment some are between vfork and exec, and those who started them wait for it. */
+static void one_that_starts_programs_is_paused(void)
+{
+    bool is_paused;
+
+    need_memory();
+    reopen_with(0);
+    start_busy("starter", 100,
+               "exec python3 -c 'import os\nwhile True: "
+               "os.waitpid(os.posix_spawn(\"/bin/true\", [\"true\"], {}), 0)'");
+    is_paused = rig_pause("starter", true) == ERR_NONE;
+    test_note("%llu us %s", (unsigned long long)rig.took_us, is_paused ? "" : rig.err.text);
+    CHECK(is_paused);
+    CHECK(rig_resume("starter") == ERR_NONE);
+    CHECK(says("starter", "ps ax 2>/dev/null | grep -c '[o]s.waitpid'", "6\n"));
+    CHECK(rig_stop("starter") == ERR_NONE);
+    check_clean("one that starts programs");
+}
+
 /* What cannot be saved says so, and runs on. */
 static void a_traced_process_fails_the_pause(void)
 {
@@ -395,20 +465,36 @@ static void closes(void)
     rig_close();
 }
 
+/* By hand, only those that SANDLOT_TEST_ONLY is part of, between the first and the last. */
+static size_t choose(const struct test *all, size_t count, struct test *out)
+{
+    const char *only = getenv("SANDLOT_TEST_ONLY");
+    size_t chosen = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (only == NULL || i == 0 || i == count - 1 || strstr(all[i].name, only) != NULL)
+            out[chosen++] = all[i];
+    }
+    return chosen;
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"opens",                            opens                           },
-        {"CL-17: programs go on",            programs_go_on                  },
-        {"CL-18: ten resumes with memory",   ten_resumes_with_memory         },
-        {"CL-18: ten resumes of files",      ten_resumes_of_files            },
-        {"limits hold after a resume",       limits_hold_after_a_resume      },
-        {"a traced process fails the pause", a_traced_process_fails_the_pause},
-        {"CL-25: forks share nothing",       forks_share_nothing             },
-        {"a snapshot boots cold",            a_snapshot_boots_cold           },
-        {"closes",                           closes                          },
+        {"opens",                              opens                             },
+        {"CL-17: programs go on",              programs_go_on                    },
+        {"CL-18: ten resumes with memory",     ten_resumes_with_memory           },
+        {"CL-18: ten resumes of files",        ten_resumes_of_files              },
+        {"limits hold after a resume",         limits_hold_after_a_resume        },
+        {"a pause lifts the processor limit",  a_pause_lifts_the_processor_limit },
+        {"one that starts programs is paused", one_that_starts_programs_is_paused},
+        {"a traced process fails the pause",   a_traced_process_fails_the_pause  },
+        {"CL-25: forks share nothing",         forks_share_nothing               },
+        {"a snapshot boots cold",              a_snapshot_boots_cold             },
+        {"closes",                             closes                            },
     };
 
+    struct test chosen[COUNT_OF(tests)];
     int result;
 
     if (!rig_configure(argc, argv)) {
@@ -419,7 +505,7 @@ int main(int argc, char **argv)
         printf("1..0 # SKIP %s\n", rig_reason_to_skip());
         return 0;
     }
-    result = test_main(tests, COUNT_OF(tests), 1, argv);
+    result = test_main(chosen, choose(tests, COUNT_OF(tests), chosen), 1, argv);
     rig_dirs_remove();
     return result;
 }

@@ -158,7 +158,11 @@ static void adopt_state(struct linux_driver *d, const char *id, const struct sta
         s->state = SANDBOX_COOLING;
         s->keeps_files = true;
     } else {
+        const struct sandbox_limits limits = {.cpu_percent = s->limits.cpu_percent};
+
         s->state = SANDBOX_RUNNING;
+        /* a dump does without it */
+        ignore(cgroup_limit(&d->cgroups, s->cell.cgroup, &limits, &ignored));
         /* it may stand still for a pause that was not to be */
         ignore(cgroup_freeze(&d->cgroups, s->cell.cgroup, false, &ignored));
         guest_watch_disk(s);

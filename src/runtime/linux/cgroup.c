@@ -175,17 +175,24 @@ static void kill_one_by_one(const struct cgroups *g, const char *name)
     }
 }
 
-void cgroup_let_die(const struct cgroups *g, const char *name)
+void cgroup_lift_cpu(const struct cgroups *g, const char *name)
 {
     const struct cgroup_dir *cpu = dir_of(g, CGROUP_CPU);
+    struct err unused;
+
+    if (cpu != NULL)
+        ignore(versions[cpu->version]->cpu_unlimit(cpu->fd, name, &unused)); /* slower, no more */
+}
+
+void cgroup_let_die(const struct cgroups *g, const char *name)
+{
     const struct cgroup_dir *pids = dir_of(g, CGROUP_PIDS);
     char path[CGROUP_PATH_SIZE];
     struct err unused;
 
     if (pids != NULL)
         ignore(file_write_u64(pids->fd, cgroup_path(path, name, "pids.max"), 0, &unused));
-    if (cpu != NULL)
-        ignore(versions[cpu->version]->cpu_unlimit(cpu->fd, name, &unused)); /* slower, no more */
+    cgroup_lift_cpu(g, name);
 }
 
 void cgroup_kill(const struct cgroups *g, const char *name)

@@ -63,6 +63,9 @@ must_check int cgroup_unified_open(const struct cgroups *g, const char *name, in
 /* Moves a process into all hierarchies; with is_in_unified it is in cgroup2 already. */
 must_check int cgroup_attach(const struct cgroups *g, const char *name, int pid, bool is_in_unified,
                              struct err *err);
+/* Takes its CPU limit away until cgroup_limit() sets it again. What cannot be only makes it slower.
+ */
+void cgroup_lift_cpu(const struct cgroups *g, const char *name);
 /* Let nothing new begin in it and lift its CPU limit: a thousand processes that were told to end
  * need processor time to do so. */
 void cgroup_let_die(const struct cgroups *g, const char *name);

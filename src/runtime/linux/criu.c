@@ -80,7 +80,8 @@ static const char *const both_flags[] = {"-v1",
                                          "--file-locks",
                                          "--link-remap",
                                          NULL};
-static const char *const dump_flags[] = {"--leave-running", "-o", "dump.log", NULL};
+/* On a machine with much to do all else than the sandbox may have to wait long, too. */
+static const char *const dump_flags[] = {"--leave-running", "--timeout=30", "-o", "dump.log", NULL};
 /* -S: they become our children, not init's. */
 static const char *const restore_flags[] = {"-d", "-S",          "--empty-ns", "net",
                                             "-o", "restore.log", NULL};

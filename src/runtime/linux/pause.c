@@ -58,6 +58,22 @@ void save_thaw(void *sandbox)
     s->saving.still_since_us = 0;
 }
 
+/* Its processes do part of the work, and would do it on the sandbox's share of the processor.
+ * Nothing of the sandbox's own runs meanwhile; a node that is killed leaves it to the next one to
+ * put the limit back (adopt.c). */
+static int dump_unlimited(struct guest *s, const struct criu_dump *dump, struct err *err)
+{
+    const struct sandbox_limits limits = {.cpu_percent = s->limits.cpu_percent};
+    struct linux_driver *d = s->driver;
+    struct err unused;
+
+    cgroup_lift_cpu(&d->cgroups, s->cell.cgroup);
+    if (criu_dump(dump, err) == 0)
+        return cgroup_limit(&d->cgroups, s->cell.cgroup, &limits, err);
+    ignore(cgroup_limit(&d->cgroups, s->cell.cgroup, &limits, &unused)); /* not the reason */
+    return -1;
+}
+
 int save_checkpoint(struct guest *s, const char *images, struct err *err)
 {
     struct linux_driver *d = s->driver;
@@ -76,7 +92,7 @@ int save_checkpoint(struct guest *s, const char *images, struct err *err)
         *err = d->criu_err;
         return -1;
     }
-    if (criu_dump(&dump, err) != 0 || dir_open(AT_FDCWD, images, &fd, err) != 0)
+    if (dump_unlimited(s, &dump, err) != 0 || dir_open(AT_FDCWD, images, &fd, err) != 0)
         return -1;
     return images_part_network(fd, err);
 }
