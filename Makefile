@@ -44,7 +44,7 @@ soak:
 	tools/deps test
 	tools/build $(BUILD)
 	SANDLOT_TEST_DATA=$${SANDLOT_TEST_DATA:-$(CURDIR)/build/test-data} SANDLOT_TEST_ENVD=$(CURDIR)/$(BUILD)/src/envd/envd \
-		tests/api/model_test.py $(BUILD)/src/main/sandlot driver=linux boxes=50 ops=$(SOAK_OPS) seed=$(SOAK_SEED)
+		tests/api/model_test.py $(BUILD)/src/main/sandlot driver=linux boxes=50 workers=10 ops=$(SOAK_OPS) seed=$(SOAK_SEED)
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

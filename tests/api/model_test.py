@@ -2,29 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random lives of sandboxes beside a model of them, while roles are killed: nothing that was acknowledged is lost.
 
-    model_test.py SANDLOT [seed=N] [ops=N] [boxes=N] [driver=fake|linux]
+    model_test.py SANDLOT [seed=N] [ops=N] [boxes=N] [workers=N] [driver=fake|linux]
 
-create, write, read, pause, resume, snapshot, start from a snapshot, fork, rollback, kill. Every few operations a role
-is killed with SIGKILL. An operation that got no answer is asked for again until it has one; what it may have left is
-looked at then. At the end all that exists is what the model says, and when that is gone nothing is left on the disk.
-With the fake runtime there are no files, and node is not killed: its sandboxes run in it. `make soak` is the long one.
+create, write, read, pause, resume, snapshot, start from a snapshot, fork, rollback, kill. Meanwhile roles are killed
+with SIGKILL. An operation that got no answer is asked for again until it has one; what it may have left is
+looked at then. At the end all that exists is what the model says, and when that is gone nothing is left on the disk
+and no mount, group or process of it on the host. Each worker has its share of the operations and of the sandboxes, a
+model of its own, and a seed that follows from the one given. With the fake runtime there are no files, and node is not
+killed: its sandboxes run in it. `make soak` is the long one.
 """
 import json
 import os
 import random
 import shutil
 import sys
+import threading
 import time
 
 from sandlot_kit import Server, check, same, wait_until
 
 BINARY = os.path.abspath(sys.argv[1])
-SETTINGS = {"seed": "1", "ops": "250", "boxes": "12", "driver": "fake"} | dict(a.split("=", 1) for a in sys.argv[2:])
+SETTINGS = {"seed": "1", "ops": "250", "boxes": "12", "workers": "1", "driver": "fake"} | dict(a.split("=", 1) for a in sys.argv[2:])
 IS_REAL = SETTINGS["driver"] == "linux"
 ROLES = ("api", "edge", "node") if IS_REAL else ("api", "edge")
-KILL_EVERY = 15  # operations, about
-TRY_S = 60
-KEPT_MAX = 8  # snapshots at once
+WORKERS, SEED = int(SETTINGS["workers"]), int(SETTINGS["seed"])
+BOXES_MAX = int(SETTINGS["boxes"]) // WORKERS
+OPS = int(SETTINGS["ops"]) // WORKERS
+KILL_EVERY = 15  # operations, about, with the fake runtime
+KILL_EVERY_S = (1, 5)  # with the real one
+TRY_S = 300 if IS_REAL else 60  # a role that is away for a moment every few seconds makes much be done twice
+KEPT_MAX = 8 // WORKERS + 1  # snapshots at once
+STOP = threading.Event()
 
 
 class RealServer(Server):
@@ -36,7 +44,8 @@ class RealServer(Server):
             shutil.rmtree(f"{data}/rootfs")
             os.symlink(f"{shared}/rootfs", f"{data}/rootfs")
             shutil.copy(f"{shared}/templates/base.json", f"{data}/templates/base.json")
-        self.flags = ["--runtime.driver=linux", "--runtime.envd_path=" + os.environ["SANDLOT_TEST_ENVD"]]
+        self.flags = ["--runtime.driver=linux", "--runtime.envd_path=" + os.environ["SANDLOT_TEST_ENVD"],
+                      "--runtime.uid_base=" + os.environ.get("SANDLOT_TEST_UID_BASE", "100000"), "--runtime.sandboxes_max=500"]
         super().start()
 
 
@@ -46,17 +55,10 @@ class Box:
 
 
 class Model:
-    def __init__(self, server, rng):
-        self.s, self.rng, self.boxes, self.kept, self.count = server, rng, [], {}, 0
-        self.mode = {"memory": False} if IS_REAL and not self.has_memory() else {}
-        self.tally = {}
-
-    def has_memory(self):
-        made = self.s.create()
-        status = self.s.api("POST", f"/sandboxes/{made['sandboxID']}/pause", {}).status
-        same(self.s.api("DELETE", f"/sandboxes/{made['sandboxID']}").status, 204)
-        check(status in (204, 501), status)
-        return status == 204
+    def __init__(self, server, worker, mode):
+        self.s, self.worker, self.mode, self.boxes, self.kept, self.count = server, f"w{worker}", mode, [], {}, 0
+        self.rng, self.tally, self.error = random.Random(SEED * 1000 + worker), {}, None
+        self.untold = 0  # copies that may be there
 
     def until(self, what, ask, wanted):
         """Asks until one of the wanted statuses comes; others are only those of a role that is away."""
@@ -83,13 +85,13 @@ class Model:
         return box
 
     def start(self, template, files):
-        key, body = f"model-{self.rng.getrandbits(64):x}", {"templateID": template, "timeout": 3600, "metadata": {"model": "yes"}}
+        key, body = f"model-{self.rng.getrandbits(64):x}", {"templateID": template, "timeout": 3600, "metadata": {"model": self.worker}}
         text = json.dumps(body).encode()
         fields = [f"X-API-Key: {self.s.key}", "Content-Type: application/json", "Idempotency-Key: " + key]
         return self.made(self.until("create", lambda: self.s.call("POST", "/v2/sandboxes", fields, text), (201,)).json, files)
 
     def create(self):
-        if len(self.boxes) < int(SETTINGS["boxes"]):
+        if len(self.boxes) < BOXES_MAX:
             self.start("base", {})
 
     def file_call(self, box, method, name, data=None):
@@ -142,13 +144,13 @@ class Model:
         box = self.some(is_paused=False)
         if box is None or len(self.kept) >= KEPT_MAX:
             return
-        name = f"m{self.count}"
+        name = f"{self.worker}-{self.count}"
         ask = lambda: self.s.api("POST", f"/sandboxes/{box.id}/snapshots", self.mode | {"name": name})
         ref = self.until("snapshot", ask, (201,)).json["snapshotID"]
         self.kept[ref] = box.snapshots[ref] = dict(box.files)
 
     def start_from(self):
-        if self.kept and len(self.boxes) < int(SETTINGS["boxes"]):
+        if self.kept and len(self.boxes) < BOXES_MAX:
             ref = self.rng.choice(sorted(self.kept))
             self.read(self.start(ref, self.kept[ref]))
 
@@ -163,9 +165,8 @@ class Model:
 
     def fork(self):
         box = self.some(is_paused=False)
-        if box is None or len(self.boxes) + 2 > int(SETTINGS["boxes"]):
+        if box is None or len(self.boxes) + 2 > BOXES_MAX:
             return
-        known = self.listed()
         try:
             a = self.s.api("POST", f"/sandboxes/{box.id}/fork", self.mode | {"count": 2, "timeout": 3600})
         except (OSError, EOFError):
@@ -173,9 +174,7 @@ class Model:
         told = [r["sandbox"] for r in a.json if "sandbox" in r] if a is not None and a.status == 201 else []
         for one in told:
             self.read(self.made(one, box.files))
-        if len(told) < 2:  # what nobody was told of is not the model's
-            for one in self.listed() - known - {o["sandboxID"] for o in told}:
-                self.kill_one(one)
+        self.untold += 2 - len(told)
 
     def rollback(self):
         box = self.rng.choice([b for b in self.boxes if b.snapshots] or [None])
@@ -195,28 +194,31 @@ class Model:
             self.kill_one(box.id)
 
     def listed(self, state="running,paused"):
-        path = f"/v2/sandboxes?limit=100&state={state}&metadata=model%3Dyes"
+        path = f"/v2/sandboxes?limit=100&state={state}&metadata=model%3D{self.worker}"
         return {b["sandboxID"] for b in self.until("list", lambda: self.s.api("GET", path), (200,)).json}
 
+    def end_untold(self):
+        """Copies that nobody was told of, which may come later than their fork was given up."""
+        for one in self.listed() - {b.id for b in self.boxes}:
+            check(self.untold > 0, one, "is nobody's")
+            self.untold -= 1
+            self.kill_one(one)
+
     def compare(self):
+        self.end_untold()
         same(self.listed("paused"), {b.id for b in self.boxes if b.is_paused}, "paused")
         same(self.listed("running"), {b.id for b in self.boxes if not b.is_paused}, "running")
         refs = {i["snapshotID"] for i in self.until("list", lambda: self.s.api("GET", "/snapshots?limit=100"), (200,)).json}
-        same(refs, set(self.kept), "snapshots")
-
-    def strike(self):
-        role = self.rng.choice(ROLES)
-        pid = self.s.role(role)
-        if pid > 0:
-            os.kill(pid, 9)
-            self.tally["kill -9 " + role] = self.tally.get("kill -9 " + role, 0) + 1
+        same({r for r in refs if f"{self.worker}-" in r}, set(self.kept), "snapshots")
 
     def run(self, ops):
         verbs = [self.create] * 4 + [self.write] * 5 + [self.read] * 2 + [self.pause] * 4 + [self.resume] * 4 + \
             [self.snapshot] * 2 + [self.start_from] * 2 + [self.fork, self.rollback, self.forget] + [self.kill] * 2
         for self.count in range(ops):
-            if self.rng.randrange(KILL_EVERY) == 0:
-                self.strike()
+            if STOP.is_set():
+                return
+            if not IS_REAL and self.rng.randrange(KILL_EVERY) == 0:
+                strike(self.s, self.rng, self.tally)
             verb = self.rng.choice(verbs)
             self.tally[verb.__name__] = self.tally.get(verb.__name__, 0) + 1
             verb()
@@ -232,10 +234,84 @@ class Model:
         self.boxes = []
         while self.kept:
             self.forget()
-        for place in ("sandboxes", "snapshots"):
-            path = f"{self.s.dir}/data/{place}"
-            left = lambda: [n for n in os.listdir(path) if n[0] != "." and not n.startswith("warm.")]  # those are ahead of need
-            wait_until(lambda: not left(), f"nothing left in {place}", 90)
+
+    def live(self):
+        try:
+            self.run(OPS)
+        except Exception as error:
+            self.error = error
+            STOP.set()
+
+
+def strike(server, rng, tally):
+    role = rng.choice(ROLES)
+    pid = server.role(role)
+    if pid > 0:
+        os.kill(pid, 9)
+        tally["kill -9 " + role] = tally.get("kill -9 " + role, 0) + 1
+
+
+def strike_on(server, tally):
+    rng = random.Random(SEED)
+    while not STOP.wait(rng.uniform(*KILL_EVERY_S)):
+        strike(server, rng, tally)
+
+
+def has_memory(server):
+    made = server.create()
+    status = server.api("POST", f"/sandboxes/{made['sandboxID']}/pause", {}).status
+    same(server.api("DELETE", f"/sandboxes/{made['sandboxID']}").status, 204)
+    check(status in (204, 501), status)
+    return status == 204
+
+
+def group_mark(server):
+    """Its groups have it in their name: see prefix_make() of src/runtime/linux/open.c."""
+    st = os.stat(f"{server.dir}/run/sandboxes")
+    return f"{(st.st_ino ^ st.st_dev << 32) & 0xffffffffff:x}"
+
+
+def remains(server, mark):
+    """What is on this host of a server that ended: mounts, and groups, without which there is no process of a sandbox."""
+    with open("/proc/self/mountinfo") as f:
+        found = [line for line in f if server.dir in line]
+    for place, dirs, _ in os.walk("/sys/fs/cgroup"):
+        found += [f"{place}/{d}" for d in dirs if mark in d]
+    return found
+
+
+def look_for_remains(server, models):
+    def is_empty():
+        for m in models:
+            m.end_untold()
+        found = [n for place in ("sandboxes", "snapshots") for n in os.listdir(f"{server.dir}/data/{place}")]
+        return all(n[0] == "." or n.startswith("warm.") for n in found)  # those are ahead of need
+
+    wait_until(is_empty, "nothing left in sandboxes and snapshots", TRY_S)
+
+
+def lives(server, tally):
+    mode = {"memory": False} if IS_REAL and not has_memory(server) else {}
+    models = [Model(server, worker, mode) for worker in range(WORKERS)]
+    threads = [threading.Thread(target=m.live) for m in models]
+    if IS_REAL:
+        striker = threading.Thread(target=strike_on, args=(server, tally))
+        striker.start()
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    STOP.set()
+    if IS_REAL:
+        striker.join()
+    for m in models:
+        for verb, count in m.tally.items():
+            tally[verb] = tally.get(verb, 0) + count
+    for m in models:
+        if m.error is not None:
+            raise m.error
+        m.end()
+    look_for_remains(server, models)
 
 
 def main():
@@ -243,19 +319,20 @@ def main():
         print("1..0 # SKIP serve needs root" if os.geteuid() else "1..0 # SKIP needs SANDLOT_TEST_ENVD")
         return 0
     print("1..1", flush=True)
-    began, failed, model = time.monotonic(), False, None
+    began, failed, tally = time.monotonic(), False, {}
     try:
         with (RealServer if IS_REAL else Server)(BINARY) as s:
-            model = Model(s, random.Random(int(SETTINGS["seed"])))
-            model.run(int(SETTINGS["ops"]))
-            model.end()
+            mark = group_mark(s) if IS_REAL else s.dir
+            check(not IS_REAL or remains(s, mark), "groups are named otherwise")
+            lives(s, tally)
+        wait_until(lambda: not remains(s, mark), "no mount or group left of a server that ended")
     except Exception as error:
         failed = True
         print(f"# {type(error).__name__}: {error}".replace("\n", "\n# ")[:4000])
         frame = error.__traceback__
         while frame := frame.tb_next:
             print(f"#   {frame.tb_frame.f_code.co_name}:{frame.tb_lineno}")
-    print(f"# {SETTINGS} {time.monotonic() - began:.1f} s {model.tally if model else ''}")
+    print(f"# {SETTINGS} {time.monotonic() - began:.1f} s {tally}")
     print(f"{'not ok' if failed else 'ok'} 1 - RX-24 {SETTINGS['ops']} random operations, seed {SETTINGS['seed']}: nothing lost, doubled or left")
     return 1 if failed else 0
 

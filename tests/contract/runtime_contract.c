@@ -194,6 +194,52 @@ static void snapshots_of_files_alone(void)
     starts_from_snapshots(false);
 }
 
+static struct {
+    size_t count, failed;
+} meanwhile;
+
+static void on_meanwhile(void *ctx, const char *id, uint64_t took_us, const struct err *err)
+{
+    (void)ctx;
+    (void)took_us;
+    meanwhile.count++;
+    meanwhile.failed += err != NULL;
+    if (err != NULL)
+        test_note("%s: %s", id, err->text);
+}
+
+static bool has_three_answers(void)
+{
+    return meanwhile.count == 3;
+}
+
+static bool three_succeed(void)
+{
+    bool result = rig_until(has_three_answers, 60000) && meanwhile.failed == 0;
+
+    meanwhile.count = meanwhile.failed = 0;
+    return result;
+}
+
+/* As an api does that was started again meanwhile. */
+static void what_is_asked_meanwhile_waits(void)
+{
+    if (!rig_can_pause(false))
+        return;
+    CHECK(rig_start("busy") == ERR_NONE);
+    for (int i = 0; i < 3; i++)
+        runtime_pause(rig.runtime, "busy", false, on_meanwhile, NULL);
+    CHECK(three_succeed() && rig_lists_paused("busy"));
+    CHECK(rig_resume("busy") == ERR_NONE);
+    runtime_snapshot(rig.runtime, "busy", "s1", false, on_meanwhile, NULL);
+    runtime_pause(rig.runtime, "busy", false, on_meanwhile, NULL);
+    runtime_snapshot(rig.runtime, "busy", "s2", false, on_meanwhile, NULL);
+    CHECK(three_succeed() && rig_lists_paused("busy"));
+    CHECK(rig_lists_snapshot("s1") && rig_lists_snapshot("s2"));
+    CHECK(rig_snapshot_remove("s1") == ERR_NONE && rig_snapshot_remove("s2") == ERR_NONE);
+    CHECK(rig_stop("busy") == ERR_NONE);
+}
+
 /* RX-29, and "a failed pause leaves it running": whatever step fails. */
 static void every_step_of_lasting_work_can_fail(void)
 {
@@ -365,6 +411,7 @@ int main(int argc, char **argv)
         {"another process finds what is paused",              another_process_finds_what_is_paused},
         {"starts from snapshots with memory",                 snapshots_with_memory               },
         {"starts from snapshots of files alone",              snapshots_of_files_alone            },
+        {"what is asked while it is saved waits",             what_is_asked_meanwhile_waits       },
         {"every step of pause, snapshot and resume can fail", every_step_of_lasting_work_can_fail },
         {"refuses bad specs",                                 refuses_bad_specs                   },
         {"connecting: nobody listens",                        nobody_listens                      },

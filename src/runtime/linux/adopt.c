@@ -238,10 +238,51 @@ static void sweep_snapshot(struct linux_driver *d, const char *name)
         ignore(tree_remove(d->snapshots_fd, name, &unused)); /* next time, then */
 }
 
+static bool is_younger(const struct guest *a, const char *dir)
+{
+    return strcmp(a->dir, dir) >= 0; /* of one id, they differ by their serial numbers */
+}
+
+static void adopt_kept(struct linux_driver *d, const char *name)
+{
+    char place[PLACE_SIZE];
+    struct err unused;
+    struct guest *s, *other;
+    struct kept k;
+    int dir;
+
+    if (strlen(name) >= SANDBOX_DIR_SIZE || dir_open(d->files_fd, name, &dir, &unused) != 0)
+        return;
+    if (kept_read(dir, &k, &unused) != 0) {
+        own_close_fd(&dir);
+        return;
+    }
+    other = map_get(&d->sandboxes, str_of(k.id));
+    if (other != NULL && (!asleep_is_paused(other) || is_younger(other, name))) {
+        kept_remove(dir); /* it went on from here */
+        own_close_fd(&dir);
+        kept_done(&k);
+        return;
+    }
+    own_close_fd(&dir);
+    s = guest_new(d, k.id);
+    ignore(snprintf(s->dir, sizeof(s->dir), "%s", name));
+    ignore(snprintf(place, sizeof(place), "sandboxes/%s", s->dir));
+    place_hold(&d->places, place);
+    free(k.layers.paths[--k.layers.count]); /* its own */
+    s->limits = k.limits;
+    guest_take_kept(s, &k);
+    s->state = SANDBOX_PAUSED;
+    asleep_only_files(s);
+    if (other != NULL)
+        asleep_remove(other);
+    ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* nobody is there now */
+}
+
 static void adopt_paused(struct linux_driver *d, const char *name)
 {
     if (!is_known(d, name, NULL))
-        asleep_adopt(d, name);
+        adopt_kept(d, name);
 }
 
 /* Groups of such a launch, or of the old pool. Whoever is in there goes: nobody knows of it. */

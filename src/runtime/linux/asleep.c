@@ -43,7 +43,7 @@ static const struct step files[] = {
     {"files", NULL, files_undo},
 };
 
-static void only_files(struct guest *s)
+void asleep_only_files(struct guest *s)
 {
     s->steps = (struct steps){.rows = files, .count = COUNT_OF(files), .ctx = s, .done = 1};
 }
@@ -132,10 +132,24 @@ void asleep_cool_all(struct linux_driver *d)
     }
 }
 
+/* Not from inside the call that asks for it. */
+static void answer_stops_later(struct guest *s)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&s->stops)) != NULL) {
+        struct stop_waiter *w = container_of(n, struct stop_waiter, node);
+
+        answers_stopped(&s->driver->answers, s->id, NULL, w->fn, w->ctx);
+        free(w);
+    }
+}
+
 /* What was asked of it meanwhile is done when it is only files. */
-static void remove_paused(struct guest *s)
+void asleep_remove(struct guest *s)
 {
     struct linux_driver *d = s->driver;
+    struct list parked = {0};
     struct err unused;
     int dir;
 
@@ -155,8 +169,10 @@ static void remove_paused(struct guest *s)
         guest_free(s->waker);
         s->waker = NULL;
     }
-    lifecycle_answer_stops(s);
+    answer_stops_later(s);
+    parked_take(s, &parked);
     reaper_put(d, s);
+    parked_again(d, &parked);
 }
 
 void asleep_stop(struct guest *s)
@@ -164,7 +180,7 @@ void asleep_stop(struct guest *s)
     if (s->state == SANDBOX_HOT)
         cool(s);
     else if (s->state == SANDBOX_PAUSED)
-        remove_paused(s);
+        asleep_remove(s);
 }
 
 /* ---- saving ---- */
@@ -172,6 +188,7 @@ void asleep_stop(struct guest *s)
 static void begin_saving(struct guest *s, guest_job_fn *job)
 {
     struct linux_driver *d = s->driver;
+    struct list parked = {0};
     struct err err = {0};
 
     if (d->has_savers && creators_put(&d->savers, s, job))
@@ -184,6 +201,8 @@ static void begin_saving(struct guest *s, guest_job_fn *job)
     s->state = s->saving.has_paused ? SANDBOX_PAUSED : SANDBOX_RUNNING;
     refuse(d, s->id, &err, s->saving.fn, s->saving.ctx);
     s->saving = (struct saving){.is_asked = false};
+    parked_take(s, &parked);
+    parked_again(d, &parked);
 }
 
 /* What it went through while nobody looked. */
@@ -221,7 +240,9 @@ static const char *const verbs[] = {
 void asleep_saved(void *sandbox)
 {
     struct guest *s = sandbox;
+    struct linux_driver *d = s->driver;
     bool has_failed = s->saving.has_failed;
+    struct list parked = {0};
     struct err err = s->err;
 
     if (s->saving.work == RUNTIME_SNAPSHOT && !has_failed)
@@ -232,8 +253,10 @@ void asleep_saved(void *sandbox)
         s->state = s->saving.has_paused ? SANDBOX_PAUSED : SANDBOX_RUNNING;
     if (has_failed)
         ignore(err_wrap(&err, "%s %s", verbs[s->saving.work], s->id));
+    parked_take(s, &parked);
     answer(s, has_failed ? &err : NULL);
     catch_up(s);
+    parked_again(d, &parked);
 }
 
 void asleep_pause(void *self, const char *id, bool keeps_memory, runtime_started_fn *fn, void *ctx)
@@ -246,6 +269,8 @@ void asleep_pause(void *self, const char *id, bool keeps_memory, runtime_started
         ignore(err_set(&err, ERR_NOT_FOUND, "pause %s: no such sandbox", id));
     else if (s->state != SANDBOX_RUNNING && (!asleep_is_paused(s) || s->state == SANDBOX_WAKING))
         ignore(err_set(&err, ERR_CONFLICT, "pause %s: it is about to be something else", id));
+    if (s != NULL && parked_pause(s, keeps_memory, fn, ctx))
+        return;
     if (err.kind != ERR_NONE || s->state != SANDBOX_RUNNING) {
         refuse(d, id, err.kind == ERR_NONE ? NULL : &err, fn, ctx);
         return;
@@ -278,6 +303,8 @@ void asleep_snapshot(void *self, const char *id, const char *name, bool keeps_me
              (s->state != SANDBOX_RUNNING && s->state != SANDBOX_HOT &&
               s->state != SANDBOX_COOLING && s->state != SANDBOX_PAUSED))
         ignore(err_set(&err, ERR_CONFLICT, "snapshot %s: something else is under way", id));
+    if (s != NULL && parked_snapshot(s, name, keeps_memory, fn, ctx))
+        return;
     if (err.kind != ERR_NONE) {
         refuse(d, id, &err, fn, ctx);
         return;
@@ -412,9 +439,9 @@ void asleep_cooled(struct guest *s)
     s->keeps_files = false;
     s->has_ended = false;
     s->state = SANDBOX_PAUSED;
-    only_files(s);
+    asleep_only_files(s);
     if (list_first(&s->stops) != NULL)
-        remove_paused(s);
+        asleep_remove(s);
     else if (s->waker != NULL)
         wake(s);
     else if (s->saving.is_asked)
@@ -457,7 +484,7 @@ static void drop_images(struct guest *s)
     }
     place_name(janitor, place);
     place_hold(&d->places, place);
-    only_files(janitor);
+    asleep_only_files(janitor);
     janitor->state = SANDBOX_REAPING;
     reaper_put(d, janitor);
 }
@@ -552,48 +579,5 @@ void asleep_not_woken(struct guest *paused, struct guest *n)
     lifecycle_answer_start(n, &n->err);
     guest_free(n);
     if (paused->state == SANDBOX_PAUSED && list_first(&paused->stops) != NULL)
-        remove_paused(paused);
-}
-
-/* ---- what an earlier process left ---- */
-
-static bool is_younger(const struct guest *a, const char *dir)
-{
-    return strcmp(a->dir, dir) >= 0; /* of one id, they differ by their serial numbers */
-}
-
-void asleep_adopt(struct linux_driver *d, const char *name)
-{
-    char place[PLACE_SIZE];
-    struct err unused;
-    struct guest *s, *other;
-    struct kept k;
-    int dir;
-
-    if (strlen(name) >= SANDBOX_DIR_SIZE || dir_open(d->files_fd, name, &dir, &unused) != 0)
-        return;
-    if (kept_read(dir, &k, &unused) != 0) {
-        own_close_fd(&dir);
-        return;
-    }
-    other = map_get(&d->sandboxes, str_of(k.id));
-    if (other != NULL && (!asleep_is_paused(other) || is_younger(other, name))) {
-        kept_remove(dir); /* it went on from here */
-        own_close_fd(&dir);
-        kept_done(&k);
-        return;
-    }
-    own_close_fd(&dir);
-    s = guest_new(d, k.id);
-    ignore(snprintf(s->dir, sizeof(s->dir), "%s", name));
-    place_name(s, place);
-    place_hold(&d->places, place);
-    free(k.layers.paths[--k.layers.count]); /* its own */
-    s->limits = k.limits;
-    guest_take_kept(s, &k);
-    s->state = SANDBOX_PAUSED;
-    only_files(s);
-    if (other != NULL)
-        remove_paused(other);
-    ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* nobody is there now */
+        asleep_remove(paused);
 }

@@ -134,7 +134,7 @@ struct guest {
     size_t answer_len;
     runtime_started_fn *on_started;
     void *started_ctx;
-    struct list stops;
+    struct list stops, parked;
     struct disk_watch disk;
 };
 
@@ -313,11 +313,22 @@ void asleep_return(struct guest *s);
 void asleep_answered(struct guest *s); /* envd has, after a hot resume, or s->err says why not */
 /* No hot one is of use any more. */
 void asleep_cool_all(struct linux_driver *d);
-/* A paused one that an earlier process left. */
-void asleep_adopt(struct linux_driver *d, const char *dir);
+/* s is a directory and no more, for the reaper to remove. */
+void asleep_only_files(struct guest *s);
+/* s is paused, and to be nobody's: its files go. */
+void asleep_remove(struct guest *s);
 /* Its first and last words to those who wait for its end. */
 void asleep_stop(struct guest *s);
 bool asleep_is_paused(const struct guest *s);
+
+/* parked.c: what is asked while s is being saved already. False: it is not. */
+bool parked_pause(struct guest *s, bool keeps_memory, runtime_started_fn *fn, void *ctx);
+bool parked_snapshot(struct guest *s, const char *name, bool keeps_memory, runtime_started_fn *fn,
+                     void *ctx);
+/* What waits leaves s, which may be freed, and is asked again: the callbacks may do anything. */
+void parked_take(struct guest *s, struct list *out);
+void parked_again(struct linux_driver *d, struct list *all);
+void parked_free(struct guest *s);
 
 /* shelf.c: snapshots. */
 must_check int shelf_open(struct linux_driver *d, struct err *err);

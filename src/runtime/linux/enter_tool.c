@@ -65,7 +65,10 @@ int enter_tool(void *ctx)
     for (long fd = 0; fd < FIRST_FD; fd++)
         raw3(SYS_dup3, fd == 0 ? e->null_fd : e->output_fd, fd, 0);
     if (e->held_fd >= 0) {
-        r = raw3(SYS_dup3, e->held_fd, FIRST_FD, 0);
+        if (e->held_fd == FIRST_FD) /* dup3() refuses */
+            r = raw3(SYS_fcntl, FIRST_FD, F_SETFD, 0);
+        else
+            r = raw3(SYS_dup3, e->held_fd, FIRST_FD, 0);
         if (r < 0)
             return failed(e, "place a descriptor", r);
     }

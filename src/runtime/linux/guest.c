@@ -65,6 +65,7 @@ void guest_free(struct guest *s)
     disk_remove(&s->driver->disk, &s->disk);
     while ((n = list_pop(&s->stops)) != NULL)
         free(container_of(n, struct stop_waiter, node));
+    parked_free(s);
     netns_done(&s->cell.net);
     own_close_fd(&s->root_fd);
     own_close_fd(&s->dev_fd);
