@@ -19,6 +19,7 @@
 enum {
     SETTLE_MS = 20000,
     SECOND_MS = 1000,
+    BOOT_ID_SIZE = 38, /* with its newline */
     ROUNDS = 10,
     FORKS = 2,
     PATH_SIZE = 512,
@@ -316,6 +317,52 @@ static void limits_hold_after_a_resume(void)
     check_clean("limits after a resume");
 }
 
+static void read_boot_id(const char *id, char out[BOOT_ID_SIZE])
+{
+    snprintf(out, BOOT_ID_SIZE, "%s", rig_sh(id, "cat /proc/sys/kernel/random/boot_id"));
+    CHECK(strlen(out) == BOOT_ID_SIZE - 1 && out[BOOT_ID_SIZE - 2] == '\n');
+}
+
+/* It lasts as long as its processes, whatever is done to them, and nobody else has it. */
+static void each_boot_has_its_id(void)
+{
+    char own[BOOT_ID_SIZE], other[BOOT_ID_SIZE];
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+
+    CHECK(f != NULL && fgets(other, sizeof(other), f) != NULL);
+    fclose(f);
+    reopen_with(0);
+    CHECK(rig_start("booted") == ERR_NONE);
+    read_boot_id("booted", own);
+    CHECK(strcmp(own, other) != 0);
+    CHECK(says("booted", "echo x 2>/dev/null >/proc/sys/kernel/random/boot_id || echo refused",
+               "refused\n"));
+    if (rig_can_pause(true)) {
+        reopen_with(0);
+        CHECK(rig_pause("booted", true) == ERR_NONE);
+        reopen_with(0);
+        for (size_t i = 0; i < 2; i++) {
+            CHECK(rig_resume("booted") == ERR_NONE);
+            read_boot_id("booted", other);
+            CHECK(strcmp(own, other) == 0);
+            CHECK(rig_snapshot("booted", "boot", true) == ERR_NONE);
+            CHECK(rig_start_from("fork", "boot") == ERR_NONE);
+            read_boot_id("fork", other);
+            CHECK(strcmp(own, other) != 0);
+            CHECK(says("fork", "echo x 2>/dev/null >/proc/sys/kernel/random/boot_id || echo no",
+                       "no\n"));
+            CHECK(rig_stop("fork") == ERR_NONE && rig_snapshot_remove("boot") == ERR_NONE);
+            CHECK(rig_pause("booted", true) == ERR_NONE);
+        }
+        CHECK(rig_resume("booted") == ERR_NONE);
+    }
+    CHECK(rig_pause("booted", false) == ERR_NONE && rig_resume("booted") == ERR_NONE);
+    read_boot_id("booted", other);
+    CHECK(strcmp(own, other) != 0);
+    CHECK(rig_stop("booted") == ERR_NONE);
+    check_clean("boot ids");
+}
+
 /* Of a processor, over a second. */
 static unsigned long percent_used(const char *id)
 {
@@ -486,6 +533,7 @@ int main(int argc, char **argv)
         {"CL-18: ten resumes with memory",     ten_resumes_with_memory           },
         {"CL-18: ten resumes of files",        ten_resumes_of_files              },
         {"limits hold after a resume",         limits_hold_after_a_resume        },
+        {"each boot has its id",               each_boot_has_its_id              },
         {"a pause lifts the processor limit",  a_pause_lifts_the_processor_limit },
         {"one that starts programs is paused", one_that_starts_programs_is_paused},
         {"a traced process fails the pause",   a_traced_process_fails_the_pause  },

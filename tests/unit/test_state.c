@@ -10,6 +10,9 @@ static const struct state sample = {
     .uid = 262144,
     .dir = "abc.1f",
     .cgroup = "77-xyz-1",
+    .rootfs = "/t",
+    .envd = "/g",
+    .boot_id = "3f0b8f0e-2f4c-4d11-9a55-0123456789ab",
     .limits = {512 << 20, 100, 64, (uint64_t)1 << 40},
 };
 
@@ -23,6 +26,7 @@ static void comes_back(void)
     CHECK(state_parse((struct str){text, len}, &s, &err) == 0);
     CHECK(s.pid == 4711 && s.start_time == 99 && s.slot == 3 && s.uid == 262144);
     CHECK(strcmp(s.dir, sample.dir) == 0 && strcmp(s.cgroup, sample.cgroup) == 0);
+    CHECK(strcmp(s.rootfs, "/t") == 0 && strcmp(s.boot_id, sample.boot_id) == 0);
     CHECK(s.limits.memory_bytes == sample.limits.memory_bytes);
     CHECK(s.limits.disk_bytes == sample.limits.disk_bytes && s.limits.pids_max == 64);
 }

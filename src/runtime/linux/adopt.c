@@ -92,6 +92,7 @@ static struct guest *sandbox_of(struct linux_driver *d, const char *id, const st
     ignore(snprintf(s->cell.cgroup, sizeof(s->cell.cgroup), "%s", state->cgroup));
     s->limits = state->limits;
     s->start_time = state->start_time;
+    memcpy(s->boot_id, state->boot_id, sizeof(s->boot_id));
     s->slot = slot_of(d, state);
     s->has_state = true;
     s->disk.below = state->below_bytes;

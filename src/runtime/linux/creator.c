@@ -36,7 +36,7 @@ static int creator_init(struct creator *c, struct linux_driver *d, struct creato
                         struct err *err)
 {
     *c = (struct creator){
-        .driver = d, .line = line, .net_fd = -1, .stack = MAP_FAILED, .fds = {-1, -1, -1, -1}
+        .driver = d, .line = line, .net_fd = -1, .stack = MAP_FAILED, .fds = {-1, -1, -1, -1, -1}
     };
     for (size_t i = 0; i < CREATOR_FDS; i++) {
         c->fds[i] = fcntl(d->proc_fd, F_DUPFD_CLOEXEC, FD_LEAST);

@@ -14,6 +14,7 @@ enum creator_fd {
     CREATOR_ROOT,
     CREATOR_DEV,
     CREATOR_SYS,
+    CREATOR_BOOT,
     CREATOR_CONTROL,
     CREATOR_FDS,
 };

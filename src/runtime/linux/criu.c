@@ -90,10 +90,11 @@ static const char *const restore_flags[] = {"-d", "-S",          "--empty-ns", "
 static const struct {
     const char *path, *source;
 } mounted[] = {
-    {"dev",           "dev"       },
-    {"sys",           "sys"       },
-    {"dev/envd",      "guest/envd"},
-    {"sys/fs/cgroup", "cgroup"    },
+    {"dev",                            "dev"         },
+    {"sys",                            "sys"         },
+    {"dev/envd",                       "guest/envd"  },
+    {"sys/fs/cgroup",                  "cgroup"      },
+    {"proc/sys/kernel/random/boot_id", "boot/boot_id"},
 };
 
 static void add_mounts_dump(struct command *c)

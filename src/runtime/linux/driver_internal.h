@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "runtime/answers.h"
+#include "runtime/linux/boot_id.h"
 #include "runtime/linux/cgroup.h"
 #include "runtime/linux/disk.h"
 #include "runtime/linux/host.h"
@@ -104,7 +105,8 @@ struct guest {
     struct creator *creator; /* during the creator's steps */
     guest_job_fn *job;
     loop_fn *job_done;
-    int root_fd, dev_fd; /* detached mounts, until the child has them */
+    int root_fd, dev_fd, boot_fd; /* detached mounts, until the child has them */
+    char boot_id[BOOT_ID_SIZE];   /* "": none was made yet */
     int control_fd, child_control_fd;
     int pid, pidfd;
     uint64_t start_time;          /* of the process, in ticks since boot: tells a reused pid */

@@ -140,8 +140,11 @@ static void reset_signals(void)
 /* Still as the host's root: the directories on the way there are closed to others. */
 static int attach_root(struct enter *e)
 {
-    long r = raw_attach(e->root_fd, e->root_path);
+    long r = raw_attach(e->boot_fd, e->boot_path);
 
+    if (r != 0)
+        return failed(e, "attach the boot id", r);
+    r = raw_attach(e->root_fd, e->root_path);
     if (r != 0)
         return failed(e, "attach the root", r);
     r = raw1(SYS_chdir, (long)e->root_path);
@@ -231,6 +234,19 @@ static int hide_paths(struct enter *e)
             return failed(e, readonly[i], r);
     }
     return 0;
+}
+
+/* Over what hide_paths() has put there. Of the mount only the file comes along. */
+static int show_boot_id(struct enter *e)
+{
+    long r, fd = raw3(SYS_open_tree, e->boot_fd, (long)e->boot_file,
+                      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+    if (fd < 0)
+        return failed(e, "open the boot id", fd);
+    r = raw_attach((int)fd, e->boot_target);
+    raw1(SYS_close, fd);
+    return r == 0 ? 0 : failed(e, "attach the boot id", r);
 }
 
 static int change_root(struct enter *e)
@@ -339,7 +355,7 @@ int enter_main(void *ctx)
     if (attach_trees(e) != 0)
         return 1;
     show_cgroup(e);
-    if (forbid_userns(e) != 0 || hide_paths(e) != 0 || change_root(e) != 0)
+    if (forbid_userns(e) != 0 || hide_paths(e) != 0 || show_boot_id(e) != 0 || change_root(e) != 0)
         return 1;
     set_rlimits(e);
     if (give_up_rights(e) != 0)

@@ -10,13 +10,16 @@
 
 /* Prepared by the parent; the child writes only `failed` and `error`. */
 struct enter {
-    uint32_t go;           /* the child sleeps (futex) until this is 1 */
-    int root_fd;           /* detached mounts: the overlay, */
-    int dev_fd;            /* the device tree, */
-    int sys_fd;            /* sysfs of the network namespace */
-    int control_fd;        /* becomes its descriptor 3 */
-    int fds_end;           /* all of the above are below this */
-    const char *root_path; /* an empty directory to attach the root to */
+    uint32_t go;                         /* the child sleeps (futex) until this is 1 */
+    int root_fd;                         /* detached mounts: the overlay, */
+    int dev_fd;                          /* the device tree, */
+    int sys_fd;                          /* sysfs of the network namespace, */
+    int boot_fd;                         /* and the one of boot_id.h */
+    int control_fd;                      /* becomes its descriptor 3 */
+    int fds_end;                         /* all of the above are below this */
+    const char *root_path;               /* empty directories to attach the root to, */
+    const char *boot_path;               /* and boot_fd, which is left behind with the stage; */
+    const char *boot_file, *boot_target; /* all but its file, which is bound here */
     const char *hostname;
     uint64_t capabilities;           /* bounding set and final set */
     const struct sock_fprog *filter; /* NULL: inherited from the creator, or none */

@@ -18,7 +18,7 @@ struct guest *guest_new(struct linux_driver *d, const char *id)
     ignore(snprintf(s->id, sizeof(s->id), "%s", id)); /* checked by runtime.c: it fits */
     s->cell = (struct cell){netns_none, ""};
     s->envd = mem_text(d->envd_path);
-    s->root_fd = s->dev_fd = -1;
+    s->root_fd = s->dev_fd = s->boot_fd = -1;
     s->control_fd = s->child_control_fd = -1;
     s->pidfd = -1;
     list_push(&d->all, &s->all);
@@ -48,6 +48,9 @@ void guest_take_kept(struct guest *s, struct kept *k)
     free(s->envd);
     s->rootfs = take_ptr(&k->rootfs);
     s->envd = take_ptr(&k->envd);
+    if (s->is_restored) /* the same boot goes on; a snapshot has none, and its copies get their own
+                         */
+        memcpy(s->boot_id, k->boot_id, sizeof(s->boot_id));
     s->layers = k->layers;
     k->layers.count = 0;
     s->disk.below = s->is_in_place ? k->below_bytes : k->disk_bytes;
@@ -69,6 +72,7 @@ void guest_free(struct guest *s)
     netns_done(&s->cell.net);
     own_close_fd(&s->root_fd);
     own_close_fd(&s->dev_fd);
+    own_close_fd(&s->boot_fd);
     own_close_fd(&s->control_fd);
     own_close_fd(&s->child_control_fd);
     own_close_fd(&s->pidfd);

@@ -34,6 +34,8 @@ static void format(struct buf *b, const struct kept *k)
     buf_printf(b, "used_bytes %llu\nbelow_bytes %llu\nrootfs %s\nenvd %s\n",
                (unsigned long long)k->disk_bytes, (unsigned long long)k->below_bytes, k->rootfs,
                k->envd);
+    if (k->boot_id[0] != '\0')
+        buf_printf(b, "boot_id %s\n", k->boot_id);
     for (size_t i = 0; i < k->layers.count; i++)
         buf_printf(b, "layer %s\n", k->layers.paths[i]);
     buf_add_text(b, end_mark);
@@ -110,6 +112,8 @@ static bool parse_paths(struct str text, struct kept *k)
             is_good = set_layer(&k->layers, value);
         else if (str_is(key, "id"))
             is_good = str_to_c(value, k->id, sizeof(k->id));
+        else if (str_is(key, "boot_id"))
+            is_good = str_to_c(value, k->boot_id, sizeof(k->boot_id));
     }
     return is_good && k->rootfs != NULL && k->envd != NULL && k->id[0] != '\0';
 }

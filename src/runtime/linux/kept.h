@@ -6,6 +6,7 @@
 #ifndef RUNTIME_LINUX_KEPT_H
 #define RUNTIME_LINUX_KEPT_H
 
+#include "runtime/linux/boot_id.h"
 #include "runtime/linux/places.h"
 #include "runtime/runtime.h"
 
@@ -16,11 +17,12 @@ struct kept {
     bool has_memory;       /* a checkpoint in `images` */
     bool has_userns;       /* what the checkpoint was made with */
     struct sandbox_limits limits;
-    uint64_t disk_bytes;  /* of all layers that sandboxes wrote, */
-    uint64_t below_bytes; /* and of those below its own */
-    char *rootfs;         /* on the heap */
-    char *envd;           /* the binary that its processes have mapped */
-    struct stack layers;  /* its own is the last */
+    char boot_id[BOOT_ID_SIZE]; /* "": it gets another */
+    uint64_t disk_bytes;        /* of all layers that sandboxes wrote, */
+    uint64_t below_bytes;       /* and of those below its own */
+    char *rootfs;               /* on the heap */
+    char *envd;                 /* the binary that its processes have mapped */
+    struct stack layers;        /* its own is the last */
 };
 
 void kept_done(struct kept *k);

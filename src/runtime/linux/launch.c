@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/id.h"
+#include "runtime/linux/boot_id.h"
 #include "runtime/linux/creator.h"
 #include "runtime/linux/devtree.h"
 #include "runtime/linux/files.h"
@@ -245,6 +246,16 @@ static int make_overlay(struct guest *s, const struct overlay_spec *spec, struct
     }
 }
 
+void launch_close_overlay(void *sandbox)
+{
+    struct guest *s = sandbox;
+
+    own_close_fd(&s->root_fd);
+    own_close_fd(&s->dev_fd);
+    own_close_fd(&s->boot_fd);
+    s->root_fd = s->dev_fd = s->boot_fd = -1;
+}
+
 int launch_overlay(void *sandbox, struct err *err)
 {
     struct guest *s = sandbox;
@@ -271,20 +282,13 @@ int launch_overlay(void *sandbox, struct err *err)
     stack_done(&shifted);
     if (result != 0)
         return -1;
-    if (devtree_clone("dev", spec.userns_fd, &s->dev_fd, err) == 0)
+    if (s->boot_id[0] == '\0')
+        id_uuid(s->boot_id);
+    if (devtree_clone("dev", spec.userns_fd, &s->dev_fd, err) == 0 &&
+        boot_id_make(s->boot_id, &s->boot_fd, err) == 0)
         return 0;
-    own_close_fd(&s->root_fd);
-    s->root_fd = -1;
+    launch_close_overlay(s);
     return -1;
-}
-
-void launch_close_overlay(void *sandbox)
-{
-    struct guest *s = sandbox;
-
-    own_close_fd(&s->root_fd);
-    own_close_fd(&s->dev_fd);
-    s->root_fd = s->dev_fd = -1;
 }
 
 static int process_run(void *ctx, struct err *err)

@@ -25,7 +25,8 @@ static const char *const droppable[] = {
     "pstore", "ramfs",       "securityfs", "selinuxfs", "squashfs", "tracefs",
 };
 
-static const char *const stage_dirs[] = {"dev", "root", "upper", "cgroup", "none", "sys", "guest"};
+static const char *const stage_dirs[] = {"dev",  "root", "upper", "cgroup",
+                                         "none", "sys",  "guest", "boot"};
 
 static bool is_droppable(const struct mountinfo *m)
 {

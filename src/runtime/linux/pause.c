@@ -171,6 +171,7 @@ static int record_run(void *ctx, struct err *err)
     if (dir_open(s->driver->files_fd, s->dir, &dir, err) != 0)
         return -1;
     save_describe(s, s->id, &k);
+    memcpy(k.boot_id, s->boot_id, sizeof(k.boot_id));
     ignore(snprintf(place, sizeof(place), "sandboxes/%s", s->dir));
     own = place_layer(&s->driver->places, place);
     stack_add(&k.layers, own);

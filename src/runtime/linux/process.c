@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "io/control.h"
+#include "runtime/linux/boot_id.h"
 #include "runtime/linux/creator.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/idmap.h"
@@ -133,9 +134,13 @@ static void enter_fill(struct guest *s)
         .root_fd = c->fds[CREATOR_ROOT],
         .dev_fd = c->fds[CREATOR_DEV],
         .sys_fd = c->fds[CREATOR_SYS],
+        .boot_fd = c->fds[CREATOR_BOOT],
         .control_fd = c->fds[CREATOR_CONTROL],
         .fds_end = c->fds_end,
         .root_path = "root", /* in the stage, where the creator is */
+        .boot_path = boot_id_place,
+        .boot_file = boot_id_file,
+        .boot_target = boot_id_target,
         .hostname = s->hostname,
         .capabilities = d->capabilities,
         .filter = is_inherited ? NULL : &d->filter,
@@ -215,7 +220,7 @@ int process_spawn(struct guest *s, struct err *err)
     auto_fd int cgroup_fd = -1;
 
     if (control_open(s, err) == 0) {
-        const int fds[CREATOR_FDS] = {s->root_fd, s->dev_fd, s->cell.net.sys_fd,
+        const int fds[CREATOR_FDS] = {s->root_fd, s->dev_fd, s->cell.net.sys_fd, s->boot_fd,
                                       s->child_control_fd};
 
         if (creator_place(c, fds, err) == 0 &&

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "runtime/linux/boot_id.h"
 #include "runtime/linux/criu.h"
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/files.h"
@@ -136,9 +137,14 @@ static int restore(struct guest *s, struct criu_restored *out, struct err *err)
         return -1;
     if (move_mount(s->root_fd, "", AT_FDCWD, "root", MOVE_MOUNT_F_EMPTY_PATH) != 0)
         return err_sys(err, errno, "attach the root");
+    if (move_mount(s->boot_fd, "", AT_FDCWD, boot_id_place, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+        ignore(umount2("root", MNT_DETACH)); /* it was attached just now */
+        return err_sys(err, errno, "attach the boot id");
+    }
     result = criu_restore(&r, out, err);
     ignore(umount2("root", MNT_DETACH)); /* theirs is another */
     ignore(umount2("cgroup", MNT_DETACH));
+    ignore(umount2(boot_id_place, MNT_DETACH));
     return result;
 }
 

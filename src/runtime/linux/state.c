@@ -13,15 +13,15 @@ static const char end_mark[] = "end 1\n";
 
 size_t state_format(const struct state *s, char out[STATE_SIZE])
 {
-    int len = snprintf(out, STATE_SIZE,
-                       "pid %llu\nstart_time %llu\nslot %llu\nuid %llu\ndir %s\ncgroup %s\n"
-                       "memory_bytes %llu\ncpu_percent %u\npids_max %u\ndisk_bytes %llu\n"
-                       "below_bytes %llu\nrootfs %s\nenvd %s\n%s",
-                       (unsigned long long)s->pid, (unsigned long long)s->start_time,
-                       (unsigned long long)s->slot, (unsigned long long)s->uid, s->dir, s->cgroup,
-                       (unsigned long long)s->limits.memory_bytes, s->limits.cpu_percent,
-                       s->limits.pids_max, (unsigned long long)s->limits.disk_bytes,
-                       (unsigned long long)s->below_bytes, s->rootfs, s->envd, end_mark);
+    int len = snprintf(
+        out, STATE_SIZE,
+        "pid %llu\nstart_time %llu\nslot %llu\nuid %llu\ndir %s\ncgroup %s\n"
+        "memory_bytes %llu\ncpu_percent %u\npids_max %u\ndisk_bytes %llu\n"
+        "below_bytes %llu\nrootfs %s\nenvd %s\nboot_id %s\n%s",
+        (unsigned long long)s->pid, (unsigned long long)s->start_time, (unsigned long long)s->slot,
+        (unsigned long long)s->uid, s->dir, s->cgroup, (unsigned long long)s->limits.memory_bytes,
+        s->limits.cpu_percent, s->limits.pids_max, (unsigned long long)s->limits.disk_bytes,
+        (unsigned long long)s->below_bytes, s->rootfs, s->envd, s->boot_id, end_mark);
 
     return (size_t)len;
 }
@@ -62,6 +62,8 @@ int state_parse(struct str text, struct state *out, struct err *err)
         !text_value(text, "envd", s.envd, sizeof(s.envd)) ||
         !text_field(text, "below_bytes", &s.below_bytes))
         s.rootfs[0] = s.envd[0] = '\0';
+    if (!text_word(text, "boot_id", s.boot_id, sizeof(s.boot_id)))
+        s.boot_id[0] = '\0';
     s.limits.cpu_percent = (uint32_t)cpu;
     s.limits.pids_max = (uint32_t)pids;
     *out = s;
@@ -82,6 +84,7 @@ int state_write(struct guest *s, struct err *err)
     ignore(snprintf(state.dir, sizeof(state.dir), "%s", s->dir));
     ignore(snprintf(state.cgroup, sizeof(state.cgroup), "%s", s->cell.cgroup));
     ignore(snprintf(state.rootfs, sizeof(state.rootfs), "%s", s->rootfs));
+    memcpy(state.boot_id, s->boot_id, sizeof(state.boot_id));
     ignore(snprintf(state.envd, sizeof(state.envd), "%s", s->envd));
     len = state_format(&state, text);
     if (file_create(s->driver->state_fd, s->id, (struct str){text, len}, err) != 0)

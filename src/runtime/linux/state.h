@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "runtime/linux/boot_id.h"
 #include "runtime/runtime.h"
 
 enum {
@@ -23,7 +24,8 @@ struct state {
     char dir[STATE_DIR_SIZE];       /* of its files */
     char cgroup[STATE_CGROUP_SIZE]; /* its name in every hierarchy */
     struct sandbox_limits limits;
-    uint64_t below_bytes;                                  /* of layers under its own */
+    char boot_id[BOOT_ID_SIZE]; /* "": it gets another when it is resumed */
+    uint64_t below_bytes;       /* of layers under its own */
     char rootfs[STATE_ROOTFS_SIZE], envd[STATE_ENVD_SIZE]; /* "": from before they were written */
 };
 
