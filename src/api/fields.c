@@ -271,6 +271,8 @@ static const struct codec_field template_reply_fields[] = {
     {18, "description", CODEC_STRING, 0, offsetof(struct template_reply, description)},
     {19, "state", CODEC_STRING, 0, offsetof(struct template_reply, state)},
     {20, "startCommand", CODEC_STRING, 0, offsetof(struct template_reply, start_command)},
+    {21, "exposedPorts", CODEC_STRING, CODEC_REPEATED,
+     offsetof(struct template_reply, exposed_ports)},
 };
 
 const struct codec_message template_reply_message = {"template_reply",

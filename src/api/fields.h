@@ -135,6 +135,7 @@ struct template_reply { /* Template */
     bool is_public;
     /* AgentCube's words (AC-24) */
     struct str name, description, state, start_command;
+    struct codec_list exposed_ports; /* of struct str; Sandlot's own */
 };
 
 extern const struct codec_message create_v1_message, create_v2_message;

@@ -65,6 +65,7 @@ void template_json_shared(const struct call *c, const struct template *t, struct
         .memory_mb = t->r.memory_mb,
         .disk_mb = t->r.disk_mb,
         .build_count = 1,
+        .exposed_ports = t->r.ports,
         .is_public = true,
         .state = STR("ready"),
     };
@@ -127,6 +128,7 @@ static void fill(const struct call *c, const struct team_template *t, struct tem
         .description = t->r.description,
         .state = str_of(words->template),
         .start_command = t->r.start_cmd,
+        .exposed_ports = b != NULL ? b->r.ports : (struct codec_list){0   },
     };
     put_use(c, reply, times);
 }

@@ -128,6 +128,45 @@ static int apply_arg(const struct build_step *s, struct step_state *state, struc
     return set(state->arg, &state->arg_count, pair, err);
 }
 
+static bool is_port(struct str text)
+{
+    uint64_t number;
+
+    return str_to_u64(text, &number) && number >= 1 && number <= UINT16_MAX;
+}
+
+int step_expose(struct step_state *state, struct str port, struct arena *a, struct err *err)
+{
+    struct str protocol, last, full;
+    struct str range = str_cut(port, '/', &protocol);
+    struct str first = str_cut(range, '-', &last);
+
+    if (!is_port(first) || (first.len < range.len && !is_port(last)) ||
+        (range.len < port.len && !str_is(protocol, "tcp") && !str_is(protocol, "udp") &&
+         !str_is(protocol, "sctp")))
+        return err_set(err, ERR_INVALID, "'%.*s' is not a port", STR_ARG(str_upto(port, 64)));
+    full = str_of(arena_printf(a, "%.*s/%.*s", STR_ARG(range),
+                               STR_ARG(protocol.len > 0 ? protocol : STR("tcp"))));
+    for (size_t i = 0; i < state->port_count; i++)
+        if (str_eq(state->ports[i], full))
+            return 0;
+    if (full.at == NULL || state->port_count == STEP_PORTS_MAX)
+        return err_set(err, ERR_INVALID, "more than %d ports", STEP_PORTS_MAX);
+    state->ports[state->port_count++] = full;
+    return 0;
+}
+
+static int apply_expose(const struct build_step *s, struct step_state *state, struct arena *a,
+                        struct err *err)
+{
+    struct str port;
+
+    for (size_t i = 0; i < s->args.count; i++)
+        if (expand(arg(s, i), state, a, &port, err) != 0 || step_expose(state, port, a, err) != 0)
+            return -1;
+    return 0;
+}
+
 /* Absolute, from the working directory; that of a user who was given none is /. */
 static struct str resolve(const struct step_state *state, struct str path, struct arena *a)
 {
@@ -148,6 +187,8 @@ int step_apply(const struct build_step *s, struct step_state *state, struct aren
         return apply_env(s, state, a, err);
     if (str_is(s->type, "ARG"))
         return apply_arg(s, state, a, err);
+    if (str_is(s->type, "EXPOSE"))
+        return apply_expose(s, state, a, err);
     if (str_is(s->type, "USER"))
         state->user = str_cut(arg(s, 0), ':', &rest);
     if (str_is(s->type, "WORKDIR")) {
@@ -190,7 +231,7 @@ int step_plan(const struct build_step *s, const struct step_state *state, struct
     struct str path;
 
     *out = (struct step_command){.user = STR("root")};
-    if (str_is(s->type, "ENV") || str_is(s->type, "ARG")) {
+    if (str_is(s->type, "ENV") || str_is(s->type, "ARG") || str_is(s->type, "EXPOSE")) {
         out->is_nothing = true;
     } else if (str_is(s->type, "RUN")) {
         out->text = arg(s, 0);

@@ -10,6 +10,7 @@
 
 enum {
     STEP_ENV_MAX = 1000,
+    STEP_PORTS_MAX = 100,
     STEP_SCRIPT_ENV = 8,
 };
 
@@ -18,6 +19,8 @@ struct step_state {
     struct str user, workdir; /* workdir empty: the user's home */
     struct codec_pair env[STEP_ENV_MAX], arg[STEP_ENV_MAX];
     size_t env_count, arg_count;
+    struct str ports[STEP_PORTS_MAX]; /* "80/tcp", each once */
+    size_t port_count;
 };
 
 /* What runs in the sandbox; program NULL: nothing does. */
@@ -41,6 +44,9 @@ must_check int step_plan(const struct build_step *s, const struct step_state *st
 must_check int step_apply(const struct build_step *s, struct step_state *state, struct arena *a,
                           struct err *err);
 must_check int step_set_env(struct step_state *state, struct codec_pair pair, struct err *err);
+/* "80", "80/udp", "8000-8010": kept as a container image keeps it. ERR_INVALID. */
+must_check int step_expose(struct step_state *state, struct str port, struct arena *a,
+                           struct err *err);
 /* One line for logs and errors: "RUN apt-get update". */
 struct str step_text(const struct build_step *s, struct arena *a);
 

@@ -21,6 +21,13 @@ static bool is_home(const struct template_record *r)
     return str_has_prefix(r->workdir, "/home/") && str_eq(str_from(r->workdir, 6), r->user);
 }
 
+/* Those that are none are nobody's need. */
+void work_take_ports(struct work *w, const struct codec_list *ports)
+{
+    for (size_t i = 0; i < ports->count; i++)
+        ignore(step_expose(w->state, ((const struct str *)ports->items)[i], &w->mem, NULL));
+}
+
 static void take(struct work *w, const struct template *t)
 {
     const struct codec_pair *env = t->r.env.items;
@@ -37,6 +44,7 @@ static void take(struct work *w, const struct template *t)
             w->state,
             (struct codec_pair){arena_str(&w->mem, env[i].key), arena_str(&w->mem, env[i].value)},
             NULL)); /* a template has no more than a state can hold */
+    work_take_ports(w, &t->r.ports);
     w->state->user = arena_str(&w->mem, t->r.user);
     if (!is_home(&t->r)) /* unset: the home of whoever is the user then */
         w->state->workdir = arena_str(&w->mem, t->r.workdir);

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "build/work_internal.h"
 
+enum { GUESS_MS = 20 * 1000 };
+
 static void check_ready(void *ctx);
 
 static void succeed(struct work *w)
@@ -22,6 +24,7 @@ static void succeed(struct work *w)
         .start_cmd = w->start_cmd,
         .ready_cmd = w->ready_cmd,
         .env = work_env(w, false),
+        .ports = {w->state->ports, w->state->port_count},
     };
 
     work_stop_guest(w);
@@ -80,7 +83,9 @@ static void not_ready(struct work *w)
 {
     uint64_t waited = clock_mono_ms() - w->ready_since_ms;
 
-    if (w->has_probe && ++w->probe_failures >= PROBE_FAILURES_MAX)
+    if (w->is_guess && waited > GUESS_MS)
+        ready(w);
+    else if (w->has_probe && !w->is_guess && ++w->probe_failures >= PROBE_FAILURES_MAX)
         work_fail(w, "http://localhost:%u%s did not answer with 2xx within %d s", w->probe.port,
                   w->probe.path, PROBE_FAILURES_MAX * PROBE_PERIOD_MS / 1000);
     else if (waited > READY_TIMEOUT_MS)
@@ -127,7 +132,7 @@ static void check_ready(void *ctx)
         work_fail(w, "%s", err.text);
 }
 
-/* Without a word about it: 20 s for what was started (wire.md 5.5). */
+/* Without a word about it: 20 s for what was started (wire.md 5.5), or less when it answers. */
 static void begin_checks(struct work *w)
 {
     if (w->ready_cmd.len == 0 && !w->has_probe) {
@@ -214,7 +219,23 @@ static void on_started(void *ctx, const struct err *err)
         work_fail(w, "%s", why.text);
 }
 
-/* What was asked for, else a ready command that is a URL (CT-23, RX-28). */
+/* The first that EXPOSE named and TCP reaches. */
+static bool exposed_port(const struct work *w, uint16_t *out)
+{
+    for (size_t i = 0; i < w->state->port_count; i++) {
+        struct str protocol;
+        uint64_t port;
+
+        if (!str_to_u64(str_cut(w->state->ports[i], '/', &protocol), &port) ||
+            !str_is(protocol, "tcp"))
+            continue;
+        *out = (uint16_t)port; /* step_expose() has looked */
+        return true;
+    }
+    return false;
+}
+
+/* What was asked for, else a ready command that is a URL, else what is exposed (CT-23, RX-28). */
 static void choose_probe(struct work *w)
 {
     if (w->plan->has_probe_port) {
@@ -224,6 +245,9 @@ static void choose_probe(struct work *w)
                         STR_ARG(w->plan->probe_path.len > 0 ? w->plan->probe_path : STR("/"))));
     } else if (probe_is_url(w->ready_cmd)) {
         w->has_probe = probe_find(w->ready_cmd, &w->probe);
+    } else if (w->ready_cmd.len == 0 && w->start_cmd.len > 0) {
+        w->has_probe = w->is_guess = exposed_port(w, &w->probe.port);
+        ignore(snprintf(w->probe.path, sizeof(w->probe.path), "/health"));
     }
 }
 

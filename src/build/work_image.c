@@ -8,7 +8,7 @@ static void on_line(void *ctx, struct str line)
     work_say(ctx, BUILD_INFO, "[base] %.*s", STR_ARG(line));
 }
 
-/* Only the variables: user, directory and command of an image are not those of a sandbox
+/* Variables and ports: user, directory and command of an image are not those of a sandbox
  * (wire.md 5.5). */
 static void take_env(struct work *w, const struct codec_list *env)
 {
@@ -36,8 +36,10 @@ static void take(struct work *w, const struct image_result *r)
     w->layers = (struct codec_list){layers, layers == NULL ? 0 : r->layers.count};
     w->is_provision = true;
     w->state->user = STR("user");
-    if (r->run != NULL)
+    if (r->run != NULL) {
         take_env(w, &r->run->env);
+        work_take_ports(w, &r->run->ports);
+    }
     work_key_add(w, STR("image"), layers, w->layers.count); /* what it is, not how it is called */
 }
 

@@ -72,6 +72,7 @@ struct work {
     struct guest_command check; /* the ready command */
     struct probe probe;
     bool has_probe, keeps_memory, is_start_ended;
+    bool is_guess; /* the probe: without an answer it is ready when the time is up */
     unsigned probe_failures;
     uint64_t ready_since_ms;
 };
@@ -95,9 +96,10 @@ struct codec_list work_env(struct work *w, bool with_args);
 struct guest_command work_shell(struct work *w, struct str text, struct str user);
 struct guest_command work_script(struct work *w, const struct step_command *c);
 
-enum work_stage work_base(struct work *w);   /* work_base.c */
-void work_take_commands(struct work *w);     /* the same */
-enum work_stage work_image(struct work *w);  /* work_image.c */
-enum work_stage work_finish(struct work *w); /* work_finish.c */
+enum work_stage work_base(struct work *w);                            /* work_base.c */
+void work_take_commands(struct work *w);                              /* the same */
+void work_take_ports(struct work *w, const struct codec_list *ports); /* the same */
+enum work_stage work_image(struct work *w);                           /* work_image.c */
+enum work_stage work_finish(struct work *w);                          /* work_finish.c */
 
 #endif

@@ -18,7 +18,7 @@ struct build_row {
 
 struct template_row {
     struct str id, created_at;
-    struct codec_list names, aliases, builds;
+    struct codec_list names, aliases, builds, ports;
     bool is_public;
     int64_t cpu_count, memory_mb, disk_mb;
 };
@@ -42,6 +42,7 @@ static const struct codec_field template_fields[] = {
     {7, "cpuCount", CODEC_NUMBER, 0, offsetof(struct template_row, cpu_count)},
     {8, "memoryMB", CODEC_NUMBER, 0, offsetof(struct template_row, memory_mb)},
     {9, "diskSizeMB", CODEC_NUMBER, 0, offsetof(struct template_row, disk_mb)},
+    {10, "exposedPorts", CODEC_STRING, CODEC_REPEATED, offsetof(struct template_row, ports)},
 };
 static const struct codec_message template_message =
     {"template", sizeof(struct template_row), template_fields, COUNT_OF(template_fields)};
@@ -128,6 +129,8 @@ static void print(const struct template_row *t)
     printf("%-10s%.*s\n", "id", STR_ARG(t->id));
     print_list("names", &t->names);
     print_list("aliases", &t->aliases);
+    if (t->ports.count > 0)
+        print_list("ports", &t->ports);
     printf("%-10s%s\n%-10s%lld CPUs, %lld MB memory, %lld MB disk\n%-10s%.*s\n", "public",
            t->is_public ? "yes" : "no", "size", (long long)t->cpu_count, (long long)t->memory_mb,
            (long long)t->disk_mb, "created", STR_ARG(t->created_at));

@@ -409,6 +409,7 @@ static int change_ready(struct change *c, struct build *b, const struct build_re
     r.start_cmd = result->start_cmd;
     r.ready_cmd = result->ready_cmd;
     r.env = result->env;
+    r.ports = result->ports;
     r.finished_at_ms = r.updated_at_ms = t.updated_at_ms = clock_wall_ms();
     arena_init(&mem, BUILD_RECORD_MEM_MAX);
     t.tags.items =

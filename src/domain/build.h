@@ -90,7 +90,7 @@ struct build_result {
     struct codec_list layers;
     bool has_memory;
     struct str user, workdir, start_cmd, ready_cmd, source;
-    struct codec_list env;
+    struct codec_list env, ports;
 };
 
 /* Ready, when the record is durable; its tags lead to it from then on. */

@@ -57,6 +57,7 @@ static const struct codec_field build_fields[] = {
     {24, "pushKey", CODEC_BYTES, 0, offsetof(struct build_record, push_key)},
     {25, "pushUntilMs", CODEC_INT64, 0, offsetof(struct build_record, push_until_ms)},
     {26, "pushed", CODEC_STRING, 0, offsetof(struct build_record, pushed)},
+    {27, "ports", CODEC_STRING, CODEC_REPEATED, offsetof(struct build_record, ports)},
 };
 const struct codec_message build_message =
     {"build", sizeof(struct build_record), build_fields, COUNT_OF(build_fields)};

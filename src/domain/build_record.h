@@ -36,6 +36,7 @@ struct build_record {
     bool has_memory;          /* the snapshot holds processes: the start command runs in it */
     struct str user, workdir, start_cmd, ready_cmd;
     struct codec_list env;
+    struct codec_list ports; /* of struct str "80/tcp": what EXPOSE named */
     /* build_push.h: SHA-256 of the password, until when it is good, the manifest that was pushed.
      */
     struct str push_key;

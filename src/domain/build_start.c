@@ -34,6 +34,7 @@ static int check_step(const struct build_step *s, size_t number, struct err *err
         {"ARG",     1, 4096, false},
         {"WORKDIR", 1, 1,    false},
         {"USER",    1, 2,    false},
+        {"EXPOSE",  1, 100,  false},
     };
     size_t n = s->args.count;
 

@@ -469,6 +469,22 @@ static int do_user(struct reader *r, struct str rest, struct err *err)
                         : fail(r, "a user is missing", (struct str){0}, err);
 }
 
+/* What they mean is looked at when variables are known. */
+static int do_expose(struct reader *r, struct str rest, struct err *err)
+{
+    struct codec_list ports = {0};
+    struct build_step *s;
+
+    if (read_words(r, rest, &ports, err) != 0)
+        return -1;
+    if (ports.count == 0)
+        return fail(r, "a port is missing", (struct str){0}, err);
+    s = add_step(r, "EXPOSE", ports.count, err);
+    for (size_t i = 0; s != NULL && i < ports.count; i++)
+        set_arg(s, i, ((const struct str *)ports.items)[i]);
+    return s == NULL ? -1 : 0;
+}
+
 static int do_cmd(struct reader *r, struct str rest, struct err *err)
 {
     return read_command(r, rest, &r->cmd, err);
@@ -501,7 +517,7 @@ static const struct {
     {"CMD",        do_cmd,        false},
     {"ENTRYPOINT", do_entrypoint, false},
     {"LABEL",      do_nothing,    false},
-    {"EXPOSE",     do_nothing,    false},
+    {"EXPOSE",     do_expose,     false},
     {"VOLUME",     do_nothing,    false},
     {"STOPSIGNAL", do_nothing,    false},
     {"MAINTAINER", do_nothing,    false},

@@ -3,7 +3,7 @@
  * the steps begin as root in /, CMD and ENTRYPOINT become the start command, and the sandbox's user
  * is `user` unless the file says who.
  *
- * One FROM. What says nothing about a sandbox (LABEL, EXPOSE, VOLUME, STOPSIGNAL, MAINTAINER) is
+ * One FROM. What says nothing about a sandbox (LABEL, VOLUME, STOPSIGNAL, MAINTAINER) is
  * left out; what would be lost silently (SHELL, ONBUILD, HEALTHCHECK, here-documents, --from,
  * --mount but of caches) is an error. */
 #ifndef DOMAIN_DOCKERFILE_H

@@ -277,6 +277,7 @@ static const struct template *view(struct domain *d, const struct team_template 
         .start_cmd = b->r.has_memory ? (struct str){0}
           : b->r.start_cmd,
         .ready_cmd = b->r.ready_cmd,
+        .ports = b->r.ports,
     };
     return v;
 }

@@ -40,6 +40,7 @@ static const struct codec_field template_fields[] = {
     {10, "defaultWorkdir", CODEC_STRING, 0, offsetof(struct template_record, workdir)},
     {11, "envVars", CODEC_MAP, 0, offsetof(struct template_record, env)},
     {12, "createdAt", CODEC_STRING, 0, offsetof(struct template_record, created_at)},
+    {13, "exposedPorts", CODEC_STRING, CODEC_REPEATED, offsetof(struct template_record, ports)},
 };
 /* clang-format on */
 

@@ -29,6 +29,7 @@ struct template_record {
     int32_t cpu_count, memory_mb, disk_mb;
     struct str user, workdir;
     struct codec_list env;
+    struct codec_list ports;  /* of struct str "80/tcp": for people to see */
     struct str created_at;    /* RFC 3339; that of the file when it does not say */
     struct codec_list layers; /* of struct str: trees over rootfs, lowest first */
     struct str snapshot;      /* node's name of what sandboxes start from; empty: nothing */

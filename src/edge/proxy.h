@@ -13,7 +13,7 @@ enum {
     PROXY_DIAL_STEP_MS = 100, /* pauses of 100, 200, 300, 400 ms */
     PROXY_API_STEP_MS = 50,   /* api's backlog is full or its socket is not there yet */
     PROXY_API_WAIT_MS = 3000,
-    PROXY_API_ANSWER_MS = 120000, /* without a head behind the last byte of the request: 504 */
+    PROXY_API_ANSWER_MS = 240000, /* without a head behind the last byte of the request: 504 */
     PROXY_ACTIVE_MS = 1000,       /* between two reports about one long request */
     PROXY_SPARE_MAX = 256,
     WAKE_MAX = 3, /* times that one request waits for its sandbox (semantics.md 3.6) */

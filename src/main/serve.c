@@ -49,6 +49,22 @@ static void warn_about_root(const struct config *c, const struct layout *l)
                  c->egress_user);
 }
 
+/* CT-38: there is no registry behind ours whose lack of a password could matter, but there are
+ * passwords on the way to it. */
+static void warn_about_clear_text(const struct config *c)
+{
+    static const char *const local[] = {"127.", "localhost:", "[::1]:"};
+
+    for (size_t i = 0; i < COUNT_OF(local); i++)
+        if (str_has_prefix(str_of(c->listen), local[i]))
+            return;
+    if (c->tls_certificates[0] == '\0')
+        log_warn("serve.unwise",
+                 "listen=%s note=\"keys, and passwords for pushing images, pass in clear text: set "
+                 "tls.certificates\"",
+                 c->listen);
+}
+
 static int run(struct loop *l, struct server *s, struct err *err)
 {
     static const int stops[] = {SIGTERM, SIGINT, SIGHUP};
@@ -82,6 +98,7 @@ int serve(const struct invocation *v)
     if (layout_open(&program->config, &s.layout, &err) != 0)
         return command_fail(v, "%s", err.text);
     warn_about_root(&program->config, &s.layout);
+    warn_about_clear_text(&program->config);
     result = loop_new(&l, &err) == 0 ? run(l, &s, &err) : -1;
     control_free(s.control);
     supervisor_free(s.supervisor);

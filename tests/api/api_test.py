@@ -357,7 +357,7 @@ def start_failures(s):
     same(s.node.ids(), set())
 
 
-@test("a start that is never answered is 504 in time, and its guest is stopped")
+@test("CT-41: a start that is never answered is 504 in time, and its guest is stopped")
 def start_timeout(_):
     with Stack(options=["start_timeout_ms=300"]) as s:
         r = s.api.refused("POST", "/v2/sandboxes", {"templateID": "never"}, 504,

@@ -261,6 +261,39 @@ def _(_s):
         check(("GET", "/health") in s.guest.heard)
 
 
+@test("CT-23: without a ready command the first exposed port is asked for /health; EXPOSE is kept, shown and inherited")
+def _(_s):
+    with Building() as s:
+        _, end = s.build("ports", startCmd="serve", steps=[
+            {"type": "ENV", "args": ["P", "8081"]}, {"type": "EXPOSE", "args": ["53/udp", "$P", "8081/tcp"]}])
+        check(any("[builder 2/2] EXPOSE 53/udp $P" in t for t in texts(end)), texts(end))
+        check(("GET", "/health") in s.guest.heard and "Waiting for template to be ready: http://localhost:8081/health" in texts(end))
+        s.build("heir", fromTemplate="ports", startCmd="serve", readyCmd="print x", steps=[{"type": "EXPOSE", "args": ["9000-9010"]}])
+        for name, wants in (("ports", ["53/udp", "8081/tcp"]), ("heir", ["53/udp", "8081/tcp", "9000-9010/tcp"])):
+            same(s.api.call("GET", "/templates/" + name).json["exposedPorts"], wants)
+        check("exposedPorts" not in s.api.call("GET", "/templates/base").json)
+        s.build("image", fromImage="here/app:1")
+        same(s.api.call("GET", "/templates/image").json["exposedPorts"], ["80/tcp"], "those of the image")
+        for bad in ("0", "x", "80/icmp", "$NONE"):
+            _, end = s.build("bad", "error", steps=[run("print x"), {"type": "EXPOSE", "args": [bad]}])
+            same((end["reason"]["step"], "is not a port" in end["reason"]["message"]), ("2", True), end)
+        s.start(s.request("none"), 400, steps=[{"type": "EXPOSE", "args": []}])
+
+
+@test("CT-27: a build that runs stays, however many others end")
+def _(_s):
+    with Building(options=["builds_max=2"]) as s:
+        runs = s.request("runs")
+        s.start(runs, steps=[run("hang")])
+        wait_until(lambda: len(s.node.ids()) == 1, "the step's sandbox")
+        ended = [s.request("many") for _ in range(6)]
+        gone = [s.api.call("GET", f"/templates/many/builds/{m['buildID']}/status").status for m in ended]
+        same(gone, [404, 404, 404, 200, 200, 200])
+        same(s.status(runs)["status"], "building")
+        s.guest.hanging.set()
+        same(s.finish(runs)["status"], "ready")
+
+
 @test("CT-22: the start command runs as the last user in its directory, then the ready command is asked")
 def _(_s):
     with Building() as s:
@@ -397,7 +430,7 @@ def _(_s):
         same(end["status"], "ready", end)
         lines = texts(end)
         for what in ("[base] FROM here", "RUN print one two", "ENV A=1 B=x y", "ENV OLD=a b", "ARG LATER=3", "WORKDIR /srv", "USER app",
-                     "RUN 'print' 'it'\\''s'", "Running start command"):
+                     "EXPOSE 80", "RUN 'print' 'it'\\''s'", "Running start command"):
             check(any(what in t for t in lines), what, lines)
         check(any(b"'serve' '--port' '80'" in str(h).encode() or (len(h) == 3 and b"'serve' '--port' '80'" in h[2]) for h in s.guest.heard))
         r = post("cube", dockerfile="FROM here\nRUN hang", startCommand="other")

@@ -197,7 +197,8 @@ static void image(int fd)
     static const char here[] =
         "{\"line\":\"layer 1/2: "
         "unpacked\"}\n{\"result\":{\"reference\":\"x\",\"layers\":[\"aa\",\"bb\"],"
-        "\"sizeBytes\":\"1500000\",\"run\":{\"env\":[\"FROM=image\"],\"user\":\"nobody\"}}}\n";
+        "\"sizeBytes\":\"1500000\",\"run\":{\"env\":[\"FROM=image\"],\"ports\":[\"80/"
+        "tcp\"],\"user\":\"nobody\"}}}\n";
     static const char gone[] =
         "{\"error\":{\"kind\":4,\"text\":\"the registry has no such image\"}}\n";
     char request[4096];

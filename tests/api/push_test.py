@@ -9,6 +9,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -148,6 +149,45 @@ def _(s):
     p.refused(403, "DENIED", "GET", "/v2/_catalog")
     same(s.api.call("GET", "/v2/templates").status, 200, "the API's own paths are its own")
     same(other.directory(), None, "nothing was made")
+
+
+@test("CT-36: digests of one length are compared, and no processor instruction leaves the comparison early")
+def _(s):
+    p = Push(s, "compare")
+    for password in ("", "0", p.login[1][:-1], p.login[1] + "0", "0" * 64, "f" * 4000):
+        same(p.call("GET", "/v2/", login=(p.login[0], password)).status, 401, len(password))
+    if "asan" in sys.argv[1] or shutil.which("objdump") is None:
+        print("# the instructions are not looked at: a sanitizer's are among them, or there is no objdump")
+        return
+    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", "--disassemble=str_eq_secret", sys.argv[1]],
+                          capture_output=True, text=True, check=True).stdout
+    code = [(int(m[1], 16), m[2], m[3]) for m in re.finditer(r"^ +([0-9a-f]+):\s+(\S+)\s*(.*)$", text, re.M)]
+    check(len(code) > 10, text)
+    jumps = [(at, kind, int(m[1], 16)) for at, kind, rest in code if kind[0] == "j" and (m := re.match(r"([0-9a-f]+) <", rest))]
+    loops = [(to, at) for at, _, to in jumps if to <= at]
+    check(loops, text)
+    for first, last in loops:
+        for at, kind, to in jumps:  # whoever is in the loop leaves it at its end alone
+            check(not first <= at < last or first <= to <= last, hex(at), kind, hex(to), text)
+    check(not any(kind.startswith("call") and "stack_chk" not in rest for _, kind, rest in code), text)
+
+
+@test("CT-39: credentials for pushing are made in one place, and the compiler looks for parameters that nobody uses")
+def _(_s):
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src")
+    makers = []
+    for folder, _, names in os.walk(source):
+        for name in names:
+            if name.endswith(".c"):
+                with open(f"{folder}/{name}") as f:
+                    makers += [name] if '"bld_' in f.read() else []
+    same(makers, ["build_push.c"])
+    with open(f"{source}/domain/build_push.c") as f:
+        same(len(re.findall(r"id_token\(", f.read())), 1)
+    with open(f"{source}/../meson.build") as f:
+        flags = f.read()
+    check("warning_level=2" in flags or "-Wextra" in flags)
+    check("-Wno-unused-parameter" not in flags)
 
 
 @test("CT-17: blobs in one piece, in several, streamed without a length, by a late digest; looked up and read back")

@@ -19,6 +19,8 @@ from sandlot_kit import Reader, Server, Upstream, check, main, reply, same, test
 
 BINARY = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/images.md")) as docs:
+    DOCS = docs.read()
 AFTER_DEATH_S = 1.0  # within which everything works again
 
 
@@ -309,6 +311,30 @@ def _(s):
         same(s.process.wait(20), 0)
     s.process.stdout.close()
     s.start()
+
+
+@test("CT-38: a listener that others reach without TLS is told of at the start; one of this machine is not")
+def _(s):
+    unwise = "passwords for pushing images, pass in clear text"
+    check(unwise not in s.log_text(), "127.0.0.1 is nobody else's")
+    with Server(BINARY) as other:
+        other.stop()
+        other.flags = [f"--listen=0.0.0.0:{other.port}"]
+        other.start()
+        check(unwise in other.log_text(), other.log_text())
+        same(other.call("GET", "/v2/").status, 401, "there is no registry behind it that could be missing")
+
+
+@test("CT-43: what Cube's build registry can be told, ours can, with the same defaults")
+def _(_s):
+    sample = run("config", "sample").stdout
+    for key, default in (("build.push_host", ""), ("build.push_prefix", "e2b"), ("build.keep_s", "3600"),
+                         ("build.records_max", "5000"), ("build.sweep_s", "300")):
+        check(re.search(rf"^#?\s*{re.escape(key)}\s*=\s*{default}\s*$", sample, re.M), key, default)
+        check(f"`{key}`" in DOCS, key)
+    for key in ("build.keep_s", "build.records_max", "build.sweep_s"):
+        run("config", "sample", f"--{key}=0")  # 0 turns it off
+        run("config", "sample", f"--{key}=-1", code=2)
 
 
 @test("kill -9 of serve: its roles end, the next one starts")

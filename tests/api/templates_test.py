@@ -320,6 +320,45 @@ def _(s):
     check("shared" not in [a for t in s.api.call("GET", "/templates", key=key).json for a in t["aliases"]])
 
 
+@test("AC-29: every route that a key opens is named in the list of endpoints, and wants the right it is named with")
+def _(s):
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(f"{here}/../../src/api/routes.c") as f:
+        rows = re.findall(r'\{\{"([A-Z]+)",\s*"([^"]+)"\},\s*(AUTH_\w+),\s*\w+,\s*\w+(?:,\s*(KEY_\w+))?\}', f.read())
+    with open(f"{here}/../../docs/endpoints.md") as f:
+        named = re.findall(r"^\| ([A-Z]+) \| `([^`]+)` \| ([^|]+) \|", f.read(), re.M)
+    check(len(rows) > 90, len(rows))
+    words = {"AUTH_NONE": "anybody", "AUTH_TEAM": "key", "AUTH_ADMIN": "operator", "AUTH_ADMIN_TEAM": "operator",
+             "AUTH_PUSH": "who was given a push"}
+    same(sorted((m, p, words[auth]) for m, p, auth, _ in rows), sorted(named))
+    keys = {scope: s.api.new_key(scope, scopes=[scope])["key"] for scope in ("read", "write")}
+    for method, path, auth, right in rows:
+        if auth != "AUTH_TEAM":
+            continue
+        wants = "admin" if right == "KEY_ADMIN" else "read" if method == "GET" else "write"
+        path = re.sub(r":\w+", "nothing", path)
+        for scope, key in keys.items():
+            r = s.api.call(method, path, {} if method in ("POST", "PUT", "PATCH") else None, key=key)
+            check((r.status == 403 and f"lacks the scope '{wants}'" in r.json["message"]) == (scope != wants), method, path, scope,
+                  r.status, r.body)
+
+
+@test("AC-30: nothing is invented: no template but those on the disk and those asked for, none usable before it is built")
+def _(_unused):
+    with Stack("memory") as s:
+        for path in glob.glob(f"{s.directory}/templates/*.json"):
+            os.unlink(path)
+        wait_until(lambda: s.api.call("GET", "/templates").json == [], "the files to be gone")
+        for path in ("/templates/base", "/templates/aliases/base", "/templates/base/builds"):
+            same(s.api.call("GET", path).status, 404, path)
+        s.api.create(templateID="base", status=404)
+        made = request(s.api, "real")
+        listed = s.api.call("GET", "/templates").json
+        same([(t["templateID"], t["state"], t["buildCount"], t["spawnCount"]) for t in listed], [(made["templateID"], "pending", 1, 0)])
+        s.api.create(templateID="real", status=404)
+        same(s.node.ids(), set())
+
+
 @test("aliases: 200 of one's own and of the operator's, 404 of none, 400 of what is no name")
 def _(s):
     made = request(s.api, "known")

@@ -371,6 +371,47 @@ static void a_replaced_tree_is_not_claimed(void)
     check_clean("replaced trees");
 }
 
+/* What was made of a snapshot is claimed for it, with its files, each with an id of its own; when
+ * the snapshot goes they do not hold it. */
+static void a_snapshot_is_claimed(void)
+{
+    uint64_t claimed;
+    char first[RIG_TEXT_SIZE];
+
+    if (!rig_can_pause(false))
+        return;
+    CHECK(rig_start("source") == ERR_NONE);
+    rig_sh("source", "echo kept > /mine");
+    CHECK(rig_snapshot("source", "shot", false) == ERR_NONE && rig_stop("source") == ERR_NONE);
+    rig_close();
+    rig_open();
+    CHECK(rig_start_from("one", "shot") == ERR_NONE);
+    CHECK(says("one", "cat /mine; echo more >> /mine", "kept\n"));
+    snprintf(first, sizeof(first), "%s", rig_sh("one", "cat /etc/machine-id"));
+    CHECK(rig_until(is_full, SETTLE_MS));
+    claimed = ahead().claimed;
+    CHECK(rig_start_from("two", "shot") == ERR_NONE);
+    CHECK(ahead().claimed == claimed + 1);
+    CHECK(says("two", "cat /mine", "kept\n"));
+    CHECK(strcmp(rig_sh("two", "cat /etc/machine-id"), first) != 0);
+    CHECK(rig_start("plain") == ERR_NONE && ahead().claimed == claimed + 1); /* another template */
+    CHECK(says("plain", "ls /mine 2>/dev/null", ""));
+    runtime_fail_step(rig.runtime, runtime_claim_step_names(rig.runtime)[0]);
+    CHECK(rig_start_from("again", "shot") == ERR_NONE);
+    runtime_fail_step(rig.runtime, "");
+    CHECK(says("again", "cat /mine", "kept\n"));
+    CHECK(rig_stop("one") == ERR_NONE && rig_stop("two") == ERR_NONE);
+    CHECK(rig_stop("again") == ERR_NONE && rig_stop("plain") == ERR_NONE);
+    rig_close();
+    rig_open();
+    CHECK(rig_start_from("last", "shot") == ERR_NONE && rig_stop("last") == ERR_NONE);
+    CHECK(rig_until(is_full, SETTLE_MS));
+    CHECK(rig_snapshot_remove("shot") == ERR_NONE);
+    CHECK(rig_until(is_empty, SETTLE_MS));
+    CHECK(rig_start_from("gone", "shot") == ERR_NOT_FOUND);
+    check_clean("snapshots");
+}
+
 /* Each launch has a name of its own, so the sum is another after any. */
 static uint64_t names_of_files(void)
 {
@@ -534,6 +575,7 @@ int main(int argc, char **argv)
         {"the lost are replaced",                the_lost_are_replaced               },
         {"failures do not spin",                 failures_do_not_spin                },
         {"a replaced tree is not claimed",       a_replaced_tree_is_not_claimed      },
+        {"a snapshot is claimed",                a_snapshot_is_claimed               },
         {"all together are bounded",             all_together_are_bounded            },
         {"those not wanted go",                  those_not_wanted_go                 },
         {"many leave nothing",                   many_leave_nothing                  },

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "edge/edge.h"
+#include "edge/proxy.h"
 #include "io/cert.h"
 #include "io/socket.h"
 #include "test.h"
@@ -271,9 +272,16 @@ static void an_answer_that_began_has_no_deadline(void)
     rig_done(&g);
 }
 
+/* What is not to take that long has a deadline of its own where it is done (domain/). */
+static void what_takes_long_has_its_time(void)
+{
+    CHECK(PROXY_API_ANSWER_MS == 240 * 1000);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
+        {"CT-41 snapshots and pushes have 240 s",   what_takes_long_has_its_time           },
         {"a silent api is not waited for for ever", a_silent_api_is_not_waited_for_for_ever},
         {"its time begins behind the request",      its_time_begins_behind_the_request     },
         {"an answer that began has no deadline",    an_answer_that_began_has_no_deadline   },

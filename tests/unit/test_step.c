@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What steps do to the state of a build (CT-20, wire.md 5.5). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "build/step.h"
@@ -114,12 +115,39 @@ static void commands(void)
     end();
 }
 
+static void ports(void)
+{
+    static const char *const bad[] = {"",  "0",   "65536", "x",        "80/icmp",   "80/",
+                                      "-", "80-", "-80",   "80-0/tcp", "80/tcp/udp"};
+
+    begin();
+    CHECK(apply("ENV", "PORT", "8080") == 0 && apply("EXPOSE", "80", "$PORT") == 0);
+    CHECK(apply("EXPOSE", "53/udp", "8000-8010") == 0 && apply("EXPOSE", "80/tcp", NULL) == 0);
+    CHECK(state->port_count == 4 && str_is(state->ports[0], "80/tcp"));
+    CHECK(str_is(state->ports[1], "8080/tcp") && str_is(state->ports[2], "53/udp"));
+    CHECK(str_is(state->ports[3], "8000-8010/tcp"));
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        test_note("%s", bad[i]);
+        CHECK(apply("EXPOSE", bad[i], NULL) != 0 && state->port_count == 4);
+    }
+    for (int i = 1; i < 1000; i++) {
+        char port[8];
+
+        snprintf(port, sizeof(port), "%d", 1000 + i);
+        if (apply("EXPOSE", port, NULL) != 0)
+            break;
+    }
+    CHECK(state->port_count == STEP_PORTS_MAX);
+    end();
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"variables: names expand, everything else is literal", variables  },
         {"WORKDIR and USER are relative to what was before",    directories},
         {"CT-20 what runs for a step",                          commands   },
+        {"EXPOSE names ports, each once, and only ports",       ports      },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);

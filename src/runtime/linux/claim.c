@@ -66,6 +66,7 @@ bool claim_begin(struct guest *warm, struct guest *asked)
         give_back(warm, asked);
         return false;
     }
+    places_leave_stack(&d->places, &asked->layers); /* the other one holds them too */
     guest_free(asked);
     warm->is_ahead = false;
     warm->is_claimed = true;

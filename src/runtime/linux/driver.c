@@ -18,6 +18,12 @@ static int fill_layers(struct guest *s, const struct sandbox_spec *spec, struct 
     return 0;
 }
 
+/* What a step of a build starts from is not asked for again; a restored one has its processes. */
+static bool may_be_warm(const struct guest *s)
+{
+    return !s->is_restored && !(s->is_cold && s->layers.count > 0);
+}
+
 static void linux_start(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn,
                         void *ctx)
 {
@@ -44,7 +50,7 @@ static void linux_start(void *self, const struct sandbox_spec *spec, runtime_sta
     s->on_started = fn;
     s->started_ctx = ctx;
     d->starting++;
-    warm = s->layers.count > 0 || spec->snapshot != NULL ? NULL : warm_take(d, spec);
+    warm = may_be_warm(s) ? warm_take(d, s) : NULL;
     if (warm == NULL || !claim_begin(warm, s))
         lifecycle_launch(s);
 }

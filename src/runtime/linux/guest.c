@@ -110,9 +110,16 @@ void guest_hand_over(struct guest *from, struct guest *to)
 
     memcpy(to->id, from->id, sizeof(to->id));
     swap_text(&from->rootfs, &to->rootfs);
+    if (to->layers.count == 0) { /* else they are the same */
+        stack_copy(&to->layers, &from->layers);
+        places_hold_stack(&to->driver->places, &to->layers);
+    }
     swap_text(&from->hostname, &to->hostname);
     swap_text(&from->init, &to->init);
     to->init_len = from->init_len;
+    to->disk.below = from->disk.below;
+    atomic_store(&to->disk.bytes, atomic_load(&from->disk.bytes));
+    to->is_cold = from->is_cold;
     to->limits = from->limits;
     to->asked_us = from->asked_us;
     to->on_started = from->on_started;

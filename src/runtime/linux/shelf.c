@@ -70,6 +70,8 @@ void shelf_remove(void *self, const char *name, runtime_stopped_fn *fn, void *ct
     struct err err = {0};
     char record[PLACE_SIZE + SANDBOX_DIR_SIZE];
 
+    if (s != NULL && s->layers.count > 0)
+        warm_forget(d, s->layers.paths[s->layers.count - 1]);
     if (s == NULL) {
         ignore(err_set(&err, ERR_NOT_FOUND, "remove %s: no such snapshot", name));
         answers_stopped(&d->answers, name, &err, fn, ctx);

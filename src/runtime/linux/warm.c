@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/files.h"
@@ -27,35 +28,65 @@ static const uint64_t memory_max = 32 << 20; /* until it is claimed; envd uses h
 struct warm_template {
     struct list_node node;
     char *rootfs;
+    struct stack layers;
     uint64_t asked_ms;
     struct list waiting; /* guests, oldest first */
     size_t count;
 };
 
-static bool mark_of(const char *rootfs, struct tree_mark *out)
+static bool add_mark(const char *path, struct tree_mark *m)
 {
     struct stat st;
 
-    if (stat(rootfs, &st) != 0)
+    if (stat(path, &st) != 0)
         return false;
-    *out = (struct tree_mark){st.st_dev, st.st_ino, st.st_ctim};
+
+    const uint64_t facts[] = {st.st_dev, st.st_ino, (uint64_t)st.st_ctim.tv_sec,
+                              (uint64_t)st.st_ctim.tv_nsec};
+
+    for (size_t i = 0; i < COUNT_OF(facts); i++) /* FNV-1a, of words */
+        m->sum = (m->sum ^ facts[i]) * 0x100000001b3;
+    return true;
+}
+
+static bool mark_of(const struct warm_template *t, struct tree_mark *out)
+{
+    struct tree_mark m = {0xcbf29ce484222325};
+
+    if (!add_mark(t->rootfs, &m))
+        return false;
+    for (size_t i = 0; i < t->layers.count; i++)
+        if (!add_mark(t->layers.paths[i], &m))
+            return false;
+    m.sum |= 1; /* never that of none */
+    *out = m;
     return true;
 }
 
 static bool is_same(const struct tree_mark *a, const struct tree_mark *b)
 {
-    return a->device == b->device && a->inode == b->inode &&
-           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+    return a->sum == b->sum;
 }
 
-static struct warm_template *find(const struct warm *w, const char *rootfs)
+static bool is_of(const struct warm_template *t, const struct guest *s)
+{
+    if (strcmp(t->rootfs, s->rootfs) != 0 || t->layers.count != s->layers.count)
+        return false;
+    for (size_t i = 0; i < s->layers.count; i++)
+        if (strcmp(t->layers.paths[i], s->layers.paths[i]) != 0)
+            return false;
+    return true;
+}
+
+/* What a guest is made of. */
+static struct warm_template *find(const struct warm *w, const struct guest *s)
 {
     const struct list *all = &w->templates;
 
     for (struct list_node *n = list_first(all); n != NULL; n = list_next(all, n)) {
         struct warm_template *t = container_of(n, struct warm_template, node);
 
-        if (strcmp(t->rootfs, rootfs) == 0)
+        if (is_of(t, s))
             return t;
     }
     return NULL;
@@ -94,6 +125,7 @@ static void template_free(struct warm_template *t)
 {
     list_remove(&t->node);
     free(t->rootfs);
+    stack_done(&t->layers);
     free(t);
 }
 
@@ -117,7 +149,7 @@ static void check_trees(struct warm_template *t, uint64_t now_ms)
     struct tree_mark mark = {0};
     struct list_node *n;
 
-    ignore(mark_of(t->rootfs, &mark)); /* a tree that is gone is like none of them */
+    ignore(mark_of(t, &mark)); /* a tree that is gone is like none of them */
     while ((n = list_first(&t->waiting)) != NULL) {
         struct guest *s = container_of(n, struct guest, queue);
 
@@ -135,10 +167,11 @@ static void tidy_up(struct linux_driver *d)
 
     for (struct list_node *n = list_first(&w->templates); n != NULL; n = next) {
         struct warm_template *t = container_of(n, struct warm_template, node);
+        struct tree_mark mark;
 
         next = list_next(&w->templates, n);
         check_trees(t, now_ms);
-        if (now_ms - t->asked_ms < w->idle_ms && faccessat(AT_FDCWD, t->rootfs, F_OK, 0) == 0)
+        if (now_ms - t->asked_ms < w->idle_ms && mark_of(t, &mark))
             continue;
         empty(t);
         template_free(t);
@@ -215,15 +248,19 @@ static void make(struct linux_driver *d, const struct warm_template *t)
     s->rootfs = mem_text(t->rootfs);
     s->hostname = mem_text("localhost");
     s->limits = (struct sandbox_limits){.memory_bytes = memory_max, .pids_max = PIDS_MAX};
-    if (!mark_of(t->rootfs, &s->tree)) {
+    if (!mark_of(t, &s->tree)) {
         guest_free(s); /* the next look removes the template */
         return;
     }
+    stack_copy(&s->layers, &t->layers);
+    places_hold_stack(&d->places, &s->layers);
     launch_init(s);
-    if (creators_put(&d->creators, s, creator_launch))
+    if (creators_put(&d->creators, s, creator_launch)) {
         d->warm.making = s;
-    else
-        guest_free(s); /* thousands of starts wait: no time for this */
+        return;
+    }
+    places_leave_stack(&d->places, &s->layers); /* thousands of starts wait: no time for this */
+    guest_free(s);
 }
 
 /* How long until one may be made. */
@@ -266,7 +303,7 @@ void warm_answered(struct guest *s)
 {
     struct linux_driver *d = s->driver;
     struct warm *w = &d->warm;
-    struct warm_template *t = find(w, s->rootfs);
+    struct warm_template *t = find(w, s);
     struct tree_mark mark;
 
     assert(w->making == s);
@@ -279,8 +316,7 @@ void warm_answered(struct guest *s)
     }
     w->making = NULL;
     arm(d, 0);
-    if (t == NULL || t->count >= w->size || !mark_of(t->rootfs, &mark) ||
-        !is_same(&mark, &s->tree)) {
+    if (t == NULL || t->count >= w->size || !mark_of(t, &mark) || !is_same(&mark, &s->tree)) {
         lifecycle_discard(s);
         return;
     }
@@ -295,7 +331,7 @@ void warm_answered(struct guest *s)
 void warm_lost(struct guest *s)
 {
     struct linux_driver *d = s->driver;
-    struct warm_template *t = find(&d->warm, s->rootfs);
+    struct warm_template *t = find(&d->warm, s);
 
     assert(t != NULL && t->count > 0); /* it waits, so it is in its template's list */
     list_remove(&s->queue);
@@ -340,10 +376,10 @@ void warm_rest(struct linux_driver *d)
 }
 
 /* The template is now the one started last. */
-static struct warm_template *note(struct linux_driver *d, const char *rootfs)
+static struct warm_template *note(struct linux_driver *d, const struct guest *asked)
 {
     struct warm *w = &d->warm;
-    struct warm_template *t = find(w, rootfs);
+    struct warm_template *t = find(w, asked);
     size_t count = 0;
 
     if (t == NULL) {
@@ -358,7 +394,8 @@ static struct warm_template *note(struct linux_driver *d, const char *rootfs)
             template_free(oldest);
         }
         t = mem_zero(sizeof(*t));
-        t->rootfs = mem_text(rootfs);
+        t->rootfs = mem_text(asked->rootfs);
+        stack_copy(&t->layers, &asked->layers);
     }
     list_remove(&t->node);
     list_push(&w->templates, &t->node);
@@ -366,18 +403,42 @@ static struct warm_template *note(struct linux_driver *d, const char *rootfs)
     return t;
 }
 
-struct guest *warm_take(struct linux_driver *d, const struct sandbox_spec *spec)
+struct guest *warm_take(struct linux_driver *d, const struct guest *asked)
 {
     struct warm_template *t;
 
     if (d->warm.size == 0 || d->warm.max == 0)
         return NULL;
-    t = note(d, spec->rootfs);
+    t = note(d, asked);
     /* without a limit there is none to replace the limits it was launched with */
-    if (spec->limits.memory_bytes == 0 || spec->limits.pids_max == 0)
+    if (asked->limits.memory_bytes == 0 || asked->limits.pids_max == 0)
         return NULL;
     check_trees(t, loop_now_ms(d->loop));
     return pop(t);
+}
+
+static bool has_layer(const struct stack *s, const char *layer)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->paths[i], layer) == 0)
+            return true;
+    return false;
+}
+
+void warm_forget(struct linux_driver *d, const char *layer)
+{
+    struct warm *w = &d->warm;
+    struct list_node *next;
+
+    for (struct list_node *n = list_first(&w->templates); n != NULL; n = next) {
+        struct warm_template *t = container_of(n, struct warm_template, node);
+
+        next = list_next(&w->templates, n);
+        if (!has_layer(&t->layers, layer))
+            continue;
+        empty(t);
+        template_free(t);
+    }
 }
 
 void warm_flush(struct linux_driver *d)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sandboxes launched ahead of need: envd runs in them and waits for its /init, nobody has been told
- * of them, and they have no id and no state file. A start of the same template takes one (claim.c).
+ * of them, and they have no id and no state file. A start of the same files takes one (claim.c): of
+ * a template's tree, and of the layers over it, those of images, builds and snapshots without
+ * memory.
  *
  * Templates started lately are kept supplied, each with a few, all together with a few more. New
  * ones are made one at a time, and only while no start is under way and for a moment after the
@@ -9,19 +11,15 @@
 #ifndef RUNTIME_LINUX_WARM_H
 #define RUNTIME_LINUX_WARM_H
 
-#include <sys/stat.h>
-
 #include "io/loop.h"
 #include "runtime/runtime.h"
 
 struct linux_driver;
 struct guest;
 
-/* Which tree is at a path: another one there has another mark. */
+/* Which trees are at the paths of a template: others there have another mark. */
 struct tree_mark {
-    dev_t device;
-    ino_t inode;
-    struct timespec changed;
+    uint64_t sum; /* 0: none are */
 };
 
 struct warm {
@@ -40,8 +38,10 @@ void warm_init(struct linux_driver *d, const struct runtime_config *config);
 /* Forgets them; they are ended with all the other guests that do not run. */
 void warm_done(struct linux_driver *d);
 
-/* A start asks for this template: one that waits, taken off the books, or NULL. */
-struct guest *warm_take(struct linux_driver *d, const struct sandbox_spec *spec);
+/* A start asks for a sandbox like this one: one that waits, taken off the books, or NULL. */
+struct guest *warm_take(struct linux_driver *d, const struct guest *asked);
+/* A snapshot goes: those of it, and of what was made over it, let go of its files. */
+void warm_forget(struct linux_driver *d, const char *layer);
 /* A start is over, well or not. */
 void warm_rest(struct linux_driver *d);
 /* A claim was answered. */

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the measurements over REST share: a server with real sandboxes, a command in one of them, times."""
+import json
+import os
+import shutil
+import statistics
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../api"))
+from sandlot_kit import Server, check  # noqa: E402
+
+
+class RealServer(Server):
+    """The base template of `data`, the linux driver."""
+
+    def __init__(self, binary, envd, data, *flags):
+        self.envd, self.shared, self.options = envd, data, flags
+        super().__init__(binary)
+
+    def start(self):
+        data = f"{self.dir}/data"
+        if not os.path.islink(f"{data}/rootfs"):
+            shutil.rmtree(f"{data}/rootfs")
+            os.symlink(f"{self.shared}/rootfs", f"{data}/rootfs")
+            shutil.copy(f"{self.shared}/templates/base.json", f"{data}/templates/base.json")
+        self.flags = ["--runtime.driver=linux", f"--runtime.envd_path={self.envd}", *self.options]
+        super().start()
+
+
+def run(s, box, command, shell="/bin/sh", flag="-c"):
+    body = json.dumps({"process": {"cmd": shell, "args": [flag, command]}}).encode()
+    fields = [f"E2b-Sandbox-Id: {box['sandboxID']}", "E2b-Sandbox-Port: 49983", f"X-Access-Token: {box['envdAccessToken']}",
+              "Content-Type: application/connect+json", "Authorization: Basic cm9vdDo="]
+    check(s.call("POST", "/process.Process/Start", fields, struct.pack(">BI", 0, len(body)) + body).status == 200, command)
+
+
+def timed(took, ask, *wanted):
+    begin = time.perf_counter()
+    a = ask()
+    took.append((time.perf_counter() - begin) * 1000)
+    check(a.status in wanted, a.status, a.body)
+    return a
+
+
+def say(what, took, **more):
+    print(json.dumps({"bench": what, "n": len(took), "p50_ms": round(statistics.median(took), 1),
+                      "raw_ms": [round(t, 1) for t in took], **more}), flush=True)

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What building a template costs beyond its commands, and creating a sandbox of it beyond one of "base", over REST.
+
+    template.py SANDLOT ENVD DATA [TURNS]
+
+A build has five steps and no cache; in turns with it the same commands run in one sandbox that is there already. Sandboxes of the
+template just built and of "base" are created in turns, with and without sandboxes launched ahead. Prints one JSON object per
+measurement. Needs root and the base template in DATA. Started by tools/bench."""
+import re
+import sys
+import time
+
+from bench_kit import RealServer, run, say, timed
+from sandlot_kit import check
+
+BINARY, ENVD, DATA = sys.argv[1:4]
+TURNS = int(sys.argv[4]) if len(sys.argv) > 4 else 10
+COMMANDS = ["mkdir -p /srv/app", "echo one >/srv/app/one", "head -c 1000000 /dev/zero >/srv/app/two", "cp -a /srv/app /srv/copy",
+            "ls -l /srv/copy >/srv/list"]
+
+
+def build(s, name):
+    """Milliseconds from the start of a build to its end, and of each unit as its log has them."""
+    made = s.api("POST", "/v3/templates", {"name": name}).json
+    path = f"/templates/{made['templateID']}/builds/{made['buildID']}"
+    began = time.perf_counter()
+    a = s.api("POST", "/v2" + path, {"fromTemplate": "base", "force": True, "steps": [{"type": "RUN", "args": [c, "root"]} for c in COMMANDS]})
+    check(a.status == 202, a.status, a.body)
+    while (state := s.api("GET", path + "/status?limit=1").json["status"]) in ("waiting", "building"):
+        time.sleep(0.005)
+    took = (time.perf_counter() - began) * 1000
+    check(state == "ready", state)
+    lines = [line["message"] for line in s.api("GET", path + "/status").json["logEntries"]]
+    return took, [int(m[1]) for line in lines if (m := re.search(r"took (\d+) ms", line))]
+
+
+def builds(s):
+    box, took, alone, beyond, units = s.create(), [], [], [], []
+    for turn in range(TURNS):
+        whole, parts = build(s, f"bench{turn}")
+        began = time.perf_counter()
+        for command in COMMANDS:
+            run(s, box, command, "/bin/bash", "-lc")
+        own = (time.perf_counter() - began) * 1000
+        took.append(whole)
+        alone.append(own)
+        beyond.append(whole - own)
+        units.append(parts)
+    say("build of 5 steps", took)
+    say("its commands alone", alone)
+    say("build beyond its commands", beyond, units_ms=units)
+
+
+def creates(s, what):
+    made = {"base": [], "fresh": []}
+    for turn in range(TURNS):
+        build(s, f"fresh{turn % 2}")
+        for _ in range(3):
+            for name, took in made.items():
+                template = "base" if name == "base" else f"fresh{turn % 2}"
+                box = timed(took, lambda: s.api("POST", "/v2/sandboxes", {"templateID": template}), 201).json
+                s.api("DELETE", f"/sandboxes/{box['sandboxID']}")
+                time.sleep(0.2)  # what is launched ahead is there again
+    for name, took in made.items():
+        say(f"create of {name}, {what}", took)
+
+
+with RealServer(BINARY, ENVD, DATA) as server:
+    builds(server)
+    creates(server, "launched ahead")
+with RealServer(BINARY, ENVD, DATA, "--runtime.warm_size=0") as server:
+    creates(server, "not launched ahead")
