@@ -319,7 +319,7 @@ def a_stalled_subscriber_harms_nobody(e):
     out, err, _, _ = s.collect()
     assert len(out) == 100000000 and err == b"end\n"
     assert e.rss_kb("VmHWM") - before < 16384, (before, e.rss_kb("VmHWM"))
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     try:
         while stalled.event() is not None:
             pass

@@ -4,6 +4,7 @@
 
 import os
 import sys
+import time
 import traceback
 
 sys.dont_write_bytecode = True
@@ -48,12 +49,13 @@ def main():
     failures = 0
     print(f"1..{len(chosen)}")
     for number, test in enumerate(chosen, 1):
+        began = time.monotonic()
         problem = run(program, test)
         name = test.__name__.replace("_", " ")
         if isinstance(problem, Skip):
             print(f"ok {number} - {name} # SKIP {problem}")
         elif problem is None:
-            print(f"ok {number} - {name}")
+            print(f"ok {number} - {name} # {time.monotonic() - began:.2f} s")
         else:
             failures += 1
             print(f"not ok {number} - {name}: {type(problem).__name__} {problem}"[:300])
