@@ -33,12 +33,12 @@ class RpcError(Exception):
 
 # Below the ports that the kernel gives to connections, and apart from those of programs beside us:
 # between this look and envd's own bind nobody takes it.
-_ports = itertools.count(os.getpid() * 211)
+_ports = itertools.count()
 
 
 def free_port():
     while True:
-        port = 10000 + next(_ports) % 22000
+        port = 10000 + (os.getpid() * 211 + next(_ports)) % 22000
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
@@ -59,7 +59,7 @@ class Stream:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(30)
+        self.socket.settimeout(120)
         self.socket.connect(("127.0.0.1", port))
         head = [f"POST {path} HTTP/1.1", "Host: envd", f"Content-Length: {len(body)}"]
         head += [f"{k}: {v}" for k, v in headers.items()]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drives every route and RPC of an envd over real sockets: envd_test.py <envd> [name part]."""
 
+import multiprocessing
 import os
 import sys
 import time
@@ -24,8 +25,14 @@ CASES = (envd_gate_cases.CASES + envd_process_cases.CASES + envd_stream_cases.CA
          envd_door_cases.CASES + envd_error_cases.CASES)
 
 
-def run(program, test):
-    e = Envd(program)
+AT_ONCE = 3  # each has an envd of its own, and many mostly wait
+
+
+def run(work):
+    """The lines that tell of one case, and whether it failed. In a process of its own."""
+    program, number, index = work
+    test = CASES[index]
+    e, began, lines = Envd(program), time.monotonic(), []
     try:
         test(e)
         problem = None
@@ -33,33 +40,28 @@ def run(program, test):
         problem = reason
     except Exception as error:
         problem = error
-        for line in traceback.format_exc().splitlines():
-            print("#", line)
+        lines += traceback.format_exc().splitlines()
     said = e.stop()
-    for line in said.splitlines()[:40]:
-        print("#", line)
+    lines = ["# " + line for line in lines + said.splitlines()[:40]]
     if problem is None and (said or e.process.returncode != 0):
         problem = AssertionError(f"envd ended with {e.process.returncode} and said something")
-    return problem
+    name = f"{number} - {test.__name__.replace('_', ' ')}"
+    if isinstance(problem, Skip):
+        return [*lines, f"ok {name} # SKIP {problem}"], False
+    if problem is None:
+        return [*lines, f"ok {name} # {time.monotonic() - began:.2f} s"], False
+    return [f"not ok {name}: {type(problem).__name__} {problem}"[:300].replace("\n", " "), *lines], True
 
 
 def main():
     program = os.path.abspath(sys.argv[1])
-    chosen = [t for t in CASES if len(sys.argv) < 3 or sys.argv[2] in t.__name__]
+    chosen = [i for i, t in enumerate(CASES) if len(sys.argv) < 3 or sys.argv[2] in t.__name__]
     failures = 0
-    print(f"1..{len(chosen)}")
-    for number, test in enumerate(chosen, 1):
-        began = time.monotonic()
-        problem = run(program, test)
-        name = test.__name__.replace("_", " ")
-        if isinstance(problem, Skip):
-            print(f"ok {number} - {name} # SKIP {problem}")
-        elif problem is None:
-            print(f"ok {number} - {name} # {time.monotonic() - began:.2f} s")
-        else:
-            failures += 1
-            print(f"not ok {number} - {name}: {type(problem).__name__} {problem}"[:300])
-        sys.stdout.flush()
+    print(f"1..{len(chosen)}", flush=True)
+    with multiprocessing.Pool(AT_ONCE) as pool:
+        for lines, is_bad in pool.imap(run, [(program, n, i) for n, i in enumerate(chosen, 1)]):
+            failures += is_bad
+            print("\n".join(lines), flush=True)
     return 1 if failures else 0
 
 
