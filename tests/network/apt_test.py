@@ -3,11 +3,13 @@
 """apt-get from inside a sandbox, over the machine's own way to its Debian mirror, as apt is set up on this machine.
 
     apt_test.py SANDLOT
+    apt_test.py --how       for other tests: as JSON, why not, else what egress must allow, and the files that set apt up
 
 Skips, with the reason, where the machine itself does not reach a mirror."""
 import base64
 import glob
 import ipaddress
+import json
 import os
 import re
 import socket
@@ -82,6 +84,10 @@ def installs(s):
 
 def main():
     reason = why_not()
+    if sys.argv[1] == "--how":
+        print(json.dumps({"why": reason} if reason else {
+            "addresses": addresses(), "settings": settings(), "tls": any(port == 443 for _, port in places())}))
+        return 0
     if reason:
         print(f"1..0 # SKIP {reason}")
         return 0

@@ -2,7 +2,7 @@
 import test, { after } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, existsSync } from 'node:fs'
+import { mkdirSync, existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { startServer, until } from './server.mjs'
 
@@ -19,7 +19,7 @@ const env = {
 // Runs the CLI to its end. `input` is piped; undefined: an empty input, as from cron.
 async function e2b(args, { input = '', more = {} } = {}) {
   const child = spawn(process.execPath, [cli, ...args], { env: { ...env, ...more } })
-  const timer = setTimeout(() => child.kill('SIGKILL'), 30000)
+  const timer = setTimeout(() => child.kill('SIGKILL'), args[1] === 'create' ? 120000 : 30000) // it may build
   const out = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (d) => (out[name] += d))
   child.stdin.on('error', () => {}).end(input)
@@ -146,6 +146,31 @@ test('template list: table and json', async () => {
   const [base] = JSON.parse(await ok(['template', 'list', '--format', 'json'])).filter((t) => t.templateID === 'base')
   assert.ok(base.spawnCount >= 3)
   assert.ok(Math.abs(Date.now() - new Date(base.lastSpawnedAt)) < 120000)
+})
+
+test('template create, list, publish, delete: a Dockerfile becomes a template, public when it is published', async () => {
+  const dir = path.join(server.dir, 'dockerfile')
+  mkdirSync(dir)
+  writeFileSync(path.join(dir, 'sent.txt'), 'sent\n')
+  writeFileSync(path.join(dir, 'Dockerfile'), 'FROM e2bdev/base\nCOPY sent.txt /srv/sent.txt\nRUN cp /srv/sent.txt /srv/copy.txt\nENV MADE=cli\n')
+  const said = await ok(['template', 'create', 'made-by-cli', '--path', dir, '--cpu-count', '1', '--memory-mb', '512'])
+  assert.match(said, /made-by-cli/)
+  const rows = async () => JSON.parse(await ok(['template', 'list', '--format', 'json']))
+  const made = (await rows()).find((t) => t.aliases.includes('made-by-cli'))
+  assert.deepEqual([made.cpuCount, made.memoryMB, made.public, made.buildStatus], [1, 512, false, 'ready'])
+  const box = (await ok(['sandbox', 'create', 'made-by-cli', '--detach'])).trim()
+  assert.equal(await ok(['sandbox', 'exec', box, 'cat /srv/copy.txt; echo $MADE']), 'sent\ncli\n')
+  assert.match((await e2b(['template', 'delete', '-y', made.templateID])).stderr, /sandboxes using it/)
+  await ok(['sandbox', 'kill', box])
+  await ok(['template', 'publish', '-y', 'made-by-cli'])
+  assert.equal((await rows()).find((t) => t.templateID === made.templateID).public, true)
+  writeFileSync(path.join(dir, 'Dockerfile'), 'FROM e2bdev/base\nRUN echo it is broken; exit 3\n')
+  const failed = await e2b(['template', 'create', 'made-by-cli', '--path', dir])
+  assert.notEqual(failed.code, 0)
+  assert.match(failed.stdout + failed.stderr, /exit code 3/)
+  await ok(['template', 'delete', '-y', made.templateID])
+  assert.equal((await rows()).some((t) => t.templateID === made.templateID), false)
+  assert.notEqual((await e2b(['template', 'delete', '-y', made.templateID])).code, 0)
 })
 
 test('sandbox pause: a paused sandbox is listed as such, and connects again', async () => {

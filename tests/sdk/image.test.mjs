@@ -2,9 +2,9 @@
 // pushed by skopeo, and one of a hundred layers (CT-11, CT-13, CT-17 to CT-22). The image is busybox alone.
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
@@ -149,19 +149,75 @@ async function rest(method, url, body) {
   return { status: answer.status, json: text ? JSON.parse(text) : null }
 }
 
-test('CT-19: an image pushed by skopeo is what the build begins with; then nothing of the push is left', async () => {
-  const made = (await rest('POST', '/v3/templates', { name: 'pushed' })).json
+async function askToPush(name) {
+  const made = (await rest('POST', '/v3/templates', { name })).json
   const build = `/templates/${made.templateID}/builds/${made.buildID}`
   const push = await rest('POST', `${build}/push`)
   assert.equal(push.status, 201)
   assert.equal((await rest('POST', `/v2${build}`, {})).status, 409)
-  execFileSync('skopeo', ['--insecure-policy', 'copy', '-q', '--dest-tls-verify=false', `--dest-creds=${push.json.username}:${push.json.password}`,
-    `oci:${layout(images['team/app'])}`, `docker://${push.json.image}`])
+  return { made, build, push }
+}
+
+async function buildPushed(build) {
   const steps = [{ type: 'USER', args: ['root'] }, { type: 'RUN', args: ['id -un >/srv/step'] }, { type: 'USER', args: ['user'] }]
   assert.equal((await rest('POST', `/v2${build}`, { steps })).status, 202)
   let status
   await until('the build to end', async () => ['ready', 'error'].includes((status = (await rest('GET', `${build}/status`)).json).status), 60000)
   assert.equal(status.status, 'ready', JSON.stringify(status))
+}
+
+// A daemon of the test's own: no bridge, no rules of a firewall, no data of another one.
+async function startDocker() {
+  const dir = mkdtempSync(path.join(place, 'docker-'))
+  const env = { ...process.env, DOCKER_HOST: `unix://${dir}/socket`, DOCKER_CONFIG: path.join(dir, 'config') }
+  const child = spawn('dockerd', ['--data-root', `${dir}/data`, '--exec-root', `${dir}/exec`, '--pidfile', `${dir}/pid`, '-H', env.DOCKER_HOST,
+    '--storage-driver=vfs', '--iptables=false', '--ip6tables=false', '--bridge=none'], { env, stdio: ['ignore', 'ignore', openSync(`${dir}/log`, 'w')] })
+  const ended = new Promise((resolve) => child.once('exit', resolve).once('error', resolve))
+  const docker = (args, input) => spawnSync('docker', args, { env, input, encoding: 'utf8', maxBuffer: 64 << 20 })
+  const stop = async () => {
+    child.kill('SIGTERM') // it ends its containerd, too
+    await ended
+  }
+  try {
+    await until('dockerd to answer', () => child.exitCode !== null || docker(['info']).status === 0, 60000)
+  } catch { /* told by its log */ }
+  if (child.exitCode === null && docker(['info']).status === 0) return { docker, stop }
+  await stop()
+  return { why: `dockerd does not run here: ${readFileSync(`${dir}/log`, 'utf8').trim().split('\n').pop()}` }
+}
+
+test('docker push: an image of docker import, with docker login; wrong passwords and other tags are refused', async (t) => {
+  for (const program of ['docker', 'dockerd']) if (spawnSync(program, ['--version']).error) return t.skip(`there is no ${program}`)
+  const { docker, stop, why } = await startDocker()
+  if (why) return t.skip(why)
+  try {
+    const { made, build, push } = await askToPush('by-docker')
+    const { image: name, username, password, registry } = push.json
+    const ok = (args, input) => {
+      const r = docker(args, input)
+      assert.equal(r.status, 0, `docker ${args.join(' ')}: ${r.stdout}${r.stderr}`)
+      return r.stdout
+    }
+    ok(['import', '--change', 'ENV FROM_IMAGE=yes', '--change', 'EXPOSE 8080', '-', name], base)
+    assert.match(docker(['push', name]).stderr, /no basic auth credentials|unauthorized|authentication required/i)
+    assert.notEqual(docker(['login', '-u', username, '--password-stdin', registry], 'wrong').status, 0)
+    ok(['login', '-u', username, '--password-stdin', registry], password)
+    ok(['tag', name, name.replace(/:[^:/]+$/, ':latest')])
+    assert.notEqual(docker(['push', name.replace(/:[^:/]+$/, ':latest')]).status, 0)
+    assert.match(ok(['push', name]), /digest: sha256:[0-9a-f]{64}/)
+    await buildPushed(build)
+    assert.deepEqual(await inside(newSdk, 'by-docker', 'cat /srv/old; echo; echo $FROM_IMAGE; cat /srv/step'), ['old', 'yes', 'root'])
+    assert.deepEqual((await rest('GET', `/templates/${made.templateID}`)).json.exposedPorts, ['8080/tcp'])
+  } finally {
+    await stop()
+  }
+})
+
+test('CT-19: an image pushed by skopeo is what the build begins with; then nothing of the push is left', async () => {
+  const { made, build, push } = await askToPush('pushed')
+  execFileSync('skopeo', ['--insecure-policy', 'copy', '-q', '--dest-tls-verify=false', `--dest-creds=${push.json.username}:${push.json.password}`,
+    `oci:${layout(images['team/app'])}`, `docker://${push.json.image}`])
+  await buildPushed(build)
   assert.deepEqual(await inside(newSdk, 'pushed', look), seen)
   assert.equal(existsSync(path.join(server.dir, 'data/registry', made.buildID)), false)
   assert.equal(existsSync(path.join(server.dir, 'data/registry')), true)

@@ -1,14 +1,17 @@
 // Templates built by the published clients, both generations, against real sandboxes (CT-*, wire.md 5).
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { mkdtempSync, mkdirSync, writeFileSync, symlinkSync, chmodSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdtempSync, mkdirSync, writeFileSync, symlinkSync, chmodSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import * as oldSdk from 'e2b-old'
 import * as newSdk from 'e2b-new'
-import { startServer } from './server.mjs'
+import { root, startServer } from './server.mjs'
 
-const server = await startServer()
+// How this machine's apt reaches its mirror; told by the test that installs in a sandbox.
+const apt = JSON.parse(execFileSync('python3', [path.join(root, 'tests/network/apt_test.py'), '--how'], { encoding: 'utf8' }))
+const server = await startServer(apt.addresses?.length ? [`--egress.allow=${apt.addresses.join(',')}`] : [])
 process.env.E2B_API_KEY = server.key
 const options = { apiUrl: server.url, sandboxUrl: server.url, apiKey: server.key }
 const context = mkdtempSync(path.join(os.tmpdir(), 'sandlot-context-'))
@@ -102,6 +105,17 @@ for (const [name, sdk] of [['2.45', oldSdk], ['newest', newSdk]]) {
     const dockerfile = 'FROM e2bdev/base\nENV A=b\nWORKDIR /app\nCOPY plain.txt .\nRUN echo $A >a.txt\nUSER user\n'
     await build(Template({ fileContextPath: context }).fromDockerfile(dockerfile), 'docker')
     assert.equal(await inside(sdk, id('docker'), 'cat /app/plain.txt /app/a.txt; pwd; id -un'), 'plain\nb\n/app\nuser')
+  })
+
+  test(`${name}: aptInstall takes a package from the mirror of this machine`, { skip: apt.why ?? false }, async () => {
+    let template = from().runCmd('rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*', { user: 'root' })
+    apt.settings.forEach((file, i) => {
+      copyFileSync(file, path.join(context, `apt-${i}`))
+      template = template.copy(`apt-${i}`, file, { user: 'root' })
+    })
+    if (apt.tls) template = template.runCmd('update-ca-certificates', { user: 'root' })
+    await build(template.aptInstall(['hello'], { noInstallRecommends: true }), 'apt')
+    assert.equal(await inside(sdk, id('apt'), 'hello'), 'Hello, world!')
   })
 
   for (const [what, ready] of [
