@@ -2,6 +2,9 @@
 // What this machine cannot do it says with 501 and its reason; those cases are skipped with that.
 import test, { after } from 'node:test'
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { startServer, until } from './server.mjs'
 
 const server = await startServer(['--sandbox.timeout_max=86400'])
@@ -146,3 +149,129 @@ for (const generation of ['e2b-old', 'e2b-new']) {
     await s.kill()
   })
 }
+
+// What people leave running: an interactive shell with a job, a tmux session, a server, a writer with an open
+// file. Each counts; what it says afterwards must follow what it said before.
+test('programs go on exactly: hot, again, and after kill -9 of all roles', { skip: noMemory }, async (t) => {
+  const { Sandbox } = await import('e2b-new')
+  const s = await Sandbox.create('base')
+  const run = async (line) => (await s.commands.run(line)).stdout.trim()
+  const steps = (file) => `i=0; while :; do i=$((i+1)); echo $i >>${file}; sleep .05; done`
+  const screen = { text: '' }
+  const onData = (d) => { screen.text += Buffer.from(d).toString() }
+
+  const pty = await s.pty.create({ cols: 80, rows: 24, onData, timeoutMs: 0 })
+  const type = (line) => s.pty.sendInput(pty.pid, Buffer.from(line + '\n'))
+  await type(`x=41; ${steps('/tmp/job')} &`)
+  await s.commands.run(`exec 3>/tmp/written; i=0; while :; do i=$((i+1)); echo $i >&3; sleep .05; done`, { background: true })
+  await s.files.write('/tmp/http.js', `let n = 0
+    require('http').createServer((q, a) => a.end(String(++n))).listen(8080, '127.0.0.1')`)
+  await s.commands.run('node /tmp/http.js', { background: true })
+  const tmux = await putTmux(s)
+  if (tmux) await run(`${tmux} -f /dev/null new-session -d -s work -x 80 -y 24 'i=0; while :; do i=$((i+1)); echo $i; sleep .05; done'`)
+  else t.diagnostic('no tmux on this machine: its session is left out')
+
+  const ask = async () => fetch(server.url, { headers: { 'E2b-Sandbox-Id': s.sandboxId, 'E2b-Sandbox-Port': '8080' } })
+    .then((a) => (a.ok ? a.text() : ''), () => '')
+  const counts = {
+    'job of the shell': () => run('tail -n 1 /tmp/job'),
+    'open file': () => run('tail -n 1 /tmp/written'),
+    'http server': ask,
+    ...(tmux && { tmux: () => run(`${tmux} capture-pane -p -t work | grep . | tail -n 1`) }),
+  }
+  const last = {}
+  const goOn = async () => {
+    for (const [what, count] of Object.entries(counts)) {
+      let now
+      await until(`${what} goes on from ${last[what]}`, async () => (now = Number(await count())) > (last[what] ?? 0), 30_000)
+      if (what === 'http server') assert.equal(now, (last[what] ?? 0) + 1)
+      last[what] = now
+    }
+    for (const file of ['/tmp/job', '/tmp/written']) // no line is missing, none is there twice
+      assert.equal(await run(`awk '$1 != NR { bad = 1 } END { print bad ? "bad" : "good" }' ${file}`), 'good', file)
+    if (tmux) {
+      const pane = (await run(`${tmux} capture-pane -p -t work | grep . | head -n -1`)).split('\n').map(Number)
+      pane.forEach((n, i) => assert.equal(n, pane[0] + i, 'lines of the tmux session'))
+    }
+  }
+  const killRoles = async () => {
+    const roles = ['edge', 'node', 'api']
+    const was = roles.map((r) => server.rolePid(r))
+    for (const pid of was) process.kill(pid, 'SIGKILL')
+    await until('all roles are back', () => roles.every((r, i) => ![0, was[i]].includes(server.rolePid(r))), 30_000)
+    await until('it answers', async () => (await api('GET', `/sandboxes/${s.sandboxId}`).then((a) => a.status, () => 0)) === 200, 30_000)
+  }
+
+  await goOn()
+  for (const between of [async () => {}, async () => {}, killRoles]) {
+    assert.equal(await s.pause(), true)
+    await between()
+    await s.connect()
+    await goOn()
+    // The terminal itself: its shell knows its variable and its job, to a client that comes anew.
+    screen.text = ''
+    const again = await s.pty.connect(pty.pid, { onData, timeoutMs: 0 })
+    await type('echo got $((x + 1)) $(jobs -r | grep -c Running)')
+    await until('the shell answers', () => /got 42 1\r/.test(screen.text), 30_000).catch((e) => assert.fail(`${e.message}: ${screen.text}`))
+    await again.disconnect()
+  }
+  await s.kill()
+})
+
+// The host's tmux with those of its libraries that the template has not.
+async function putTmux(s) {
+  const dir = '/opt/tmux'
+  let libraries
+  try {
+    libraries = execFileSync('ldd', ['/usr/bin/tmux'], { encoding: 'utf8' }).match(/\/\S+/g)
+  } catch {
+    return undefined
+  }
+  const put = async (file) => s.files.write(`${dir}/${path.basename(file)}`, new Blob([readFileSync(file)]), { user: 'root' })
+  await put('/usr/bin/tmux')
+  for (const file of libraries)
+    if (!(await s.files.exists(file))) await put(file)
+  await s.commands.run(`chmod -R a+rx ${dir}`, { user: 'root' })
+  return `LD_LIBRARY_PATH=${dir} TERM=xterm ${dir}/tmux`
+}
+
+// Of the same moment, and nothing the same that tells one from another. A generator of random numbers inside a
+// process is the process's own memory: see docs/internals/checkpoints.md.
+test('CL-25: fork of 20: ids, tokens, names and random bytes are all different', { skip: noMemory }, async () => {
+  const { Sandbox } = await import('e2b-new')
+  const count = 20
+  const s = await Sandbox.create('base', { network: { allowPublicTraffic: false } })
+  await s.commands.run(`python3 -c "
+import os, time
+while True:
+    open('/tmp/new', 'w').write(os.urandom(16).hex())
+    os.rename('/tmp/new', '/tmp/drawn')
+    time.sleep(.1)"`, { background: true })
+  await until('it draws', async () => (await s.files.exists('/tmp/drawn')), 10_000)
+  const answer = await api('POST', `/sandboxes/${s.sandboxId}/fork`, { count, timeout: 600 })
+  assert.equal(answer.status, 201)
+  const made = (await answer.json()).map((one) => one.sandbox)
+  assert.equal(made.filter(Boolean).length, count)
+  const seen = {}
+  const note = (what, value) => {
+    assert.ok(value, what)
+    ;(seen[what] ??= []).push(value)
+  }
+  await Promise.all([s.sandboxId, ...made.map((one) => one.sandboxID)].map(async (id) => {
+    const copy = id === s.sandboxId ? s : await Sandbox.connect(id)
+    const told = (await copy.commands.run(`rm -f /tmp/drawn; until [ -e /tmp/drawn ]; do sleep .05; done
+      echo boot_id $(cat /proc/sys/kernel/random/boot_id); echo hostname $(cat /proc/sys/kernel/hostname)
+      echo drawn by a process that ran before $(cat /tmp/drawn); echo urandom $(head -c 16 /dev/urandom | base64)
+      [ ! -s /etc/machine-id ] || echo machine-id $(cat /etc/machine-id)`)).stdout.trim().split('\n')
+    assert.equal(told.length, id === s.sandboxId && told.length === 4 ? 4 : 5) // the template has no machine-id
+    for (const line of told) note(...line.match(/^(.+) (\S+)$/).slice(1))
+    note('address', copy.getHost(8080))
+  }))
+  for (const one of made) {
+    note('id', one.sandboxID)
+    note('envd token', one.envdAccessToken)
+    note('traffic token', one.trafficAccessToken)
+  }
+  for (const [what, values] of Object.entries(seen)) assert.equal(new Set(values).size, values.length, what)
+  await Promise.all([s.sandboxId, ...made.map((one) => one.sandboxID)].map((id) => Sandbox.kill(id)))
+})
