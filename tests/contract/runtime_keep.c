@@ -2,6 +2,8 @@
 /* What lasts: runtime_keep linux [key=value …]. Programs go on exactly where they were after a
  * pause, whether their processes were kept, restored, or restored by another runtime process
  * (CL-17 to CL-29); forks share nothing; failures and removals leave nothing behind. Needs root. */
+#include "runtime_keep.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,16 +19,13 @@
 #include "test.h"
 
 enum {
-    SETTLE_MS = 20000,
-    SECOND_MS = 1000,
-    BOOT_ID_SIZE = 38, /* with its newline */
     ROUNDS = 10,
     FORKS = 2,
     PATH_SIZE = 512,
     MACHINE_ID_LEN = 33, /* with its newline */
 };
 
-static bool says(const char *id, const char *command, const char *expected)
+bool says(const char *id, const char *command, const char *expected)
 {
     const char *text = rig_sh(id, command);
 
@@ -199,7 +198,7 @@ static void open_with(uint64_t hot_s)
     rig_open();
 }
 
-static void reopen_with(uint64_t hot_s)
+void reopen_with(uint64_t hot_s)
 {
     rig_close();
     open_with(hot_s);
@@ -216,7 +215,7 @@ static void opens(void)
     remember_remains();
 }
 
-static void need_memory(void)
+void need_memory(void)
 {
     if (!rig_can_pause(true))
         test_skip("no checkpoints here");
@@ -315,120 +314,6 @@ static void limits_hold_after_a_resume(void)
                rig_has("system call filter") ? "2\n" : "0\n"));
     CHECK(rig_stop("tight") == ERR_NONE);
     check_clean("limits after a resume");
-}
-
-static void read_boot_id(const char *id, char out[BOOT_ID_SIZE])
-{
-    snprintf(out, BOOT_ID_SIZE, "%s", rig_sh(id, "cat /proc/sys/kernel/random/boot_id"));
-    CHECK(strlen(out) == BOOT_ID_SIZE - 1 && out[BOOT_ID_SIZE - 2] == '\n');
-}
-
-/* It lasts as long as its processes, whatever is done to them, and nobody else has it. */
-static void each_boot_has_its_id(void)
-{
-    char own[BOOT_ID_SIZE], other[BOOT_ID_SIZE];
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
-
-    CHECK(f != NULL && fgets(other, sizeof(other), f) != NULL);
-    fclose(f);
-    reopen_with(0);
-    CHECK(rig_start("booted") == ERR_NONE);
-    read_boot_id("booted", own);
-    CHECK(strcmp(own, other) != 0);
-    CHECK(says("booted", "echo x 2>/dev/null >/proc/sys/kernel/random/boot_id || echo refused",
-               "refused\n"));
-    if (rig_can_pause(true)) {
-        reopen_with(0);
-        CHECK(rig_pause("booted", true) == ERR_NONE);
-        reopen_with(0);
-        for (size_t i = 0; i < 2; i++) {
-            CHECK(rig_resume("booted") == ERR_NONE);
-            read_boot_id("booted", other);
-            CHECK(strcmp(own, other) == 0);
-            CHECK(rig_snapshot("booted", "boot", true) == ERR_NONE);
-            CHECK(rig_start_from("fork", "boot") == ERR_NONE);
-            read_boot_id("fork", other);
-            CHECK(strcmp(own, other) != 0);
-            CHECK(says("fork", "echo x 2>/dev/null >/proc/sys/kernel/random/boot_id || echo no",
-                       "no\n"));
-            CHECK(rig_stop("fork") == ERR_NONE && rig_snapshot_remove("boot") == ERR_NONE);
-            CHECK(rig_pause("booted", true) == ERR_NONE);
-        }
-        CHECK(rig_resume("booted") == ERR_NONE);
-    }
-    CHECK(rig_pause("booted", false) == ERR_NONE && rig_resume("booted") == ERR_NONE);
-    read_boot_id("booted", other);
-    CHECK(strcmp(own, other) != 0);
-    CHECK(rig_stop("booted") == ERR_NONE);
-    check_clean("boot ids");
-}
-
-/* Of a processor, over a second. */
-static unsigned long percent_used(const char *id)
-{
-    struct sandbox_stats before, after;
-    struct err err = {0};
-    size_t never = 0;
-    uint64_t begin;
-
-    CHECK(runtime_stats(rig.runtime, id, &before, &err) == 0);
-    begin = clock_mono_us();
-    ignore(rig_pump(&never, 1, SECOND_MS));
-    CHECK(runtime_stats(rig.runtime, id, &after, &err) == 0);
-    return (unsigned long)((after.cpu_us - before.cpu_us) * 100 / (clock_mono_us() - begin));
-}
-
-/* Six of them, in the background. */
-static void start_busy(const char *id, unsigned cpu_percent, const char *what)
-{
-    const struct sandbox_limits limits = {256 << 20, cpu_percent, 100, 64 << 20};
-    char command[RIG_TEXT_SIZE];
-
-    CHECK(rig_start_with(id, &limits, "{}") == ERR_NONE);
-    snprintf(command, sizeof(command),
-             "cat >/b.sh <<'E'\ntouch /ready\n%s\nE\n"
-             "for i in 1 2 3 4 5 6; do sh /b.sh >/dev/null 2>&1 </dev/null & done\n"
-             "while [ ! -e /ready ]; do sleep .1; done",
-             what);
-    rig_sh(id, command);
-}
-
-/* The processor time of a sandbox would be that of its pause, too. */
-static void a_pause_lifts_the_processor_limit(void)
-{
-    enum { LIMIT = 10, SLACK = 15 };
-
-    need_memory();
-    reopen_with(0);
-    start_busy("busy", LIMIT, "while :; do :; done");
-    CHECK(rig_snapshot("busy", "busy1", true) == ERR_NONE);
-    if (rig_has("cpu limit"))
-        CHECK(percent_used("busy") < LIMIT + SLACK);
-    CHECK(rig_snapshot_remove("busy1") == ERR_NONE);
-    CHECK(rig_pause("busy", true) == ERR_NONE);
-    test_note("paused in %llu us", (unsigned long long)rig.took_us);
-    CHECK(rig_resume("busy") == ERR_NONE);
-    CHECK(rig_stop("busy") == ERR_NONE);
-    check_clean("a busy one");
-}
-
-/* At any moment some are between vfork and exec, and those who started them wait for it. */
-static void one_that_starts_programs_is_paused(void)
-{
-    bool is_paused;
-
-    need_memory();
-    reopen_with(0);
-    start_busy("starter", 100,
-               "exec python3 -c 'import os\nwhile True: "
-               "os.waitpid(os.posix_spawn(\"/bin/true\", [\"true\"], {}), 0)'");
-    is_paused = rig_pause("starter", true) == ERR_NONE;
-    test_note("%llu us %s", (unsigned long long)rig.took_us, is_paused ? "" : rig.err.text);
-    CHECK(is_paused);
-    CHECK(rig_resume("starter") == ERR_NONE);
-    CHECK(says("starter", "ps ax 2>/dev/null | grep -c '[o]s.waitpid'", "6\n"));
-    CHECK(rig_stop("starter") == ERR_NONE);
-    check_clean("one that starts programs");
 }
 
 /* What cannot be saved says so, and runs on. */
@@ -539,6 +424,7 @@ int main(int argc, char **argv)
         {"a traced process fails the pause",   a_traced_process_fails_the_pause  },
         {"CL-25: forks share nothing",         forks_share_nothing               },
         {"a snapshot boots cold",              a_snapshot_boots_cold             },
+        {"stacks do not grow",                 stacks_do_not_grow                },
         {"closes",                             closes                            },
     };
 

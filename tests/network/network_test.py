@@ -54,6 +54,41 @@ def _(s):
     same(box.connect(SILENT, 80, 1.5), "timeout")
 
 
+@test("a resume from disk: what led outside has ended on both sides, what did not goes on")
+def _(s):
+    box = s.sandbox(timeout=900)
+    box.start("python3", "-c", PRELUDE + """
+import os, threading
+def say(*words): open("/tmp/said", "a").write(" ".join(map(str, words)) + "\\n")
+inner = socket.create_server(("127.0.0.1", 7001))
+near = socket.create_connection(("127.0.0.1", 7001))
+here = inner.accept()[0]
+far = socket.create_connection((sys.argv[1], 22))
+say(far.recv(100))
+def wait():
+    try: say("far", far.recv(5))
+    except OSError as e: say("far", name(e))
+threading.Thread(target=wait).start()
+threading.Thread(target=connect, args=(sys.argv[2], 80, 600), daemon=True).start()
+while not os.path.exists("/tmp/go"): time.sleep(.05)
+near.sendall(b"on"); say("near", here.recv(2)); say("again", connect(sys.argv[1], 7))
+""", WEB, SILENT)
+    said = lambda: box.run("cat", "/tmp/said")[0]
+    wait_gone(lambda: "greetings" in said(), "the first words")
+    before = len(s.world.told("greeted"))
+    paused = s.api("POST", f"/sandboxes/{box.id}/pause", {"memory": True})
+    if paused.status == 501:
+        return s.kill(box)  # no CRIU here
+    same(paused.status, 204, paused.body)
+    wait_gone(lambda: len(s.world.told("greeted")) > before, "the far end's connection")
+    same(s.api("POST", f"/sandboxes/{box.id}/resume", {"timeout": 900}).status // 100, 2)
+    wait_gone(lambda: "far" in said(), "an error for who only waited")
+    box.run("touch", "/tmp/go")
+    wait_gone(lambda: "again" in said(), "the end of the program")
+    same(sorted(said().split("\n")), ["", "again ok", "b'greetings\\n'", "far ECONNRESET", "near b'on'"])
+    s.kill(box)
+
+
 @test("curl says the same")
 def _(s):
     box = shared_box(s)
@@ -390,4 +425,4 @@ def _(s):
     check(re.search(r"ok +network out +on", out), out)
 
 
-sys.exit(run_cases(TESTS))
+sys.exit(run_cases(TESTS, lambda world: ["--runtime.hot_resume_s=0"]))

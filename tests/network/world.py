@@ -15,7 +15,7 @@ import threading
 
 ZONE = {b"web.test": {1: "12.0.0.1", 28: "2a00:12::1"}, b"two.test": {1: "12.0.0.2"}, b"inside.test": {1: "10.9.0.1"},
         b"x.two.test": {1: "12.0.0.2"}, b"evil.test": {1: "12.0.0.2"}}
-ASKED, PROXIED, SITES = [], [], []
+ASKED, PROXIED, SITES, GREETED = [], [], [], []
 REBINDS = ["12.0.0.1"] * 4 + ["169.254.169.254", "127.0.0.1", "10.9.0.1", "11.0.0.2"]
 
 
@@ -183,7 +183,10 @@ def bulk(c):
 def greet(c):
     """Speaks first, as SSH does."""
     c.sendall(b"greetings\n")
-    c.recv(100)
+    try:
+        GREETED.append(repr(c.recv(100)))
+    except OSError as error:
+        GREETED.append(repr(error))
 
 
 def cut(c):
@@ -320,7 +323,7 @@ def main():
     udp(world["resolver"], 53, dns)
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps({"seen": ASKED, "proxied": PROXIED, "sites": SITES}[line.strip()]), flush=True)
+        print(json.dumps({"seen": ASKED, "proxied": PROXIED, "sites": SITES, "greeted": GREETED}[line.strip()]), flush=True)
 
 
 if __name__ == "__main__":

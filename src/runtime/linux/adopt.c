@@ -310,6 +310,8 @@ int adopt_all(struct linux_driver *d, struct err *err)
         result = each_entry(d->files_fd, adopt_paused, d, err);
     if (result == 0)
         result = shelf_open(d, err);
+    if (result == 0)
+        result = flats_adopt(d, err);
     if (result == 0) {
         cgroup_each(&d->cgroups, d->cgroup_prefix, sweep_cgroup, d);
         result = each_entry(d->files_fd, sweep_dir, d, err);

@@ -232,6 +232,7 @@ static void keep_snapshot(struct guest *s)
     stack_add(&layers, own);
     shelf_add(d, s->saving.name, s->saving.dir, &layers);
     stack_done(&layers);
+    flats_look(d);
 }
 
 static const char *const verbs[] = {
@@ -330,8 +331,11 @@ static void choose_place(struct guest *n, struct guest *s, struct kept *k)
     place_name(s, n->images_from);
     n->is_in_place = place_holders(&s->driver->places, n->images_from) == 1 &&
                      k->layers.count > 0 && n->is_restored == k->has_memory;
-    if (!n->is_in_place)
+    if (!n->is_in_place) {
+        flats_apply(s->driver, &k->layers);
         return;
+    }
+    flats_drop_with(s->driver, n->images_from);
     memcpy(n->dir, s->dir, sizeof(n->dir));
     free(k->layers.paths[--k->layers.count]);
 }

@@ -13,6 +13,7 @@
 #include "runtime/linux/boot_id.h"
 #include "runtime/linux/cgroup.h"
 #include "runtime/linux/disk.h"
+#include "runtime/linux/flats.h"
 #include "runtime/linux/host.h"
 #include "runtime/linux/mailbox.h"
 #include "runtime/linux/places.h"
@@ -167,6 +168,7 @@ enum opened {
     OPENED_SLOTS,
     OPENED_DISK,
     OPENED_REAPER,
+    OPENED_FLATS,
     OPENED_POOL,
     OPENED_CREATORS,
 };
@@ -198,8 +200,9 @@ struct linux_driver {
     struct map sandboxes; /* by id: what callers can name */
     struct places places;
     struct map snapshots; /* by name */
-    char *criu;           /* path of the program; NULL: none */
-    struct err criu_err;  /* why none */
+    struct flats flats;
+    char *criu;          /* path of the program; NULL: none */
+    struct err criu_err; /* why none */
     uint64_t hot_ms, hot_bytes_max, hot_bytes;
     struct list all;
     size_t starting; /* asked for and not answered */
@@ -340,6 +343,8 @@ void shelf_add(struct linux_driver *d, const char *name, const char *dir,
                const struct stack *layers);
 void shelf_remove(void *self, const char *name, runtime_stopped_fn *fn, void *ctx);
 void shelf_each(void *self, runtime_name_fn *fn, void *ctx);
+/* Of each snapshot in turn, by a cursor that begins at 0; NULL after the last. */
+const struct stack *shelf_next_stack(const struct linux_driver *d, size_t *cursor);
 /* Fills in what a start from it needs. */
 must_check int shelf_take(struct guest *s, const char *name, bool is_cold, struct err *err);
 

@@ -103,6 +103,7 @@ void lifecycle_reaped(void *sandbox)
         return;
     }
     lifecycle_answer_stops(s); /* of a snapshot's removal: those of sandboxes were earlier */
+    flats_sweep(s->driver);
     guest_free(s);
 }
 

@@ -175,6 +175,9 @@ static int threads_open(struct linux_driver *d, const struct runtime_config *con
     if (reaper_init(d, err) != 0)
         return -1;
     d->opened = OPENED_REAPER;
+    if (flats_init(d, err) != 0)
+        return -1;
+    d->opened = OPENED_FLATS;
     /* before the pool makes groups that would look like remains */
     if (adopt_all(d, err) != 0 || slot_pool_init(&d->pool, &pool, err) != 0)
         return -1;
@@ -183,6 +186,7 @@ static int threads_open(struct linux_driver *d, const struct runtime_config *con
     if (creators_init(d, &d->creators, err) != 0 || savers_open(d, config, err) != 0)
         return -1;
     warm_init(d, config);
+    flats_look(d);
     return 0;
 }
 
@@ -264,6 +268,8 @@ void driver_close(void *self)
         creators_done(&d->savers);
     if (d->opened >= OPENED_REAPER)
         reaper_done(d);
+    if (d->opened >= OPENED_FLATS)
+        flats_done(d);
     warm_done(d);
     sandboxes_let_go(d);
     if (d->opened >= OPENED_POOL)

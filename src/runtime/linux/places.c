@@ -130,6 +130,13 @@ bool place_is_ours(const struct places *p, const char *layer)
     return place_of(p, layer, name);
 }
 
+bool place_layer_is_held(struct places *p, const char *layer)
+{
+    char name[PLACE_SIZE];
+
+    return place_of(p, layer, name) && place_holders(p, name) > 0;
+}
+
 static void each_of(struct places *p, const struct stack *s,
                     void (*fn)(struct places *p, const char *name))
 {

@@ -51,6 +51,7 @@ void places_leave_stack(struct places *p, const struct stack *s);
 
 /* The layer of a place, on the heap. */
 char *place_layer(const struct places *p, const char *name);
+bool place_layer_is_held(struct places *p, const char *layer);
 /* Is this layer one of ours, written by sandboxes? */
 bool place_is_ours(const struct places *p, const char *layer);
 

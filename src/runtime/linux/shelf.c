@@ -102,6 +102,13 @@ void shelf_each(void *self, runtime_name_fn *fn, void *ctx)
         fn(ctx, s->name);
 }
 
+const struct stack *shelf_next_stack(const struct linux_driver *d, size_t *cursor)
+{
+    const struct snapshot *s = map_next(&d->snapshots, cursor);
+
+    return s == NULL ? NULL : &s->layers;
+}
+
 int shelf_take(struct guest *g, const char *name, bool is_cold, struct err *err)
 {
     struct linux_driver *d = g->driver;
@@ -123,6 +130,7 @@ int shelf_take(struct guest *g, const char *name, bool is_cold, struct err *err)
         kept_done(&k);
         return err_set(err, ERR_UNSUPPORTED, "it was saved under other user namespaces");
     }
+    flats_apply(d, &k.layers);
     guest_take_kept(g, &k);
     place_name(s->dir, g->images_from);
     return 0;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See tree_copy.h. Used by snapshot.c; nobody writes to what is copied meanwhile. */
-#include "runtime/linux/tree_copy.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,16 +9,13 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "base/buf.h"
-#include "base/map.h"
+#include "runtime/linux/tree_copy_internal.h"
 
 enum {
-    DEPTH_MAX = 512,
     CHUNK_SIZE = 8 << 20,
     LINK_SIZE = 4097,
     NAMES_SIZE = 64 << 10,
     VALUE_SIZE = 64 << 10,
-    PATH_MAX_BYTES = 1 << 20,
     KEY_SIZE = 32,
     FD_PATH_SIZE = 64,
 };
@@ -29,12 +24,6 @@ enum {
 struct known {
     char key[KEY_SIZE];
     char *path;
-};
-
-struct copy {
-    int top; /* of the copy */
-    struct map links;
-    struct buf path; /* of what is being copied, below top */
 };
 
 static int copy_dir(struct copy *c, int from, int to, unsigned depth, struct err *err);
@@ -97,7 +86,7 @@ static int copy_attributes(const char *from, const char *to, struct err *err)
 }
 
 /* Owner first: changing it clears the set-user bits that the mode brings, and file capabilities. */
-static int copy_rest(int from, int to, const char *name, const struct stat *st, struct err *err)
+int copy_rest(int from, int to, const char *name, const struct stat *st, struct err *err)
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
     char from_path[FD_PATH_SIZE + NAME_MAX], to_path[FD_PATH_SIZE + NAME_MAX];
@@ -145,8 +134,8 @@ static int copy_subdir(struct copy *c, const int dirs[2], const char *name, unsi
     int result;
 
     buf_printf(&c->path, "%s/", name);
-    if (!buf_ok(&c->path) || depth >= DEPTH_MAX)
-        return err_set(err, ERR_LIMIT, "deeper than %d directories", DEPTH_MAX);
+    if (!buf_ok(&c->path) || depth >= COPY_DEPTH_MAX)
+        return err_set(err, ERR_LIMIT, "deeper than %d directories", COPY_DEPTH_MAX);
     if (in < 0 || mkdirat(dirs[1], name, 0700) != 0)
         return err_sys(err, errno, "mkdir");
     out = openat(dirs[1], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -181,26 +170,35 @@ static bool is_linked(struct copy *c, int to, const char *name, const struct sta
     return false;
 }
 
+int copy_one(struct copy *c, const int dirs[2], const char *name, const struct stat *st,
+             struct err *err)
+{
+    int from = dirs[0], to = dirs[1], result = 0;
+
+    if (is_linked(c, to, name, st, &result))
+        return result == 0 ? 0 : err_sys(err, errno, "link");
+    switch (st->st_mode & S_IFMT) {
+    case S_IFREG: result = copy_file(from, to, name, st, err); break;
+    case S_IFLNK: result = copy_link(from, to, name, err); break;
+    case S_IFSOCK: return 0; /* whoever listened on it is not there */
+    default:
+        if (mknodat(to, name, st->st_mode & (S_IFMT | 0600), st->st_rdev) != 0)
+            result = err_sys(err, errno, "mknod");
+    }
+    return result == 0 ? copy_rest(from, to, name, st, err) : -1;
+}
+
 static int copy_entry(struct copy *c, const int dirs[2], const char *name, unsigned depth,
                       struct err *err)
 {
-    int from = dirs[0], to = dirs[1], result = 0;
     struct stat st;
 
-    if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(dirs[0], name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return err_sys(err, errno, "stat");
-    if (is_linked(c, to, name, &st, &result))
-        return result == 0 ? 0 : err_sys(err, errno, "link");
-    switch (st.st_mode & S_IFMT) {
-    case S_IFREG: result = copy_file(from, to, name, &st, err); break;
-    case S_IFLNK: result = copy_link(from, to, name, err); break;
-    case S_IFSOCK: return 0; /* whoever listened on it is not there */
-    case S_IFDIR: result = copy_subdir(c, dirs, name, depth, err); break;
-    default:
-        if (mknodat(to, name, st.st_mode & (S_IFMT | 0600), st.st_rdev) != 0)
-            result = err_sys(err, errno, "mknod");
-    }
-    return result == 0 ? copy_rest(from, to, name, &st, err) : -1;
+    if (!S_ISDIR(st.st_mode))
+        return copy_one(c, dirs, name, &st, err);
+    return copy_subdir(c, dirs, name, depth, err) == 0 ? copy_rest(dirs[0], dirs[1], name, &st, err)
+                                                       : -1;
 }
 
 static int copy_dir(struct copy *c, int from, int to, unsigned depth, struct err *err)
@@ -238,9 +236,21 @@ static void forget_links(struct map *links)
     map_done(links);
 }
 
+void copy_init(struct copy *c, int top)
+{
+    *c = (struct copy){.top = top};
+    buf_init(&c->path, COPY_PATH_MAX);
+}
+
+void copy_done(struct copy *c)
+{
+    forget_links(&c->links);
+    buf_done(&c->path);
+}
+
 int tree_copy_layer(int from_dir, const char *from, int to_dir, const char *to, struct err *err)
 {
-    struct copy c = {0};
+    struct copy c;
     auto_fd int in = openat(from_dir, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     auto_fd int out = -1;
     struct stat st;
@@ -251,12 +261,10 @@ int tree_copy_layer(int from_dir, const char *from, int to_dir, const char *to, 
     out = openat(to_dir, to, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (out < 0)
         return err_sys(err, errno, "copy %s", from);
-    c.top = out;
-    buf_init(&c.path, PATH_MAX_BYTES);
+    copy_init(&c, out);
     result = copy_dir(&c, in, out, 0, err);
     if (result == 0)
         result = copy_rest(in, out, ".", &st, err);
-    forget_links(&c.links);
-    buf_done(&c.path);
+    copy_done(&c);
     return result;
 }
