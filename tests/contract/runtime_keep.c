@@ -422,6 +422,7 @@ int main(int argc, char **argv)
         {"a pause lifts the processor limit",  a_pause_lifts_the_processor_limit },
         {"one that starts programs is paused", one_that_starts_programs_is_paused},
         {"a traced process fails the pause",   a_traced_process_fails_the_pause  },
+        {"what cannot be kept is frozen",      what_cannot_be_kept_is_frozen     },
         {"CL-25: forks share nothing",         forks_share_nothing               },
         {"a snapshot boots cold",              a_snapshot_boots_cold             },
         {"stacks do not grow",                 stacks_do_not_grow                },

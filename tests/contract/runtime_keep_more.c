@@ -134,6 +134,66 @@ void one_that_starts_programs_is_paused(void)
     check_clean("one that starts programs");
 }
 
+static const char traced[] =
+    "cat >/p.py <<'E'\nimport ctypes, os, time\np = os.fork()\nif p == 0:\n  time.sleep(1000)\n"
+    "ctypes.CDLL(None).ptrace(0x4206, p, 0, 0)\ni = 0\nwhile True:\n  i += 1\n"
+    "  open('/n.new', 'w').write(str(i)); os.rename('/n.new', '/n'); time.sleep(.02)\nE\n"
+    "python3 /p.py >/dev/null 2>&1 </dev/null & while [ ! -e /n ]; do sleep .02; done";
+
+static unsigned long counted(void)
+{
+    return strtoul(rig_sh("frozen", "cat /n"), NULL, 10);
+}
+
+static unsigned long count_before;
+
+static bool counts_on(void)
+{
+    return counted() > count_before;
+}
+
+/* Here, or by another process that takes over: the same processes go on. */
+static void freeze_and_go_on(bool is_by_another)
+{
+    char pid[PATH_SIZE];
+
+    snprintf(pid, sizeof(pid), "%s", rig_sh("frozen", "pgrep -f '^python3 /p'"));
+    count_before = counted();
+    CHECK(rig_pause("frozen", true) == ERR_NONE);
+    CHECK(rig_snapshot("frozen", "of", true) == ERR_UNSUPPORTED);
+    if (is_by_another)
+        reopen_with(0);
+    CHECK(rig_lists_paused("frozen"));
+    CHECK(rig_resume("frozen") == ERR_NONE);
+    CHECK(says("frozen", "pgrep -f '^python3 /p'", pid));
+    CHECK(rig_until(counts_on, SETTLE_MS));
+}
+
+/* What no checkpoint can keep stays in memory, if that is wished: for as long as it takes, and
+ * whoever takes over; what ends it (a reboot) leaves the files. */
+void what_cannot_be_kept_is_frozen(void)
+{
+    need_memory();
+    rig.config.on_uncheckpointable = "freeze";
+    reopen_with(0);
+    CHECK(rig_start("frozen") == ERR_NONE);
+    if (strcmp(rig_sh("frozen", "command -v python3 >/dev/null && echo yes"), "yes\n") != 0)
+        test_skip("needs python3");
+    rig_sh("frozen", traced);
+    freeze_and_go_on(false);
+    freeze_and_go_on(true);
+    rig_sh("frozen", "echo kept >/file");
+    CHECK(rig_pause("frozen", true) == ERR_NONE);
+    rig_close();
+    CHECK(remains_kill_children() > 0);
+    rig_open();
+    CHECK(rig_lists_paused("frozen") && rig_resume("frozen") == ERR_NONE);
+    CHECK(says("frozen", "cat /file; pgrep -f '^python3 /p'", "kept\n"));
+    CHECK(rig_stop("frozen") == ERR_NONE);
+    rig.config.on_uncheckpointable = "fail";
+    check_clean("what is frozen");
+}
+
 /* Layers that its mount is of, without the template's. */
 static size_t depth_of(const char *id)
 {

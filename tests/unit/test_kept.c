@@ -27,6 +27,7 @@ static void fill(struct kept *k)
     *k = (struct kept){
         .id = "abc",
         .has_memory = true,
+        .is_frozen = true,
         .boot_id = "3f0b8f0e-2f4c-4d11-9a55-0123456789ab",
         .limits = {512 << 20, 150, 64, (uint64_t)1 << 40},
         .disk_bytes = 77,
@@ -46,7 +47,7 @@ static void comes_back(void)
     fill(&k);
     CHECK(kept_write(dir_fd, &k, &err) == 0);
     CHECK(kept_read(dir_fd, &back, &err) == 0);
-    CHECK(strcmp(back.id, "abc") == 0 && back.has_memory && !back.has_userns);
+    CHECK(strcmp(back.id, "abc") == 0 && back.has_memory && back.is_frozen && !back.has_userns);
     CHECK(back.limits.pids_max == 64 && back.limits.cpu_percent == 150 && back.disk_bytes == 77);
     CHECK(back.below_bytes == 33 && strcmp(back.boot_id, k.boot_id) == 0);
     CHECK(back.layers.count == 2 && strcmp(back.layers.paths[1], "/b") == 0);

@@ -71,8 +71,8 @@ static void wait_for_dump(struct linux_driver *d, const struct guest *s)
         nanosleep(&pause, NULL);
 }
 
-/* Was it paused, and its processes only kept for a while? */
-static bool is_kept(struct linux_driver *d, const char *name)
+/* Was it paused, and its processes only kept for a while? Or for good: *out_is_frozen. */
+static bool is_kept(struct linux_driver *d, const char *name, bool *out_is_frozen)
 {
     auto_fd int dir = -1;
     struct err unused;
@@ -80,6 +80,7 @@ static bool is_kept(struct linux_driver *d, const char *name)
 
     if (dir_open(d->files_fd, name, &dir, &unused) != 0 || kept_read(dir, &k, &unused) != 0)
         return false;
+    *out_is_frozen = k.is_frozen;
     kept_done(&k);
     return true;
 }
@@ -140,33 +141,53 @@ static void reap_remains(struct linux_driver *d)
     }
 }
 
+/* Its processes end; its files and its record are what there is of it. */
+static void let_cool(struct guest *s)
+{
+    watch_stop(&s->pid_watch);
+    state_remove(s);
+    s->state = SANDBOX_COOLING;
+    s->keeps_files = true;
+}
+
+static void let_run(struct guest *s)
+{
+    const struct sandbox_limits limits = {.cpu_percent = s->limits.cpu_percent};
+    struct linux_driver *d = s->driver;
+    struct err ignored;
+
+    s->state = SANDBOX_RUNNING;
+    /* a dump does without it */
+    ignore(cgroup_limit(&d->cgroups, s->cell.cgroup, &limits, &ignored));
+    /* it may stand still for a pause that was not to be */
+    ignore(cgroup_freeze(&d->cgroups, s->cell.cgroup, false, &ignored));
+    guest_watch_disk(s);
+}
+
 static void adopt_state(struct linux_driver *d, const char *id, const struct state *state)
 {
     struct guest *s = sandbox_of(d, id, state);
     struct err ignored;
+    bool is_frozen = false, is_paused;
     int pidfd;
+    bool is_there = is_alive(d, state, &pidfd) && take_over(s, state, pidfd, &ignored) == 0;
 
-    /* a dead one, or one we cannot hold, is undone like any other: its process is ended too */
-    if (!is_alive(d, state, &pidfd) || take_over(s, state, pidfd, &ignored) != 0) {
+    if (is_there)
+        wait_for_dump(d, s);
+    is_paused = is_kept(d, s->dir, &is_frozen);
+    if (!is_there && !is_paused) {
+        /* a dead one, or one we cannot hold, is undone like any other: its process is ended too */
         watch_stop(&s->pid_watch);
         free_remains(s);
         return;
     }
-    wait_for_dump(d, s);
-    if (is_kept(d, s->dir)) {
-        watch_stop(&s->pid_watch);
-        state_remove(s);
-        s->state = SANDBOX_COOLING;
-        s->keeps_files = true;
+    if (!is_paused) {
+        let_run(s);
+    } else if (is_there && is_frozen) {
+        s->state = SANDBOX_HOT;
+        s->is_frozen = true;
     } else {
-        const struct sandbox_limits limits = {.cpu_percent = s->limits.cpu_percent};
-
-        s->state = SANDBOX_RUNNING;
-        /* a dump does without it */
-        ignore(cgroup_limit(&d->cgroups, s->cell.cgroup, &limits, &ignored));
-        /* it may stand still for a pause that was not to be */
-        ignore(cgroup_freeze(&d->cgroups, s->cell.cgroup, false, &ignored));
-        guest_watch_disk(s);
+        let_cool(s);
     }
     ignore(map_put(&d->sandboxes, str_of(s->id), s) != NULL); /* ids are file names: unique */
 }

@@ -80,8 +80,10 @@ static void cool(struct guest *s)
 
     timer_stop(&s->deadline);
     watch_stop(&s->pid_watch);
+    state_remove(s); /* one that was frozen has it */
     d->hot_bytes -= s->hot_bytes;
     s->hot_bytes = 0;
+    s->is_frozen = false;
     s->state = SANDBOX_COOLING;
     s->keeps_files = true;
     reaper_put(d, s);
@@ -95,7 +97,8 @@ static void on_cold(void *ctx)
 static void stay_hot(struct guest *s)
 {
     s->state = SANDBOX_HOT;
-    timer_start(s->driver->loop, &s->deadline, s->driver->hot_ms, on_cold, s);
+    if (!s->is_frozen)
+        timer_start(s->driver->loop, &s->deadline, s->driver->hot_ms, on_cold, s);
 }
 
 /* On the disk it is already; now it is said so. */
@@ -105,6 +108,11 @@ static void fall_asleep(struct guest *s)
     struct sandbox_stats stats = {0};
 
     disk_remove(&d->disk, &s->disk);
+    s->is_frozen = s->saving.is_frozen && !s->has_ended;
+    if (s->is_frozen) { /* nothing else has its memory: for as long as it takes */
+        stay_hot(s);
+        return;
+    }
     cgroup_stats(&d->cgroups, s->cell.cgroup, &stats);
     state_remove(s);
     if (!s->saving.keeps_memory || d->hot_ms == 0 || s->has_ended ||
@@ -127,7 +135,7 @@ void asleep_cool_all(struct linux_driver *d)
     for (struct list_node *n = list_first(&d->all); n != NULL; n = list_next(&d->all, n)) {
         struct guest *s = container_of(n, struct guest, all);
 
-        if (s->state == SANDBOX_HOT)
+        if (s->state == SANDBOX_HOT && !s->is_frozen)
             cool(s);
     }
 }
@@ -300,6 +308,9 @@ void asleep_snapshot(void *self, const char *id, const char *name, bool keeps_me
         ignore(err_set(&err, ERR_NOT_FOUND, "snapshot %s: no such sandbox", id));
     else if (shelf_has(d, name))
         ignore(err_set(&err, ERR_EXISTS, "snapshot %s: there is one '%s'", id, name));
+    else if (s->state == SANDBOX_HOT && s->is_frozen)
+        ignore(err_set(&err, ERR_UNSUPPORTED,
+                       "snapshot %s: its memory cannot be kept on the disk; resume it first", id));
     else if (s->saving.is_asked || s->waker != NULL ||
              (s->state != SANDBOX_RUNNING && s->state != SANDBOX_HOT &&
               s->state != SANDBOX_COOLING && s->state != SANDBOX_PAUSED))
@@ -465,7 +476,8 @@ void asleep_warmed_up(void *sandbox)
 
     own_close_fd(&s->control_fd);
     s->control_fd = -1;
-    state_remove(s);
+    if (!s->is_frozen)
+        state_remove(s);
     stay_hot(s);
     ignore(err_wrap(&err, "resume %s", s->id));
     answer(s, &err);
@@ -505,6 +517,7 @@ void asleep_answered(struct guest *s)
     d->hot_bytes -= s->hot_bytes;
     s->hot_bytes = 0;
     s->state = SANDBOX_RUNNING;
+    s->is_frozen = false;
     watch_set(&s->pid_watch, EPOLLIN); /* it may have been set aside */
     drop_images(s);
     guest_watch_disk(s);

@@ -75,6 +75,7 @@ struct saving {
     bool keeps_memory;
     bool has_paused; /* of a snapshot: it is taken of one that is paused */
     bool has_failed;
+    bool is_frozen;             /* a pause: its memory is nowhere but in its processes */
     char name[SANDBOX_ID_SIZE]; /* of the snapshot, */
     char dir[SANDBOX_DIR_SIZE]; /* and of its files, below snapshots; never used again */
     uint64_t asked_us;
@@ -120,6 +121,7 @@ struct guest {
     bool keeps_files;             /* undoing its launch leaves its directory and layers alone */
     bool is_in_place;             /* goes on in the layer of the one it wakes, not over it */
     bool is_beyond_return;        /* it does, and what was kept of that one holds no more */
+    bool is_frozen;               /* hot, and nothing else has its memory */
     bool is_taken;                /* a paused one's: another went on in its layer */
     bool has_ended;               /* while a saver had it */
     char images_from[PLACE_SIZE]; /* a place: see places.h */
@@ -203,6 +205,7 @@ struct linux_driver {
     struct flats flats;
     char *criu;          /* path of the program; NULL: none */
     struct err criu_err; /* why none */
+    bool may_freeze;     /* what cannot be kept stays in memory instead */
     uint64_t hot_ms, hot_bytes_max, hot_bytes;
     struct list all;
     size_t starting; /* asked for and not answered */

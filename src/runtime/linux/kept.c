@@ -34,6 +34,8 @@ static void format(struct buf *b, const struct kept *k)
     buf_printf(b, "used_bytes %llu\nbelow_bytes %llu\nrootfs %s\nenvd %s\n",
                (unsigned long long)k->disk_bytes, (unsigned long long)k->below_bytes, k->rootfs,
                k->envd);
+    if (k->is_frozen)
+        buf_add_text(b, "frozen 1\n");
     if (k->boot_id[0] != '\0')
         buf_printf(b, "boot_id %s\n", k->boot_id);
     for (size_t i = 0; i < k->layers.count; i++)
@@ -121,7 +123,7 @@ static bool parse_paths(struct str text, struct kept *k)
 int kept_parse(struct str text, struct kept *out, struct err *err)
 {
     struct kept k = {0};
-    uint64_t memory = 0, userns = 0, cpu = 0, pids = 0;
+    uint64_t memory = 0, userns = 0, frozen = 0, cpu = 0, pids = 0;
 
     if (!str_has_suffix(text, end_mark))
         return err_set(err, ERR_INVALID, "record is not whole");
@@ -135,6 +137,8 @@ int kept_parse(struct str text, struct kept *out, struct err *err)
         return err_set(err, ERR_INVALID, "record does not make sense");
     }
     ignore(text_field(text, "below_bytes", &k.below_bytes)); /* not in records of before */
+    ignore(text_field(text, "frozen", &frozen));             /* only where it is */
+    k.is_frozen = frozen != 0;
     k.has_memory = memory != 0;
     k.has_userns = userns != 0;
     k.limits.cpu_percent = (uint32_t)cpu;

@@ -15,6 +15,7 @@ enum { KEPT_ID_SIZE = 64 };
 struct kept {
     char id[KEPT_ID_SIZE]; /* of the sandbox; of a snapshot its name */
     bool has_memory;       /* a checkpoint in `images` */
+    bool is_frozen;        /* its memory is in its processes, as long as these are there */
     bool has_userns;       /* what the checkpoint was made with */
     struct sandbox_limits limits;
     char boot_id[BOOT_ID_SIZE]; /* "": it gets another */

@@ -226,6 +226,7 @@ int driver_open(struct loop *l, const struct runtime_config *config, runtime_exi
     d->wish.host_fd = d->host_uts_fd = -1;
     d->disk_reserve_bytes = config->disk_reserve_bytes;
     d->sandboxes_max = (size_t)config->sandboxes_max;
+    d->may_freeze = strcmp(config->on_uncheckpointable, "freeze") == 0;
     d->serial = (uint64_t)clock_wall_ms() << 8; /* no name of an earlier process comes again */
     answers_init(&d->answers, l);
     pthread_mutex_init(&d->shift_lock, NULL);
@@ -251,7 +252,7 @@ static void sandboxes_let_go(struct linux_driver *d)
         s->keeps_files |= s->state == SANDBOX_HOT;
         if (s->state != SANDBOX_RUNNING && s->state != SANDBOX_SAVING &&
             s->state != SANDBOX_PAUSED && s->state != SANDBOX_KEEPING &&
-            s->state != SANDBOX_WAKING && !s->is_beyond_return)
+            s->state != SANDBOX_WAKING && !s->is_beyond_return && !s->is_frozen)
             steps_undo(&s->steps); /* ends its process, too */
         guest_free(s);
     }

@@ -107,6 +107,19 @@ static void checkpoint_undo(void *ctx)
     ignore(tree_remove(s->driver->files_fd, path, &unused)); /* it goes with the sandbox, then */
 }
 
+/* Instead of a checkpoint. CRIU may have let them go on. */
+static int stay_frozen(struct guest *s, struct err *err)
+{
+    struct err why = {0};
+
+    if (cgroup_freeze(&s->driver->cgroups, s->cell.cgroup, true, &why) != 0) {
+        *err = why;
+        return -1;
+    }
+    s->saving.is_frozen = true;
+    return 0;
+}
+
 static int checkpoint_run(void *ctx, struct err *err)
 {
     struct guest *s = ctx;
@@ -121,7 +134,7 @@ static int checkpoint_run(void *ctx, struct err *err)
     if (save_checkpoint(s, images, err) == 0)
         return 0;
     checkpoint_undo(s);
-    return -1;
+    return err->kind == ERR_UNSUPPORTED && s->driver->may_freeze ? stay_frozen(s, err) : -1;
 }
 
 /* Its overlay is volatile: what its programs synced was not. */
@@ -134,7 +147,8 @@ int save_sync(void *sandbox, struct err *err)
 
 void save_describe(struct guest *s, const char *id, struct kept *out)
 {
-    *out = (struct kept){.has_memory = s->saving.keeps_memory,
+    *out = (struct kept){.has_memory = s->saving.keeps_memory && !s->saving.is_frozen,
+                         .is_frozen = s->saving.is_frozen,
                          .has_userns = s->driver->host.has_userns,
                          .limits = s->limits,
                          .disk_bytes = atomic_load(&s->disk.bytes),
@@ -217,7 +231,7 @@ static int warm_up(struct guest *s, struct err *err)
 
     if (dir_open(d->files_fd, s->dir, &dir, err) != 0 || process_call(s, err) != 0)
         return -1;
-    if (state_write(s, err) != 0 || kept_revoke(dir, err) != 0)
+    if ((!s->has_state && state_write(s, err) != 0) || kept_revoke(dir, err) != 0)
         return -1;
     kept_remove(dir);
     return cgroup_freeze(&d->cgroups, s->cell.cgroup, false, err);
