@@ -197,17 +197,19 @@ class Model:
         path = f"/v2/sandboxes?limit=100&state={state}&metadata=model%3D{self.worker}"
         return {b["sandboxID"] for b in self.until("list", lambda: self.s.api("GET", path), (200,)).json}
 
-    def end_untold(self):
-        """Copies that nobody was told of, which may come later than their fork was given up."""
-        for one in self.listed() - {b.id for b in self.boxes}:
+    def known(self, state):
+        """Those of a state, without copies that nobody was told of: they may come later than their fork was given up."""
+        listed = self.listed(state)
+        untold = listed - {b.id for b in self.boxes}
+        for one in untold:
             check(self.untold > 0, one, "is nobody's")
             self.untold -= 1
             self.kill_one(one)
+        return listed - untold
 
     def compare(self):
-        self.end_untold()
-        same(self.listed("paused"), {b.id for b in self.boxes if b.is_paused}, "paused")
-        same(self.listed("running"), {b.id for b in self.boxes if not b.is_paused}, "running")
+        same(self.known("paused"), {b.id for b in self.boxes if b.is_paused}, "paused")
+        same(self.known("running"), {b.id for b in self.boxes if not b.is_paused}, "running")
         refs = {i["snapshotID"] for i in self.until("list", lambda: self.s.api("GET", "/snapshots?limit=100"), (200,)).json}
         same({r for r in refs if f"{self.worker}-" in r}, set(self.kept), "snapshots")
 
@@ -283,7 +285,7 @@ def remains(server, mark):
 def look_for_remains(server, models):
     def is_empty():
         for m in models:
-            m.end_untold()
+            m.known("running,paused")
         found = [n for place in ("sandboxes", "snapshots") for n in os.listdir(f"{server.dir}/data/{place}")]
         return all(n[0] == "." or n.startswith("warm.") for n in found)  # those are ahead of need
 
