@@ -96,7 +96,8 @@ handler_fn sandbox_pause_post, sandbox_resume_post;
 handler_fn sandbox_connect_v1, sandbox_connect_v2, sandbox_timeout, sandbox_refresh;
 handler_fn sandbox_list_v1, sandbox_list_v2, sandbox_network_put;
 handler_fn template_list_v1, template_list_v2, template_get, template_delete, template_patch;
-handler_fn template_alias_get, template_post, template_post_v1, template_rebuild_v1;
+handler_fn template_alias_get, template_parts_get, template_post, template_post_v1,
+    template_rebuild_v1;
 handler_fn template_tags_post, template_tags_delete, template_tags_get;
 handler_fn build_start_post, build_status_get, build_logs_get, build_cancel_post;
 handler_fn build_list_get, build_get, build_post, upload_link_get, upload_put;

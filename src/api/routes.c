@@ -113,6 +113,7 @@ const struct route routes[] = {
     {{"DELETE", "/admin/teams/:team/api-keys/:id"},    AUTH_ADMIN_TEAM, 0,     key_delete},
     {{"PATCH",  "/admin/teams/:team/api-keys/:id"},    AUTH_ADMIN_TEAM, SMALL, key_patch},
     {{"POST",   "/admin/teams/:team/api-keys/:id/rotate"}, AUTH_ADMIN_TEAM, SMALL, key_rotate_post},
+    {{"GET",    "/admin/teams/:team/templates/:id"},   AUTH_ADMIN_TEAM, 0,     template_parts_get},
     {{"POST",   "/admin/teams/:team/sandboxes/kill"},  AUTH_ADMIN_TEAM, 0,     team_admin_kill},
     {{"POST",   "/admin/teams/:team/builds/cancel"},   AUTH_ADMIN_TEAM, 0,     build_cancel_post},
     {{"GET",    "/admin/sandboxes/running-counts"},    AUTH_ADMIN,      0,     team_admin_counts},

@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -23,12 +22,7 @@ enum {
     DOCKERFILE_MAX = 64 << 10,
     IGNORED_MAX = 200, /* lines of .dockerignore */
     ARGS_MAX = IGNORED_MAX + 24,
-    POLL_MS = 200,
     UPLOAD_TIMEOUT_MS = 15 * 60 * 1000,
-};
-
-struct made {
-    struct str template_id, build_id;
 };
 
 struct link {
@@ -36,55 +30,13 @@ struct link {
     bool present;
 };
 
-struct line {
-    struct str message;
-};
-
-struct reason {
-    struct str message, step;
-};
-
-struct status {
-    struct str status;
-    struct codec_list lines;
-    struct reason *reason;
-};
-
 /* clang-format off */
-static const struct codec_field made_fields[] = {
-    {1, "templateID", CODEC_STRING, CODEC_REQUIRED, offsetof(struct made, template_id)},
-    {2, "buildID", CODEC_STRING, CODEC_REQUIRED, offsetof(struct made, build_id)},
-};
-static const struct codec_message made_message =
-    {"made", sizeof(struct made), made_fields, COUNT_OF(made_fields)};
-
 static const struct codec_field link_fields[] = {
     {1, "url", CODEC_STRING, CODEC_REQUIRED, offsetof(struct link, url)},
     {2, "present", CODEC_BOOL, 0, offsetof(struct link, present)},
 };
 static const struct codec_message link_message =
     {"link", sizeof(struct link), link_fields, COUNT_OF(link_fields)};
-
-static const struct codec_field line_fields[] = {
-    {1, "message", CODEC_STRING, 0, offsetof(struct line, message)},
-};
-static const struct codec_message line_message =
-    {"line", sizeof(struct line), line_fields, COUNT_OF(line_fields)};
-
-static const struct codec_field reason_fields[] = {
-    {1, "message", CODEC_STRING, 0, offsetof(struct reason, message)},
-    {2, "step", CODEC_STRING, 0, offsetof(struct reason, step)},
-};
-static const struct codec_message reason_message =
-    {"reason", sizeof(struct reason), reason_fields, COUNT_OF(reason_fields)};
-
-static const struct codec_field status_fields[] = {
-    {1, "status", CODEC_STRING, CODEC_REQUIRED, offsetof(struct status, status)},
-    {2, "logEntries", CODEC_MESSAGE, CODEC_REPEATED, offsetof(struct status, lines), 0, &line_message},
-    {3, "reason", CODEC_MESSAGE, 0, offsetof(struct status, reason), 0, &reason_message},
-};
-static const struct codec_message status_message =
-    {"status", sizeof(struct status), status_fields, COUNT_OF(status_fields)};
 /* clang-format on */
 
 struct building {
@@ -95,7 +47,7 @@ struct building {
     char *ignored[IGNORED_MAX + 1]; /* tar's options */
     size_t ignored_count;
     char hash[2 * SHA256_SIZE + 1]; /* of the files; empty: none are sent */
-    char template_id[128], build_id[64];
+    struct template_build_ids ids;
 };
 
 /* What is built */
@@ -313,7 +265,7 @@ static int send_files(struct building *b, const struct invocation *v, struct err
         return 0;
     if (read_ignored(b, err) != 0 || hash_files(b, err) != 0)
         return -1;
-    template_call_set(&b->call, "GET", 201, "/templates/%s/files/%s", b->template_id, b->hash);
+    template_call_set(&b->call, "GET", 201, "/templates/%s/files/%s", b->ids.template_id, b->hash);
     if (template_call_run(&b->call, v, &link_message, &link, err) != 0)
         return -1;
     return link.present ? 0 : upload(b, v, link.url, err);
@@ -338,7 +290,6 @@ static int put_number(struct buf *json, const struct invocation *v, const char *
 static int request(struct building *b, const struct invocation *v, struct err *err)
 {
     struct buf *json = &b->call.body;
-    struct made made = {0};
 
     template_call_set(&b->call, "POST", 202, "/v3/templates");
     buf_add_text(json, "{\"name\":");
@@ -347,72 +298,29 @@ static int request(struct building *b, const struct invocation *v, struct err *e
         put_number(json, v, "--memory", "memoryMB", err) != 0)
         return -1;
     buf_add_byte(json, '}');
-    if (template_call_run(&b->call, v, &made_message, &made, err) != 0)
-        return -1;
-    if (!str_to_c(made.template_id, b->template_id, sizeof b->template_id) ||
-        !str_to_c(made.build_id, b->build_id, sizeof b->build_id))
-        return err_set(err, ERR_SYSTEM, "the server's ids are too long");
-    return 0;
+    return template_call_request(&b->call, v, &b->ids, err);
 }
 
-static void put_text(struct buf *json, const char *name, const char *value)
+static struct str given(const struct invocation *v, const char *flag)
 {
-    if (value == NULL || value[0] == '\0')
-        return;
-    buf_printf(json, ",\"%s\":", name);
-    json_quote(json, str_of(value));
+    const char *value = command_value(v, flag);
+
+    return value == NULL ? (struct str){0} : str_of(value);
 }
 
 static int start(struct building *b, const struct invocation *v, struct err *err)
 {
     struct buf *json = &b->call.body;
 
-    template_call_set(&b->call, "POST", 202, "/v2/templates/%s/builds/%s", b->template_id,
-                      b->build_id);
+    template_call_set(&b->call, "POST", 202, "/v2/templates/%s/builds/%s", b->ids.template_id,
+                      b->ids.build_id);
     buf_add_text(json, "{\"dockerfile\":");
     json_quote(json, (struct str){b->dockerfile, b->dockerfile_len});
-    put_text(json, "filesHash", b->hash);
-    put_text(json, "startCmd", command_value(v, "--start"));
-    put_text(json, "readyCmd", command_value(v, "--ready"));
+    template_call_text(json, "filesHash", str_of(b->hash));
+    template_call_text(json, "startCmd", given(v, "--start"));
+    template_call_text(json, "readyCmd", given(v, "--ready"));
     buf_add_text(json, command_value(v, "--no-cache") != NULL ? ",\"force\":true}" : "}");
     return template_call_run(&b->call, v, NULL, NULL, err);
-}
-
-static int explain(const struct status *s, struct err *err)
-{
-    struct str step = s->reason == NULL ? (struct str){0} : s->reason->step;
-    struct str why = s->reason == NULL ? STR("no reason was given") : s->reason->message;
-
-    return err_set(err, ERR_INVALID, "the build failed%s%.*s: %.*s",
-                   step.len > 0 ? " at step " : "", STR_ARG(step), STR_ARG(why));
-}
-
-/* Lines as they come, until the end. */
-static int follow(struct building *b, const struct invocation *v, bool is_quiet, struct err *err)
-{
-    const struct timespec pause = {0, POLL_MS * 1000000L};
-    size_t offset = 0;
-
-    for (;;) {
-        struct status s = {0};
-        const struct line *lines;
-        bool has_ended;
-
-        template_call_set(&b->call, "GET", 200, "/templates/%s/builds/%s/status?logsOffset=%zu",
-                          b->template_id, b->build_id, offset);
-        if (template_call_run(&b->call, v, &status_message, &s, err) != 0)
-            return -1;
-        lines = s.lines.items;
-        offset += s.lines.count;
-        for (size_t i = 0; i < s.lines.count && !is_quiet; i++)
-            printf("%.*s\n", STR_ARG(lines[i].message));
-        ignore(fflush(stdout)); /* a reader that is gone ends us by a signal */
-        has_ended = str_is(s.status, "ready") || str_is(s.status, "error");
-        if (has_ended && s.lines.count == 0)
-            return str_is(s.status, "ready") ? 0 : explain(&s, err);
-        if (s.lines.count == 0)
-            ignore(nanosleep(&pause, NULL)); /* shorter is fine */
-    }
 }
 
 static int build(struct building *b, const struct invocation *v, struct err *err)
@@ -422,13 +330,14 @@ static int build(struct building *b, const struct invocation *v, struct err *err
 
     if (find_files(b, v->count > 1 ? v->words[1] : ".", command_value(v, "--file"), err) != 0 ||
         request(b, v, err) != 0 || send_files(b, v, err) != 0 || start(b, v, err) != 0 ||
-        follow(b, v, is_json, err) != 0)
+        template_call_follow(&b->call, v, &b->ids, is_json, err) != 0)
         return -1;
     if (is_json)
         printf("{\"templateID\":\"%s\",\"buildID\":\"%s\",\"status\":\"ready\",\"ms\":%llu}\n",
-               b->template_id, b->build_id, (unsigned long long)(clock_mono_ms() - began_ms));
+               b->ids.template_id, b->ids.build_id,
+               (unsigned long long)(clock_mono_ms() - began_ms));
     else
-        printf("built %s (%s) in %.1f s\n", v->words[0], b->template_id,
+        printf("built %s (%s) in %.1f s\n", v->words[0], b->ids.template_id,
                (double)(clock_mono_ms() - began_ms) / 1000);
     return 0;
 }

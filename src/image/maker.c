@@ -194,6 +194,7 @@ static int write_record(struct making *w, const struct digest *digest, struct bu
     record.digest = str_of(of);
     record.created_at = str_of(created);
     oci_ports(r, &mem, &run.ports);
+    oci_labels(r, "sandlot.", &mem, &run.labels);
     for (size_t i = 0; names != NULL && i < layer_count(w->config); i++) {
         char *hex = arena_alloc(&mem, DIGEST_HEX + 1);
 

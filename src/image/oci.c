@@ -57,6 +57,7 @@ static const struct codec_field run_fields[] = {
     {4, "workingDir", CODEC_STRING, 0, offsetof(struct oci_run, workdir), 0, NULL, "WorkingDir"},
     {5, "user", CODEC_STRING, 0, offsetof(struct oci_run, user), 0, NULL, "User"},
     {6, "exposedPorts", CODEC_RAW, 0, offsetof(struct oci_run, exposed_ports), 0, NULL, "ExposedPorts"},
+    {7, "labels", CODEC_RAW, 0, offsetof(struct oci_run, labels), 0, NULL, "Labels"},
 };
 const struct codec_message oci_run_message = {
     NULL, sizeof(struct oci_run), run_fields, COUNT_OF(run_fields),
@@ -262,4 +263,35 @@ void oci_ports(const struct oci_run *run, struct arena *a, struct codec_list *ou
             str_has_prefix(str_trim(str_from(in, i + 1)), ":"))
             ports[out->count++] = (struct str){in.at + start, i - start};
     }
+}
+
+struct labels {
+    struct codec_list all; /* struct codec_pair */
+};
+
+static const struct codec_field labels_fields[] = {
+    {1, "l", CODEC_MAP, 0, offsetof(struct labels, all)},
+};
+static const struct codec_message labels_message = {NULL, sizeof(struct labels), labels_fields,
+                                                    COUNT_OF(labels_fields)};
+
+void oci_labels(const struct oci_run *run, const char *prefix, struct arena *a,
+                struct codec_list *out)
+{
+    struct labels labels = {0};
+    struct codec_pair *pairs;
+    struct str json;
+    size_t count = 0;
+
+    *out = (struct codec_list){0};
+    if (run->labels.len == 0)
+        return;
+    json = str_of(arena_printf(a, "{\"l\":%.*s}", STR_ARG(run->labels)));
+    if (json.at == NULL || json_decode(&labels_message, json, a, &labels, NULL) != 0)
+        return;
+    pairs = labels.all.items;
+    for (size_t i = 0; i < labels.all.count; i++)
+        if (str_has_prefix(pairs[i].key, prefix))
+            pairs[count++] = pairs[i];
+    *out = (struct codec_list){pairs, count};
 }

@@ -42,6 +42,7 @@ struct oci_run {
     struct codec_list cmd, entrypoint; /* struct str */
     struct str workdir, user;
     struct str exposed_ports; /* JSON object whose names are "80/tcp" */
+    struct str labels;        /* JSON object, or something else: nobody needs it */
 };
 
 struct oci_rootfs {
@@ -65,6 +66,10 @@ must_check int oci_config_read(struct str text, struct arena *a, struct oci_conf
 const struct oci_descriptor *oci_choose(const struct oci_manifest *index);
 /* The names of the exposed ports ("80/tcp") as a list of struct str. */
 void oci_ports(const struct oci_run *run, struct arena *a, struct codec_list *out);
+
+/* Those whose names begin so, as a list of struct codec_pair. */
+void oci_labels(const struct oci_run *run, const char *prefix, struct arena *a,
+                struct codec_list *out);
 
 /* "amd64": how images call the processor that this program was built for. */
 extern const char oci_architecture[];

@@ -35,6 +35,7 @@ static const struct codec_field run_fields[] = {
     {4, "ports", CODEC_STRING, CODEC_REPEATED | CODEC_ALWAYS, offsetof(struct image_run, ports)},
     {5, "workdir", CODEC_STRING, CODEC_ALWAYS, offsetof(struct image_run, workdir)},
     {6, "user", CODEC_STRING, CODEC_ALWAYS, offsetof(struct image_run, user)},
+    {7, "labels", CODEC_MAP, 0, offsetof(struct image_run, labels)},
 };
 static const struct codec_message run_message = {
     "ImageRun", sizeof(struct image_run), run_fields, COUNT_OF(run_fields),

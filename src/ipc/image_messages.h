@@ -33,6 +33,7 @@ struct image_request {
 struct image_run {
     struct codec_list env, cmd, entrypoint; /* struct str; env: "NAME=value" */
     struct codec_list ports;                /* struct str "80/tcp" */
+    struct codec_list labels;               /* struct codec_pair: our own, of exported templates */
     struct str workdir, user;
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/images.h"
+#include "cli/template_file.h"
 #include "image/job.h"
 #include "main/role.h"
 
@@ -11,6 +12,10 @@ static const struct command commands[] = {
     {"image import", "NAME FILE", "see sandlot help image import", cli_image_import, 2, 2, {{"--json", NULL, ""}}},
     {"image list",   "",          "see sandlot help image list",   cli_image_list,   0, 0, {{"--json", NULL, ""}}},
     {"image remove", "NAME",      "see sandlot help image remove", cli_image_remove, 1, 1, {{0}}},
+    {"template export", "NAME FILE", "see sandlot help template export", cli_template_export, 2, 2,
+        {{"--team", "TEAM", ""}, {"--json", NULL, ""}}},
+    {"template import", "NAME FILE", "see sandlot help template import", cli_template_import, 2, 2,
+        {{"--team", "TEAM", ""}, {"--json", NULL, ""}}},
     {"job-image",    "",          NULL,                            job_image,        0, 0, {{0}}},
 };
 /* clang-format on */

@@ -22,7 +22,7 @@ static void check_manifest(struct str in, struct arena *mem)
 
 static void check_config(struct str in, struct arena *mem)
 {
-    struct codec_list ports;
+    struct codec_list ports, labels;
     struct oci_config c;
     struct err err;
 
@@ -31,6 +31,8 @@ static void check_config(struct str in, struct arena *mem)
     assert(c.run != NULL && c.diff_count <= OCI_LAYERS_MAX);
     oci_ports(c.run, mem, &ports);
     assert(ports.count <= c.run->exposed_ports.len);
+    oci_labels(c.run, "sandlot.", mem, &labels);
+    assert(labels.count <= c.run->labels.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

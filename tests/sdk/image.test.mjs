@@ -4,7 +4,7 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
@@ -223,12 +223,12 @@ test('CT-19: an image pushed by skopeo is what the build begins with; then nothi
   assert.equal(existsSync(path.join(server.dir, 'data/registry')), true)
 })
 
+function sandlot(...args) {
+  const { status: code, stdout, stderr } = spawnSync(binary, [...args, `--data_dir=${server.dir}/data`, `--run_dir=${server.dir}/run`], { encoding: 'utf8' })
+  return { code, stdout, stderr }
+}
+
 test('sandlot template build, show and delete: a directory with a Dockerfile over an imported image', async () => {
-  const flags = [`--data_dir=${server.dir}/data`, `--run_dir=${server.dir}/run`]
-  const sandlot = (...args) => {
-    const { status: code, stdout, stderr } = spawnSync(binary, [...args, ...flags], { encoding: 'utf8' })
-    return { code, stdout, stderr }
-  }
   assert.equal(sandlot('image', 'import', 'local:1', layout(images['team/app'])).code, 0)
   const dir = mkdtempSync(path.join(place, 'context-'))
   mkdirSync(path.join(dir, 'tree/deep'), { recursive: true })
@@ -263,4 +263,80 @@ test('sandlot template build, show and delete: a directory with a Dockerfile ove
   assert.match(sandlot('template', 'build', 'x', dir).stderr, /line 2: this is not supported here: 'SHELL'/)
   assert.equal(sandlot('template', 'delete', 'by-cli').code, 0)
   assert.equal(sandlot('template', 'show', 'by-cli').code, 1)
+})
+
+test('sandlot template export and import: all of a template in one file; a bad file changes nothing', async () => {
+  const dir = mkdtempSync(path.join(place, 'export-'))
+  const file = path.join(dir, 'file.tar')
+  const ok = (...args) => {
+    const r = sandlot(...args)
+    assert.equal(r.code, 0, args.join(' ') + r.stdout + r.stderr)
+    return r.stdout
+  }
+  const refused = (why, code, ...args) => {
+    const r = sandlot(...args)
+    assert.equal(r.code, code, args.join(' ') + r.stdout + r.stderr)
+    assert.match(r.stderr, why)
+  }
+  ok('image', 'import', 'local:2', layout(images['team/app']))
+  writeFileSync(path.join(dir, 'Dockerfile'), `FROM local:2
+RUN echo app:x:1234:1234::/data:/bin/sh >>/etc/passwd && echo app:x:1234: >>/etc/group && mkdir -p /data/empty && echo kept >/data/one && ln -s one /data/link
+RUN chmod 4711 /data/one && ln /data/one /data/two && chown app:app /data/empty && rm -rf /srv/old && dd if=/dev/zero of=/data/hole bs=1 count=1 seek=9000000
+ENV SAID="it is \\"quoted\\" \u00e4"
+EXPOSE 8080 53/udp
+USER app
+WORKDIR /data
+CMD echo begun >/tmp/begun; exec sleep 98765
+`)
+  ok('template', 'build', 'source', dir, '--cpu=1', '--memory=256', '--ready=test -e /tmp/begun')
+  const look = 'id -un; pwd; echo "$SAID"; ls -A /data /srv; stat -c "%a %U %h %s" one hole; stat -c "%a %U" empty; readlink link; cat two; test $(stat -c %b hole) -lt 64 && echo sparse; ' +
+    'cat /tmp/begun; for p in /proc/[0-9]*; do [ "$(tr "\\0" " " <$p/cmdline)" != "sleep 98765 " ] || echo runs; done'
+  const wanted = await inside(newSdk, 'source', look)
+  assert.ok(wanted.includes('4711 root 2 5') && wanted.includes('it is "quoted" \u00e4'), wanted.join('\n'))
+  assert.deepEqual(wanted.slice(-3), ['sparse', 'begun', 'runs'])
+  const told = JSON.parse(ok('template', 'export', 'source', file, '--json'))
+  assert.match(told.digest, /^sha256:[0-9a-f]{64}$/)
+  assert.deepEqual([told.sizeBytes, readdirSync(dir).sort()], [statSync(file).size, ['Dockerfile', 'file.tar']])
+
+  // What is wrong with a file is said, and the template that was there stays.
+  const whole = readFileSync(file)
+  const layers = () => readdirSync(path.join(server.dir, 'data/layers')).sort().join()
+  const before = layers()
+  const at = whole.indexOf('kept\n')
+  assert.ok(at > 0)
+  const bad = (name, data) => (writeFileSync(path.join(dir, name), data), path.join(dir, name))
+  const changed = Buffer.from(whole)
+  changed[at] ^= 1
+  const labelled = Buffer.from(whole.toString('latin1').replace('sandlot.template', 'sandlot.templatX'), 'latin1')
+  for (const [name, why] of [
+    [bad('cut', whole.subarray(0, whole.length / 2)), /damaged|truncated/i], [bad('changed', changed), /not what the image's configuration says/],
+    [bad('labelled', labelled), /digest/], [bad('text', 'this is no template\n'), /tar file|damaged|format/i], [bad('none', ''), /tar file/],
+    [path.join(dir, 'nowhere'), /No such file/],
+  ]) refused(why, 1, 'template', 'import', 'source', name)
+  execFileSync('tar', ['-C', layout(images['team/app']), '-cf', path.join(dir, 'image.tar'), '.'])
+  refused(/no exported template/, 1, 'template', 'import', 'source', path.join(dir, 'image.tar'))
+  refused(/the server refused/, 1, 'template', 'import', 'A B', file)
+  refused(/needs|argument/, 2, 'template', 'import', 'source')
+  refused(/not found/, 1, 'template', 'export', 'none', path.join(dir, 'x'))
+  refused(/No such file/, 1, 'template', 'export', 'source', path.join(dir, 'no/such'))
+  refused(/"error":/, 1, 'template', 'import', 'source', path.join(dir, 'cut'), '--json')
+  assert.equal(JSON.parse(ok('template', 'show', 'source', '--json')).builds.length, 1)
+  assert.deepEqual(await inside(newSdk, 'source', look), wanted)
+  assert.deepEqual([ok('image', 'list').includes('template-import'), layers()], [false, before])
+  assert.deepEqual(readdirSync(path.join(server.dir, 'data/images/staging')), [])
+
+  // On a machine that has nothing of it.
+  ok('template', 'delete', 'source')
+  ok('image', 'remove', 'local:2')
+  assert.match(ok('template', 'import', 'target', file), /Template is ready[^]*\nimported target \([a-z0-9]+\)\n$/)
+  assert.deepEqual(await inside(newSdk, 'target', look), wanted)
+  const shown = JSON.parse(ok('template', 'show', 'target', '--json'))
+  assert.deepEqual([shown.cpuCount, shown.memoryMB, shown.exposedPorts], [1, 256, ['8080/tcp', '53/udp']])
+  assert.match(ok('template', 'show', 'target'), /ports +8080\/tcp, 53\/udp/)
+  assert.equal(ok('image', 'list').includes('template-import'), false)
+  const second = path.join(dir, 'second.tar')
+  ok('template', 'export', 'target', second)
+  assert.equal(JSON.parse(ok('template', 'import', 'target', second, '--json')).status, 'ready')
+  assert.deepEqual(await inside(newSdk, 'target', look), wanted)
+  ok('template', 'delete', 'target')
 })

@@ -79,17 +79,22 @@ static void configs(void)
         "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Env\":[\"A=1\",\"B=x=y\"],"
         "\"Cmd\":null,"
         "\"Entrypoint\":[\"/init\"],\"WorkingDir\":\"/"
-        "w\",\"User\":\"1000:1000\",\"Labels\":{\"a\":\"b\"},"
+        "w\",\"User\":\"1000:1000\",\"Labels\":{\"a\":\"b\",\"sandlot.x\":\"y\"},"
         "\"ExposedPorts\":{\"80/tcp\":{},\"53/"
         "udp\":{\"x\":\"y\"}}},\"rootfs\":{\"type\":\"layers\","
         "\"diff_ids\":[\"" A "\",\"" B "\"]},\"history\":[{\"created\":\"x\"}]}";
     struct oci_config c;
-    struct codec_list ports;
+    struct codec_list ports, labels;
     struct arena mem;
     struct err err;
 
     arena_init(&mem, 1 << 20);
     CHECK(oci_config_read(str_of(text), &mem, &c, &err) == 0);
+    oci_labels(c.run, "sandlot.", &mem, &labels);
+    CHECK(labels.count == 1 && str_is(((struct codec_pair *)labels.items)[0].value, "y"));
+    c.run->labels = STR("{\"sandlot.x\":7}");
+    oci_labels(c.run, "sandlot.", &mem, &labels);
+    CHECK(labels.count == 0); /* nobody's labels are a reason to refuse an image */
     CHECK(c.diff_count == 2 && c.run->env.count == 2 && c.run->cmd.count == 0);
     CHECK(str_is(((struct str *)c.run->env.items)[1], "B=x=y"));
     CHECK(str_is(c.run->user, "1000:1000") && str_is(c.run->workdir, "/w"));
