@@ -7,10 +7,12 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "codec/codec.h"
 #include "main/envd_path.h"
+#include "runtime/roundtrip.h"
 
 enum {
     OPTION_JSON,
@@ -103,6 +105,32 @@ static void print_features(struct report *r, struct runtime *runtime)
     }
 }
 
+/* Pausing to the disk, done once. Where there is no CRIU its own row says so. */
+static void check_roundtrip(struct report *r, struct loop *l, struct runtime *runtime,
+                            const char *dir)
+{
+    struct doctor_row row = {0};
+    struct runtime_capabilities can;
+    auto_free char *rootfs = mem_zero(PATH_MAX);
+    struct err err = {0};
+
+    runtime_capabilities(runtime, &can);
+    if (!can.can_checkpoint)
+        return;
+    config_path(rootfs, PATH_MAX, dir, "empty");
+    if (mkdir(rootfs, 0755) != 0)
+        ignore(err_sys(&err, errno, "make '%s'", rootfs));
+    else if (roundtrip_run(l, runtime, rootfs, &err) == 0)
+        err.kind = ERR_NONE;
+    if (err.kind == ERR_NONE) {
+        doctor_found(&row, "a sandbox was paused and restored");
+    } else {
+        doctor_found(&row, "%s", err.text);
+        doctor_advise(&row, DOCTOR_WARN, "pauses keep files alone: run tools/criu, or see its log");
+    }
+    print_row(r, "pause to disk", &row);
+}
+
 /* A runtime of its own in a directory of its own, so that it adopts nothing of a running server.
  * Beside data_dir, for the file system is part of the question. */
 static void check_runtime(struct report *r, const struct config *c)
@@ -125,6 +153,7 @@ static void check_runtime(struct report *r, const struct config *c)
     config.data_dir = config.run_dir = dir;
     config.envd_path = envd;
     config.pool_size = 0;
+    config.hot_resume_s = 0;
     if (mkdtemp(dir) == NULL) {
         doctor_found(&row, "make '%s': %s", dir, strerror(errno));
         doctor_advise(&row, DOCTOR_FAIL, "data_dir, or else /tmp, must be writable");
@@ -138,6 +167,7 @@ static void check_runtime(struct report *r, const struct config *c)
         print_row(r, "runtime", &row);
     } else {
         print_features(r, runtime);
+        check_roundtrip(r, l, runtime, dir);
     }
     if (runtime != NULL)
         runtime_free(runtime);
