@@ -60,6 +60,7 @@ int role_node(const struct invocation *v)
         .layers_dir = layers,
         .egress_socket = egress,
         .policy_dir = policies,
+        .has_probe = strcmp(c->checkpoint_probe, "auto") == 0,
         .runtime = c->runtime,
     };
     struct node_role r = {0};

@@ -7,6 +7,7 @@
 #include "node/image_jobs.h"
 #include "node/outlets.h"
 #include "node/peer.h"
+#include "node/probe.h"
 #include "node/report.h"
 #include "node/sampler.h"
 
@@ -135,6 +136,8 @@ int node_new(struct loop *l, const struct node_config *config, struct node **out
         node_free(n);
         return -1;
     }
+    if (config->has_probe)
+        n->probe = probe_new(l, &config->runtime, n->runtime);
     n->images = image_jobs_new(l, config->image_program);
     n->sampler = sampler_new(n);
     n->reporter = reporter_new(n);
@@ -162,6 +165,7 @@ void node_free(struct node *n)
     image_jobs_free(n->images);
     sampler_free(n->sampler);
     reporter_free(n->reporter);
+    probe_free(n->probe);
     if (n->runtime != NULL)
         runtime_free(n->runtime);
     free(n);
@@ -188,6 +192,11 @@ static void on_last_stop(void *ctx, const char *id, const struct err *err)
         outlets_close(n->outlets, id);
     if (err != NULL && err->kind != ERR_NOT_FOUND)
         log_error("sandbox.stop_failed", "id=%s error=\"%s\"", id, err->text);
+    stopped_one(ctx);
+}
+
+static void on_probe_end(void *ctx)
+{
     stopped_one(ctx);
 }
 
@@ -220,5 +229,9 @@ void node_stop_all(struct node *n, loop_fn *fn, void *ctx)
         runtime_stop(n->runtime, l.ids[i], on_last_stop, n);
     }
     free(l.ids);
+    if (n->probe != NULL) {
+        n->stopping++;
+        probe_end(n->probe, on_probe_end, n);
+    }
     stopped_one(n);
 }

@@ -17,6 +17,7 @@ struct node_config {
     const char *image_program; /* sandlot-image; NULL: there is none */
     const char *rootfs_dir;    /* node_start.rootfs names a directory in it */
     const char *layers_dir;    /* the same for node_start.layers; NULL: there are none */
+    bool has_probe;            /* probe.h */
     struct runtime_config runtime;
 };
 

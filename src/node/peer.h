@@ -34,6 +34,7 @@ struct node {
     struct sampler *sampler;
     struct reporter *reporter;
     struct image_jobs *images;
+    struct probe *probe;     /* or NULL */
     struct outlets *outlets; /* NULL: without egress */
     int64_t started_at_ms;
     uint64_t starting, starts, start_failures, stops, dials; /* since then; starting: right now */

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See roundtrip.h. Called by main/doctor.c. */
+/* See roundtrip.h. Called by main/doctor.c and node/probe.c. */
 #include "runtime/roundtrip.h"
-
-enum { DEADLINE_MS = 60000 };
 
 static const char id[] = "probe";
 static const struct sandbox_limits limits = {64 << 20, 100, 64, 64 << 20};
 
 /* Each is asked for when the one before has been answered. */
 enum stage {
+    STAGE_CLEAR,
     STAGE_START,
     STAGE_PAUSE,
     STAGE_RESUME,
@@ -21,15 +20,24 @@ struct roundtrip {
     struct runtime *runtime;
     const char *rootfs;
     enum stage stage;
-    struct timer deadline;
     struct err err; /* the first */
+    roundtrip_fn *fn;
+    void *ctx;
 };
 
 static void ask(struct roundtrip *t);
 
+static void finish(struct roundtrip *t)
+{
+    struct roundtrip done = *t;
+
+    roundtrip_free(t);
+    done.fn(done.ctx, done.err.kind == ERR_NONE ? NULL : &done.err);
+}
+
 static void answered(struct roundtrip *t, const struct err *err)
 {
-    if (err != NULL && t->err.kind == ERR_NONE)
+    if (err != NULL && t->err.kind == ERR_NONE && t->stage != STAGE_CLEAR)
         t->err = *err;
     /* whatever went wrong, it is to be gone; a start that failed has left nothing */
     if (t->err.kind == ERR_NONE)
@@ -37,7 +45,7 @@ static void answered(struct roundtrip *t, const struct err *err)
     else
         t->stage = t->stage == STAGE_START || t->stage == STAGE_STOP ? STAGE_DONE : STAGE_STOP;
     if (t->stage == STAGE_DONE)
-        loop_stop(t->loop);
+        finish(t);
     else
         ask(t);
 }
@@ -54,15 +62,6 @@ static void on_stopped(void *ctx, const char *unused, const struct err *err)
     answered(ctx, err);
 }
 
-static void on_deadline(void *ctx)
-{
-    struct roundtrip *t = ctx;
-
-    ignore(err_set(&t->err, ERR_TIMEOUT, "a sandbox was not paused and restored in %d s",
-                   DEADLINE_MS / 1000));
-    loop_stop(t->loop);
-}
-
 static void ask(struct roundtrip *t)
 {
     const struct sandbox_spec spec = {
@@ -72,22 +71,50 @@ static void ask(struct roundtrip *t)
     case STAGE_START: runtime_start(t->runtime, &spec, on_moved, t); break;
     case STAGE_PAUSE: runtime_pause(t->runtime, id, true, on_moved, t); break;
     case STAGE_RESUME: runtime_resume(t->runtime, &spec, on_moved, t); break;
+    case STAGE_CLEAR:
     case STAGE_STOP: runtime_stop(t->runtime, id, on_stopped, t); break;
     case STAGE_DONE: break;
     }
 }
 
+struct roundtrip *roundtrip_begin(struct loop *l, struct runtime *r, const char *rootfs,
+                                  roundtrip_fn *fn, void *ctx)
+{
+    struct roundtrip *t = mem_zero(sizeof(*t));
+
+    *t = (struct roundtrip){.loop = l, .runtime = r, .rootfs = rootfs, .fn = fn, .ctx = ctx};
+    ask(t);
+    return t;
+}
+
+void roundtrip_free(struct roundtrip *t)
+{
+    free(t);
+}
+
+struct waiting {
+    struct loop *loop;
+    struct err err;
+};
+
+static void on_known(void *ctx, const struct err *err)
+{
+    struct waiting *w = ctx;
+
+    if (err != NULL)
+        w->err = *err;
+    loop_stop(w->loop);
+}
+
 int roundtrip_run(struct loop *l, struct runtime *r, const char *rootfs, struct err *err)
 {
-    struct roundtrip t = {.loop = l, .runtime = r, .rootfs = rootfs};
+    struct waiting w = {.loop = l};
 
-    timer_start(l, &t.deadline, DEADLINE_MS, on_deadline, &t);
-    ask(&t);
+    ignore(roundtrip_begin(l, r, rootfs, on_known, &w) == NULL); /* it frees itself */
     if (loop_run(l, err) != 0)
         return -1;
-    timer_stop(&t.deadline);
-    if (t.err.kind == ERR_NONE)
+    if (w.err.kind == ERR_NONE)
         return 0;
-    *err = t.err;
+    *err = w.err;
     return -1;
 }

@@ -6,8 +6,18 @@
 
 #include "runtime/runtime.h"
 
-/* `r` is on `l`, was opened with hot_resume_s 0 and has no sandbox "probe"; `rootfs` is an empty
- * directory. Runs the loop until it knows, a minute at most. */
+struct roundtrip;
+
+/* NULL: it works. Not from within roundtrip_begin(); the object is gone by then. */
+typedef void roundtrip_fn(void *ctx, const struct err *err);
+
+/* `r` is on `l` and was opened with hot_resume_s 0; a sandbox "probe" of an earlier one is ended
+ * first. `rootfs` is an empty directory. Each work of the runtime has a time limit. */
+struct roundtrip *roundtrip_begin(struct loop *l, struct runtime *r, const char *rootfs,
+                                  roundtrip_fn *fn, void *ctx);
+/* Gives up. Before runtime_free(), which leaves the sandbox as it is; NULL is fine. */
+void roundtrip_free(struct roundtrip *t);
+/* The same, running the loop meanwhile. */
 must_check int roundtrip_run(struct loop *l, struct runtime *r, const char *rootfs,
                              struct err *err);
 

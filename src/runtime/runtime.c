@@ -19,6 +19,7 @@ struct runtime {
     const struct runtime_driver *driver;
     void *self;
     struct answers answers;
+    struct err no_memory; /* why pauses with memory are refused */
 };
 
 static const struct runtime_driver *const drivers[] = {&runtime_linux_driver, &runtime_fake_driver};
@@ -163,12 +164,29 @@ static int lasting_check(const struct runtime *r, const char *id, const char *ve
     return 0;
 }
 
+/* What is refused for the moment. */
+static int memory_check(const struct runtime *r, const char *id, const char *verb,
+                        bool keeps_memory, struct err *err)
+{
+    if (lasting_check(r, id, verb, err) != 0)
+        return -1;
+    if (!keeps_memory || r->no_memory.kind == ERR_NONE)
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED, "%s %s: memory cannot be kept on this machine: %s", verb,
+                   id, r->no_memory.text);
+}
+
+void runtime_forbid_memory(struct runtime *r, const struct err *why)
+{
+    r->no_memory = why == NULL ? (struct err){0} : *why;
+}
+
 void runtime_pause(struct runtime *r, const char *id, bool keeps_memory, runtime_started_fn *fn,
                    void *ctx)
 {
     struct err err = {0};
 
-    if (lasting_check(r, id, "pause", &err) != 0)
+    if (memory_check(r, id, "pause", keeps_memory, &err) != 0)
         answers_started(&r->answers, id, &err, fn, ctx);
     else
         r->driver->pause(r->self, id, keeps_memory, fn, ctx);
@@ -190,7 +208,7 @@ void runtime_snapshot(struct runtime *r, const char *id, const char *name, bool 
                       runtime_started_fn *fn, void *ctx)
 {
     struct err err = {0};
-    int result = lasting_check(r, id, "snapshot", &err);
+    int result = memory_check(r, id, "snapshot", keeps_memory, &err);
 
     if (result == 0 && !is_id(name))
         result = err_set(&err, ERR_INVALID, "snapshot %s: a snapshot's name is made as an id", id);
@@ -224,6 +242,10 @@ void runtime_capabilities(const struct runtime *r, struct runtime_capabilities *
         r->driver->capabilities(r->self, out);
     else
         *out = (struct runtime_capabilities){.reason = "the runtime driver cannot pause sandboxes"};
+    if (r->no_memory.kind == ERR_NONE)
+        return;
+    out->can_checkpoint = false;
+    out->reason = r->no_memory.text;
 }
 
 int runtime_connect(struct runtime *r, const char *id, uint16_t port, int *out_fd, struct err *err)

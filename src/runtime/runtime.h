@@ -56,6 +56,7 @@ struct runtime_capabilities {
     bool can_snapshot_files; /* pause and snapshot without memory */
     bool can_checkpoint;     /* with it */
     const char *reason;      /* why not, for people; "" when both are there */
+    const char *criu;        /* the program that does it, or NULL */
 };
 
 /* Works that consist of named steps, besides starting: for tests. */
@@ -170,6 +171,9 @@ void runtime_resume(struct runtime *r, const struct sandbox_spec *spec, runtime_
 void runtime_snapshot(struct runtime *r, const char *id, const char *name, bool keeps_memory,
                       runtime_started_fn *fn, void *ctx);
 /* Those who run from it go on: what they share stays until the last of them is gone. */
+/* Refuses pauses and snapshots with memory from now on, with this reason; NULL: no longer. What is
+ * paused may resume. */
+void runtime_forbid_memory(struct runtime *r, const struct err *why);
 void runtime_snapshot_remove(struct runtime *r, const char *name, runtime_stopped_fn *fn,
                              void *ctx);
 void runtime_each_snapshot(struct runtime *r, runtime_name_fn *fn, void *ctx);

@@ -226,7 +226,7 @@ class Server:
             shutil.copy(self.binary, binary)
         args = [binary, "serve", *self.places, f"--listen=127.0.0.1:{self.port}", f"--api_user={API_UID}",
                 f"--edge_user={EDGE_UID}", f"--egress_user={EGRESS_UID}", "--runtime.driver=fake", f"--runtime.envd_path={self.dir}/envd",
-                "--on_exit=kill", *self.flags]
+                "--on_exit=kill", "--runtime.checkpoint_probe=off", *self.flags]
         began = time.monotonic()
         self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=self.log)
         line = self.process.stdout.readline().decode()

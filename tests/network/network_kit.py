@@ -126,7 +126,7 @@ class NetServer(Server):
     def start(self):
         args = [self.binary, "serve", *self.places, f"--listen=127.0.0.1:{self.port}", f"--api_user={API_UID}",
                 f"--edge_user={EDGE_UID}", f"--egress_user={EGRESS_UID}", f"--egress.resolvers={RESOLVER}",
-                "--on_exit=kill", *self.flags]
+                "--on_exit=kill", "--runtime.checkpoint_probe=off", *self.flags]
         if os.environ.get("SANDLOT_TEST_ENVD"):
             args.append("--runtime.envd_path=" + os.environ["SANDLOT_TEST_ENVD"])
         self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=self.log)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 from network_kit import (HOST, HOST6, PRELUDE, PRIVATE, PRIVATE2, RESOLVER, SILENT, UNREACHABLE, WEB, WEB2, WEB6, NetServer,
@@ -423,6 +424,33 @@ def _(s):
         check(re.search(r"network out +off .forced.", out), out)
     out = subprocess.run([BINARY, "doctor", *s.places], capture_output=True, text=True).stdout
     check(re.search(r"ok +network out +on", out), out)
+
+
+@test("a pause to the disk is tried at start: where it works that is remembered, where it does not pauses say why at once")
+def _(s):
+    box = s.sandbox()
+    if s.api("POST", f"/sandboxes/{box.id}/snapshots", {"memory": True}).status == 501:
+        return s.kill(box)  # no CRIU here
+    s.kill(box)
+    with NetServer(BINARY, ["--runtime.checkpoint_probe=auto"], port=3001) as other:
+        wait_gone(lambda: "node.checkpoints_work" in other.log_text(), "the probe", 90)
+        other.kill_role("node")
+        time.sleep(2)
+        same(other.log_text().count("node.checkpoints_work"), 1, "the mark in run_dir")
+        same(os.listdir(f"{other.dir}/data/probe/sandboxes"), [])
+    with tempfile.TemporaryDirectory(prefix="sandlot-criu-", dir="/var/tmp") as place:
+        with open(f"{place}/criu", "w") as f:
+            f.write("#!/bin/sh\n[ $1 = --version ]\n")
+        os.chmod(f"{place}/criu", 0o755)
+        with NetServer(BINARY, ["--runtime.checkpoint_probe=auto", f"--runtime.criu={place}/criu"], port=3001) as other:
+            wait_gone(lambda: "node.checkpoints_fail" in other.log_text(), "the probe", 90)
+            box = other.sandbox()
+            began = time.monotonic()
+            refused = other.api("POST", f"/sandboxes/{box.id}/pause", {"memory": True})
+            same((refused.status, "memory cannot be kept on this machine: " in str(refused.body)), (501, True), refused.body)
+            check(time.monotonic() - began < 5, "slow")
+            same(other.api("POST", f"/sandboxes/{box.id}/pause", {"memory": False}).status, 204)
+            other.kill(box)
 
 
 sys.exit(run_cases(TESTS, lambda world: ["--runtime.hot_resume_s=0"]))

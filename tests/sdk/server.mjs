@@ -40,7 +40,7 @@ export async function startServer(flags = [], prepare = () => {}, output = 'inhe
   prepare(path.join(dir, 'data'))
   const port = await freePort()
   const places = [`--data_dir=${dir}/data`, `--run_dir=${dir}/run`, `--listen=127.0.0.1:${port}`]
-  const child = spawn(binary, ['serve', ...places, '--on_exit=kill', '--log.level=warn', ...ownIds(), ...flags], {
+  const child = spawn(binary, ['serve', ...places, '--on_exit=kill', '--log.level=warn', '--runtime.checkpoint_probe=off', ...ownIds(), ...flags], {
     stdio: ['ignore', output, output],
     env: { ...process.env, ...env },
   })

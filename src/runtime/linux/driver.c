@@ -192,8 +192,10 @@ static void linux_capabilities(const void *self, struct runtime_capabilities *ou
 {
     const struct linux_driver *d = self;
 
-    *out = (struct runtime_capabilities){
-        .can_snapshot_files = true, .can_checkpoint = d->criu != NULL, .reason = d->criu_err.text};
+    *out = (struct runtime_capabilities){.can_snapshot_files = true,
+                                         .can_checkpoint = d->criu != NULL,
+                                         .reason = d->criu_err.text,
+                                         .criu = d->criu};
 }
 
 static const char *const *linux_work_step_names(const void *self, enum runtime_work work)
