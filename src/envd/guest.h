@@ -37,8 +37,9 @@ struct guest {
     struct metrics_sample sample;
     const char *path_env; /* PATH that processes start with */
     struct timer settling;
-    bool is_init;    /* PID 1 of a sandbox: may change hostname and /etc */
-    bool is_settled; /* files of /etc and /run agree with `config` */
+    bool is_init;     /* PID 1 of a sandbox: may change hostname and /etc */
+    bool had_service; /* service.h */
+    bool is_settled;  /* files of /etc and /run agree with `config` */
 
     bool is_waiting;         /* for /init, which may come late: until then it is nobody's */
     struct watch node_watch; /* the node's end of the control socket, meanwhile */

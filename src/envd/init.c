@@ -14,6 +14,7 @@
 #include "envd/env.h"
 #include "envd/guest.h"
 #include "envd/handlers.h"
+#include "envd/service.h"
 
 enum {
     INIT_BODY_MAX = 512 << 10,
@@ -201,6 +202,7 @@ static void init_ready(void *ctx, struct exchange *x)
         answer_error(x, 429, "more than %d bytes of configuration", GUEST_CONFIG_MAX);
         return;
     }
+    service_start(g);
     answer_empty(x, 204);
 }
 
