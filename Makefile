@@ -1,6 +1,7 @@
 # A thin front over Meson; the two commands a newcomer needs are `make run` and `make test`.
 #
 #   make run     packages, build, base template, server on 127.0.0.1:3000, first sandbox; keeps serving
+#   make interpreter    the template code-interpreter-v1, for @e2b/code-interpreter
 #   make test    packages, build, every suite; ends with "N passed, N failed, N skipped"
 #   make bench   measurements as JSON        make fuzz    every fuzz target at length
 #   make build   only build                  make format  clang-format in place
@@ -12,7 +13,7 @@ FUZZ_SECONDS ?= 600
 SOAK_OPS ?= 10000
 SOAK_SEED ?= 1
 
-.PHONY: run build test bench fuzz soak format tidy install clean
+.PHONY: run interpreter build test bench fuzz soak format tidy install clean
 
 run:
 	tools/deps run
@@ -21,6 +22,11 @@ run:
 	tools/users
 	tools/make-template base $(DATA)
 	tools/run $(BUILD) $(DATA) $(RUN_FLAGS)
+
+interpreter:
+	tools/deps run
+	tools/build $(BUILD)
+	SANDLOT_PROGRAMS=$(BUILD)/src/interpreter tools/make-template code-interpreter-v1 $(DATA)
 
 build:
 	tools/build $(BUILD)
