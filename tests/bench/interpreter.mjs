@@ -1,0 +1,44 @@
+// The code interpreter as a user of its SDK sees it: create, the first runCode, and those that follow in
+// the same context; and what its service takes of memory beside its kernels.
+//
+//   node interpreter.mjs [--n 10] [--warm 100] [--template code-interpreter-v1]
+//
+// Needs E2B_API_KEY, E2B_API_URL and E2B_SANDBOX_URL. Prints one JSON object.
+import { parseArgs } from 'node:util'
+import { Sandbox } from 'interpreter-new'
+
+const { values: options } = parseArgs({
+  options: { n: { type: 'string', default: '10' }, warm: { type: 'string', default: '100' }, template: { type: 'string', default: 'code-interpreter-v1' } },
+})
+
+function spread(samples) {
+  const all = samples.toSorted((a, b) => a - b)
+  const at = (part) => Math.round(10 * all[Math.min(all.length - 1, Math.floor(part * all.length))]) / 10
+  return { p50: at(0.5), p99: at(0.99), max: at(1) }
+}
+
+const creates = [], firsts = [], warm = []
+let rss = 0
+for (let i = 0; i < Number(options.n); i++) {
+  const start = performance.now()
+  const sandbox = await Sandbox.create(options.template)
+  const created = performance.now()
+  const { text } = await sandbox.runCode('1+1')
+  if (text !== '2') throw new Error(`1+1 is ${text}`)
+  firsts.push(performance.now() - created)
+  creates.push(created - start)
+  for (let k = 0; i === 0 && k < Number(options.warm); k++) {
+    const from = performance.now()
+    await sandbox.runCode(`${k}+1`)
+    warm.push(performance.now() - from)
+  }
+  if (i === 0) {
+    const { stdout } = await sandbox.commands.run('grep VmRSS /proc/$(pgrep -x sandlot-interpr)/status | tr -dc 0-9')
+    rss = Number(stdout)
+  }
+  await sandbox.kill()
+}
+console.log(JSON.stringify({
+  bench: 'interpreter', template: options.template, n: Number(options.n),
+  create_ms: spread(creates), first_run_ms: spread(firsts), warm_run_ms: spread(warm), service_rss_kb: rss,
+}))
