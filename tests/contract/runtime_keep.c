@@ -331,6 +331,7 @@ static void a_traced_process_fails_the_pause(void)
         "python3 /p.py >/dev/null 2>&1 </dev/null & while [ ! -e /ready ]; do sleep .02; done");
     CHECK(rig_pause("traced", true) == ERR_UNSUPPORTED);
     test_note("%s", rig.err.text);
+    CHECK(strstr(rig.err.text, "(python3) is traced") != NULL);
     CHECK(says("traced", "echo on", "on\n"));
     CHECK(rig_pause("traced", false) == ERR_NONE);
     CHECK(rig_stop("traced") == ERR_NONE);

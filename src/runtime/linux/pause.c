@@ -12,6 +12,7 @@
 #include "runtime/linux/files.h"
 #include "runtime/linux/images.h"
 #include "runtime/linux/save.h"
+#include "runtime/linux/unkept.h"
 
 int save_space(void *sandbox, struct err *err)
 {
@@ -87,12 +88,19 @@ int save_checkpoint(struct guest *s, const char *images, struct err *err)
         .group = s->cell.cgroup,
     };
     auto_fd int fd = -1;
+    struct err unkept;
 
     if (d->criu == NULL) {
         *err = d->criu_err;
         return -1;
     }
-    if (dump_unlimited(s, &dump, err) != 0 || dir_open(AT_FDCWD, images, &fd, err) != 0)
+    if (dump_unlimited(s, &dump, err) != 0) {
+        if (err->kind == ERR_UNSUPPORTED &&
+            unkept_find(&d->cgroups, s->cell.cgroup, d->proc_fd, s->pid, &unkept))
+            *err = unkept;
+        return -1;
+    }
+    if (dir_open(AT_FDCWD, images, &fd, err) != 0)
         return -1;
     return images_part_network(fd, err);
 }
