@@ -13,10 +13,10 @@ from sandlot_kit import Server, check  # noqa: E402
 
 
 class RealServer(Server):
-    """The base template of `data`, the linux driver."""
+    """The base template of `data`, with as much memory as it says or as is wanted, the linux driver."""
 
-    def __init__(self, binary, envd, data, *flags):
-        self.envd, self.shared, self.options = envd, data, flags
+    def __init__(self, binary, envd, data, *flags, memory_mib=0):
+        self.envd, self.shared, self.options, self.memory_mib = envd, data, flags, memory_mib
         super().__init__(binary)
 
     def start(self):
@@ -24,7 +24,11 @@ class RealServer(Server):
         if not os.path.islink(f"{data}/rootfs"):
             shutil.rmtree(f"{data}/rootfs")
             os.symlink(f"{self.shared}/rootfs", f"{data}/rootfs")
-            shutil.copy(f"{self.shared}/templates/base.json", f"{data}/templates/base.json")
+            with open(f"{self.shared}/templates/base.json") as f:
+                template = json.load(f)
+            template["memoryMB"] = max(template["memoryMB"], self.memory_mib)
+            with open(f"{data}/templates/base.json", "w") as f:
+                json.dump(template, f)
         self.flags = ["--runtime.driver=linux", f"--runtime.envd_path={self.envd}", *self.options]
         super().start()
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pauses cost, as a client of REST sees them: pause, resume, snapshot and fork of a sandbox with a python of MIB.
 
-    pause.py SANDLOT ENVD DATA [TURNS] [MIB]
+    pause.py SANDLOT ENVD DATA [TURNS] [MIB] [DIRTY_MIB]
+
+DIRTY_MIB is the size of a file that the sandbox wrote before.
 
 Prints one JSON object per measurement. Needs root, the base template in DATA and a CRIU; says so when a pause is refused.
 Started by tools/bench."""
@@ -14,39 +16,43 @@ from bench_kit import RealServer, run, say, timed
 BINARY, ENVD, DATA = sys.argv[1:4]
 TURNS = int(sys.argv[4]) if len(sys.argv) > 4 else 10
 MIB = int(sys.argv[5]) if len(sys.argv) > 5 else 50
+DIRTY_MIB = int(sys.argv[6]) if len(sys.argv) > 6 else 0
+SIZES = {"mib": MIB, "dirty_mib": DIRTY_MIB}
 PROGRAM = f"python3 -c 'import os, time; b = bytearray(os.urandom(1 << 20)) * {MIB}; open(\"/tmp/ready\", \"w\"); time.sleep(1e6)'"
 
 
 def begin(s):
     box = s.create()
     run(s, box, f"{PROGRAM} >/dev/null 2>&1 </dev/null & while [ ! -e /tmp/ready ]; do sleep .05; done")
+    if DIRTY_MIB:
+        run(s, box, f"dd if=/dev/urandom of=/tmp/dirty bs=1M count={DIRTY_MIB} 2>/dev/null")
     return box
 
 
 def resumes(hot_s, name):
     pauses, connects = [], []
-    with RealServer(BINARY, ENVD, DATA, f"--runtime.hot_resume_s={hot_s}") as s:
+    with RealServer(BINARY, ENVD, DATA, f"--runtime.hot_resume_s={hot_s}", memory_mib=512 + 2 * MIB) as s:
         path = f"/sandboxes/{begin(s)['sandboxID']}"
         for _ in range(TURNS):
             timed(pauses, lambda: s.api("POST", path + "/pause", {}), 204)
             time.sleep(0 if hot_s else 0.5)  # its processes are gone
             timed(connects, lambda: s.api("POST", f"/v2{path}/connect", {"timeout": 600}), 200, 201)
-        say("pause", pauses, mib=MIB, then=name)
-        say(f"resume, {name}", connects, mib=MIB)
+        say("pause", pauses, **SIZES, then=name)
+        say(f"resume, {name}", connects, **SIZES)
 
 
 def copies():
     snapshots, forks = [], []
-    with RealServer(BINARY, ENVD, DATA, "--runtime.hot_resume_s=0") as s:
+    with RealServer(BINARY, ENVD, DATA, "--runtime.hot_resume_s=0", memory_mib=512 + 2 * MIB) as s:
         path = f"/sandboxes/{begin(s)['sandboxID']}"
         for turn in range(TURNS):
             timed(snapshots, lambda: s.api("POST", path + "/snapshots", {"name": f"b{turn}"}), 201)
-        say("snapshot", snapshots, mib=MIB)
+        say("snapshot", snapshots, **SIZES)
         for _ in range(max(1, TURNS // 5)):
             a = timed(forks, lambda: s.api("POST", path + "/fork", {"count": 10, "timeout": 600}), 201)
             for one in a.json:
                 s.api("DELETE", f"/sandboxes/{one['sandbox']['sandboxID']}")
-        say("fork of 10", forks, mib=MIB)
+        say("fork of 10", forks, **SIZES)
 
 
 resumes(30, "hot")
