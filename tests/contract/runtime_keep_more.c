@@ -262,7 +262,7 @@ static bool is_half_gone(void)
  * Now and then another process takes over. */
 void stacks_do_not_grow(void)
 {
-    enum { PAUSES = 60, WITH_MEMORY = 25, BY_ANOTHER = 29, DEPTH_MAX = 60 };
+    enum { PAUSES = 32, WITH_MEMORY = 13, BY_ANOTHER = 15, DEPTH_MAX = 60 };
     const char *asked = getenv("SANDLOT_TEST_PAUSES"); /* by hand, many more */
     size_t pauses = asked != NULL ? strtoul(asked, NULL, 10) : PAUSES;
     char command[PATH_SIZE], expected[PATH_SIZE], name[PATH_SIZE], before[PATH_SIZE] = "";
