@@ -43,7 +43,7 @@ for (const generation of ['interpreter-old', 'interpreter-new']) {
   const run = (code, options) => sandbox.runCode(code, { ...LONG, ...options })
 
   test(name('code runs at once in a new sandbox'), async () => {
-    sandbox = await Sandbox.create({ envs: { GLOBAL: 'g' }, requestTimeoutMs: 120_000 })
+    sandbox = await Sandbox.create({ envs: { GLOBAL: 'g' }, timeoutMs: 3_000_000, requestTimeoutMs: 120_000 })
     const r = await run('1+1')
     assert.equal(r.text, '2')
     assert.equal(r.executionCount, 1)
