@@ -81,6 +81,11 @@ static unsigned long percent_used(const char *id)
     return (unsigned long)((after.cpu_us - before.cpu_us) * 100 / (clock_mono_us() - begin));
 }
 
+static unsigned long number_of(const char *id, const char *command)
+{
+    return strtoul(rig_sh(id, command), NULL, 10);
+}
+
 /* Six of them, in the background. */
 static void start_busy(const char *id, unsigned cpu_percent, const char *what)
 {
@@ -129,7 +134,8 @@ void one_that_starts_programs_is_paused(void)
     test_note("%llu us %s", (unsigned long long)rig.took_us, is_paused ? "" : rig.err.text);
     CHECK(is_paused);
     CHECK(rig_resume("starter") == ERR_NONE);
-    CHECK(says("starter", "ps ax 2>/dev/null | grep -c '[o]s.waitpid'", "6\n"));
+    /* a child that has not executed yet has the same words */
+    CHECK(number_of("starter", "ps ax 2>/dev/null | grep -c '[o]s.waitpid'") >= 6);
     CHECK(rig_stop("starter") == ERR_NONE);
     check_clean("one that starts programs");
 }
@@ -142,7 +148,7 @@ static const char traced[] =
 
 static unsigned long counted(void)
 {
-    return strtoul(rig_sh("frozen", "cat /n"), NULL, 10);
+    return number_of("frozen", "cat /n");
 }
 
 static unsigned long count_before;
