@@ -43,7 +43,7 @@ class Node:
         self.control = os.path.join(directory, "control.sock")
         self.client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.client.bind(os.path.join(directory, "client.sock"))
-        self.client.settimeout(5)
+        self.client.settimeout(30)
         self.process = None
         self.start()
 
