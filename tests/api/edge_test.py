@@ -1047,7 +1047,7 @@ def _(_s):
                 sock.recv(1)
             else:
                 hold.wait(10)
-                sock.sendall(reply())
+                sock.sendall(reply(fields=["Connection: close"]))  # a POST is not sent again when it meets the end of another
 
         def send(path, *fields):
             sock = socket.create_connection(("127.0.0.1", e.port))
