@@ -44,6 +44,7 @@ class Node:
         self.client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.client.bind(os.path.join(directory, "client.sock"))
         self.client.settimeout(30)
+        self.asking = threading.Lock()  # a socket holds few answers, and node does not wait to send one
         self.process = None
         self.start()
 
@@ -59,8 +60,9 @@ class Node:
             return None
 
     def ask(self, line):
-        self.client.sendto(line.encode(), self.control)
-        return self.client.recv(1 << 20).decode().strip()
+        with self.asking:
+            self.client.sendto(line.encode(), self.control)
+            return self.client.recv(1 << 20).decode().strip()
 
     def ids(self):
         return set(self.ask("list").split())
