@@ -37,12 +37,18 @@ def ip(*words):
     check(done.returncode == 0, "ip", *words, done.stderr)
 
 
+def forwarding():
+    with open("/proc/sys/net/ipv4/ip_forward") as f:
+        return f.read().strip()
+
+
 class World:
     """The far side: web, echo, DNS and bulk servers on every address it has."""
 
     def __init__(self):
         libc = ctypes.CDLL(None, use_errno=True)
         check(libc.unshare(CLONE_NEWNET) == 0, "unshare", ctypes.get_errno())
+        self.forwarding = forwarding()
         ip("link", "set", "lo", "up")
         self.certificates = tempfile.TemporaryDirectory(prefix="sandlot-world-", dir="/var/tmp")
         os.chmod(self.certificates.name, 0o755)

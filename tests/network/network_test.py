@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from network_kit import (HOST, HOST6, PRELUDE, PRIVATE, PRIVATE2, RESOLVER, SILENT, UNREACHABLE, WEB, WEB2, WEB6, NetServer,
-                         check_forbidden, run_cases, check, same, wait_gone)
+                         check_forbidden, forwarding, run_cases, check, same, wait_gone)
 from sandlot_kit import TESTS, Upstream, reply, test
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -379,8 +379,7 @@ def _(s):
 
 @test("the host's own firewall and forwarding are untouched")
 def _(s):
-    with open("/proc/sys/net/ipv4/ip_forward") as f:
-        same(f.read().strip(), "0")
+    same(forwarding(), s.world.forwarding)
     same(subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.count("\n"), 2, "devices")
 
 

@@ -171,7 +171,7 @@ async function startDocker() {
   const dir = mkdtempSync(path.join(place, 'docker-'))
   const env = { ...process.env, DOCKER_HOST: `unix://${dir}/socket`, DOCKER_CONFIG: path.join(dir, 'config') }
   const child = spawn('dockerd', ['--data-root', `${dir}/data`, '--exec-root', `${dir}/exec`, '--pidfile', `${dir}/pid`, '-H', env.DOCKER_HOST,
-    '--storage-driver=vfs', '--iptables=false', '--ip6tables=false', '--bridge=none'], { env, stdio: ['ignore', 'ignore', openSync(`${dir}/log`, 'w')] })
+    '--storage-driver=vfs', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--bridge=none'], { env, stdio: ['ignore', 'ignore', openSync(`${dir}/log`, 'w')] })
   const ended = new Promise((resolve) => child.once('exit', resolve).once('error', resolve))
   const docker = (args, input) => spawnSync('docker', args, { env, input, encoding: 'utf8', maxBuffer: 64 << 20 })
   const stop = async () => {
