@@ -307,7 +307,7 @@ static const struct config_key keys[] = {
     {"runtime.on_uncheckpointable", CONFIG_CHOICE,
      offsetof(struct config, runtime.on_uncheckpointable),
      "fail", 0, 0, "fail|freeze",
-     "pauses of processes that cannot be kept (traced ones, …); freeze: they stay in memory, a "
+     "pauses of processes that cannot be kept (traced ones); freeze: they stay in memory, a "
      "reboot leaves their files alone"},
     {"runtime.disk_reserve_mb", CONFIG_NUMBER, offsetof(struct config, disk_reserve_mb),
      "1024", 0, 1073741824, NULL,

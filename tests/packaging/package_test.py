@@ -14,6 +14,7 @@ import tempfile
 import traceback
 
 BUILD, BINARY = map(os.path.abspath, sys.argv[1:3])
+KERNELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/interpreter/kernels")
 CLEAN = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 TESTS = []
 
@@ -152,17 +153,20 @@ def _():
         found = installed(root)
         prefix = next(p for p in found if p.endswith("bin/sandlot"))[:-len("bin/sandlot")]
         wanted = {
-            "bin/sandlot": 0o755, "lib/sandlot/envd": 0o755, "libexec/sandlot/sandlot-image": 0o755,
+            "bin/sandlot": 0o755, "lib/sandlot/envd": 0o755, "lib/sandlot/sandlot-interpreter": 0o755,
+            "libexec/sandlot/sandlot-image": 0o755,
             "lib/systemd/system/sandlot.service": 0o644, "lib/sysusers.d/sandlot.conf": 0o644,
             "lib/sysctl.d/50-sandlot.conf": 0o644,
             "share/man/man1/sandlot.1": 0o644, "share/man/man5/sandlot.conf.5": 0o644,
             "share/bash-completion/completions/sandlot": 0o644,
             "share/sandlot/sandlot.conf.sample": 0o644,
             "share/sandlot/tools/make-template": 0o755, "share/sandlot/tools/users": 0o755,
-            "share/sandlot/templates/base/packages": 0o644,
-            "share/sandlot/templates/base/setup.sh": 0o755,
-            "share/sandlot/templates/base/template.conf": 0o644,
         }
+        for template in ("base", "code-interpreter-v1"):
+            wanted |= {f"share/sandlot/templates/{template}/{file}": mode for file, mode in
+                       (("packages", 0o644), ("setup.sh", 0o755), ("template.conf", 0o644))}
+        wanted |= {f"share/sandlot/src/interpreter/kernels/{file}": 0o644
+                   for file in os.listdir(KERNELS)}
         check({p[len(prefix):]: m for p, m in found.items()} == wanted, found)
         program = os.path.join(root, prefix, "bin/sandlot")
         check(run(program, "version") == sandlot("version"))
