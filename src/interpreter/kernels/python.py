@@ -12,10 +12,18 @@ os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
+# ipykernel takes these where they are, for a debugger and for completion, which nobody can ask us for:
+# half of the time to the first result. Programs still get them.
+UNASKED = ("debugpy", "jedi")
+sys.modules.update(dict.fromkeys(UNASKED))
+
 import zmq  # noqa: E402
 from IPython.core.history import HistoryManager  # noqa: E402
 from ipykernel import iostream  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
+
+for module in UNASKED:
+    del sys.modules[module]
 
 PIECE = 128 << 10  # characters of one message of a stream
 WAITING = 64  # messages to a reader that is behind
