@@ -41,6 +41,17 @@ const char *command_value(const struct invocation *v, const char *flag)
     return NULL;
 }
 
+const char *command_next_value(const struct invocation *v, const char *flag, size_t *cursor)
+{
+    while (*cursor < v->given_count) {
+        const struct command_given *g = &v->given[(*cursor)++];
+
+        if (strcmp(g->flag, flag) == 0)
+            return g->value;
+    }
+    return NULL;
+}
+
 /* How many words of argv spell this command's name; 0: it is another one. */
 static size_t match_name(const struct command *c, char *const *words, size_t count)
 {
@@ -81,18 +92,13 @@ static int take_option(struct invocation *v, char *const *words, size_t at, size
         if (o->flag == NULL ||
             (!str_is(name, o->flag) && !(o->other != NULL && str_is(name, o->other))))
             continue;
-        if (o->value == NULL) {
-            v->values[i] = "";
-            return has_value ? -1 : 1;
-        }
-        if (has_value) {
-            v->values[i] = value.at;
-            return 1;
-        }
-        if (at + 1 >= count)
+        if (o->value == NULL ? has_value : !has_value && at + 1 >= count)
             return -1;
-        v->values[i] = words[at + 1];
-        return 2;
+        if (v->given_count == COMMAND_GIVEN_MAX)
+            return -1;
+        v->values[i] = o->value == NULL ? "" : has_value ? value.at : words[at + 1];
+        v->given[v->given_count++] = (struct command_given){o->flag, v->values[i]};
+        return o->value == NULL || has_value ? 1 : 2;
     }
     return 0;
 }

@@ -8,7 +8,8 @@
 
 enum {
     COMMAND_OPTIONS_MAX = 8,
-    EXIT_USAGE = 2, /* unknown command, option or argument */
+    COMMAND_GIVEN_MAX = 64, /* options of one invocation, repeated ones counted */
+    EXIT_USAGE = 2,         /* unknown command, option or argument */
 };
 
 struct command_option {
@@ -18,6 +19,10 @@ struct command_option {
     const char *other; /* another spelling: "-o", "--namespace"; NULL: none */
 };
 
+struct command_given {
+    const char *flag, *value;
+};
+
 struct invocation {
     const struct command_table *table;
     const struct command *command;
@@ -25,6 +30,8 @@ struct invocation {
     char *const *words; /* arguments, NULL-ended */
     size_t count;
     const char *values[COMMAND_OPTIONS_MAX]; /* by option; "" for one without value; NULL: absent */
+    struct command_given given[COMMAND_GIVEN_MAX]; /* all of them, in their order */
+    size_t given_count;
 };
 
 /* Returns the exit status. */
@@ -62,5 +69,8 @@ int command_fail(const struct invocation *v, const char *format, ...) printf_lik
 int command_misuse(const struct invocation *v, const char *format, ...) printf_like(2, 3);
 /* What was given for this flag of the command ("" when it takes no value); NULL: it was not. */
 const char *command_value(const struct invocation *v, const char *flag);
+/* The same for one that may be given more than once: the next, NULL at the end. *cursor is 0 at
+ * first. */
+const char *command_next_value(const struct invocation *v, const char *flag, size_t *cursor);
 
 #endif

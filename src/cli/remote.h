@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that talk to a running server: key, webhook, events, net log, status, top, edge
- * restart; and template list, which reads the files. */
+ * restart, run; and template list, which reads the files. */
 #ifndef CLI_REMOTE_H
 #define CLI_REMOTE_H
 
@@ -59,6 +59,7 @@ int cli_net_log(const struct invocation *v);           /* ID; --denied, --follow
 int cli_status(const struct invocation *v);            /* --json */
 int cli_top(const struct invocation *v);               /* --once, --count */
 int cli_edge_restart(const struct invocation *v);
+int cli_run(const struct invocation *v);             /* FILE|-; options: see main.c */
 int cli_template_list(const struct invocation *v);   /* option --json */
 int cli_template_show(const struct invocation *v);   /* NAME; --team, --json */
 int cli_template_delete(const struct invocation *v); /* NAME; --team */

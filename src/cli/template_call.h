@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls about templates, one after another; for template_build.c, template_file.c and
- * template_show.c. The builds of the first two are told by template_follow.c. */
+/* Calls for a team, one after another; for template_build.c, template_file.c, template_show.c and
+ * run.c. The builds of the first two are told by template_follow.c. */
 #ifndef CLI_TEMPLATE_CALL_H
 #define CLI_TEMPLATE_CALL_H
 

@@ -2,8 +2,9 @@
 /* What is said on node's sockets.
  *
  * node.sock (api -> node): commands, each answered by NODE_DONE with the same seq; NODE_EXITED
- * comes unasked. dial.sock (edge -> node): NODE_DIAL, answered by NODE_DIALED that carries a
- * descriptor. The two sockets have different owners, so edge cannot command; api may dial too. */
+ * comes unasked. dial.sock (edge or `sandlot run` -> node): NODE_DIAL, answered by NODE_DIALED that
+ * carries a descriptor. The two sockets have different owners, so edge cannot command; api may dial
+ * too. */
 #ifndef IPC_NODE_MESSAGES_H
 #define IPC_NODE_MESSAGES_H
 

@@ -1,7 +1,9 @@
 // The official code interpreter SDK, 2.7.1 and the newest, on the template code-interpreter-v1.
 import test, { after } from 'node:test'
 import assert from 'node:assert/strict'
-import { startServer } from './server.mjs'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { binary, startServer, until } from './server.mjs'
 
 const server = await startServer()
 Object.assign(process.env, server.env)
@@ -187,6 +189,44 @@ for (const generation of ['interpreter-old', 'interpreter-new']) {
     const all = await Promise.all(contexts.map((context, i) => run(i % 2 ? `V=${i}; echo $V` : `var v = ${i}; console.log(v)`, { context })))
     assert.deepEqual(all.map((r) => r.logs.stdout.join('')), contexts.map((_, i) => `${i}\n`))
     await Promise.all(contexts.map((context) => sandbox.removeCodeContext(context)))
+  })
+
+  test(name('sandlot run: in a sandbox of its own, and in this one'), { skip: !isFirst }, async () => {
+    const places = [`--data_dir=${server.dir}/data`, `--run_dir=${server.dir}/run`]
+    const dir = `${server.dir}/plots`
+    mkdirSync(dir)
+    const cli = (code, ...args) => spawnSync(binary, ['run', '-', `--output=${dir}`, ...args, ...places], { input: code, encoding: 'utf8', timeout: 240_000 })
+    const boxes = async () => (await (await fetch(`${server.url}/v2/sandboxes`, { headers: { 'X-API-Key': server.key } })).json()).map((b) => b.sandboxID)
+    const own = cli(plot("import os, sys\nplt.plot([1, 2])\nprint(os.environ['A'], 'é😀')\nprint('e', file=sys.stderr)"), '--env', 'A=b=c')
+    assert.equal(own.status, 0, own.stderr)
+    assert.match(own.stdout, /^b=c é😀\n/)
+    assert.match(own.stderr, /^e\n/)
+    assert.deepEqual(readdirSync(dir), ['result-1.png'])
+    assert.equal(readFileSync(`${dir}/result-1.png`).subarray(1, 4).toString(), 'PNG')
+    assert.deepEqual(await boxes(), [sandbox.sandboxId])
+
+    const here = `--sandbox=${sandbox.sandboxId}`
+    await run('of_sdk = 41')
+    assert.deepEqual([cli('of_sdk + 1', here).stdout, cli('import os; os.getcwd()', here, '--cwd=/tmp').stdout], ['42\n', '/tmp\n'])
+    const failed = cli('1/0', here)
+    assert.equal(failed.status, 1)
+    assert.match(failed.stderr, /Traceback[^]*ZeroDivisionError/)
+    assert.ok(!failed.stderr.includes('\x1b'))
+    assert.deepEqual(cli('echo $((40 + 2))', here, '--lang=bash').stdout, '42\n')
+    assert.match(cli('1', here, '--lang=cobol').stderr, /Unsupported language 'cobol', known are: python, /)
+    assert.match(cli('import time; time.sleep(600)', here, '--timeout=2s').stderr, /more than 2 s/)
+    assert.equal((await run('of_sdk')).text, '41', 'it was stopped, and its context goes on')
+
+    const child = spawn(binary, ['run', '-', ...places], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    let seen = ''
+    child.stdout.on('data', (data) => { seen += data })
+    child.stdin.end("print('begun', flush=True)\nwhile True: pass\n")
+    await until('output before the end', () => seen === 'begun\n', 120_000)
+    assert.equal((await boxes()).length, 2)
+    child.kill('SIGINT')
+    assert.equal(await ended, 130)
+    assert.deepEqual(await boxes(), [sandbox.sandboxId])
   })
 
   test(name('the end'), async () => {
