@@ -508,7 +508,7 @@ def _(s):
     def serve(sock, reader):
         _, _, body = reader.request()
         time.sleep(0.3)
-        sock.sendall(reply(b"got " + body + b"x" * 3000000))
+        sock.sendall(reply(b"got " + body + b"x" * 3000000, fields=["Connection: close"]))  # see "what may not run twice"
     with Upstream(serve) as up:
         for version, fields, body in (("1.1", [], b""), ("1.0", [], b""), ("1.1", ["Content-Length: 4"], b"body"),
                                       ("1.1", ["Transfer-Encoding: chunked"], b"4\r\nbody\r\n0\r\n\r\n")):
