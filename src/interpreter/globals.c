@@ -6,6 +6,7 @@
 
 #include "codec/codec.h"
 #include "http/client.h"
+#include "interpreter/variables.h"
 #include "io/socket.h"
 
 enum {
@@ -22,33 +23,15 @@ struct globals_call {
     void *ctx;
 };
 
-struct variables {
-    struct codec_list all;
-};
-
-static const struct codec_field variables_fields[] = {
-    {1, "v", CODEC_MAP, 0, offsetof(struct variables, all)},
-};
-static const struct codec_message variables_message = {
-    "variables", sizeof(struct variables), variables_fields, COUNT_OF(variables_fields)};
-
 bool globals_are_valid(struct str json)
 {
-    struct variables v = {0};
-    struct buf text;
-    struct arena a;
-    struct err err;
+    struct variables v;
     bool is_valid;
 
-    arena_init(&a, 4 * ANSWER_MAX);
-    buf_init(&text, 2 * ANSWER_MAX);
-    buf_add_text(&text, "{\"v\":");
-    buf_add_str(&text, json);
-    buf_add_byte(&text, '}');
-    is_valid = buf_ok(&text) && json_valid(json) &&
-               json_decode(&variables_message, buf_str(&text), &a, &v, &err) == 0;
-    buf_done(&text);
-    arena_done(&a);
+    if (!json_valid(json))
+        return false;
+    is_valid = variables_read(&v, json, 2 * ANSWER_MAX);
+    variables_done(&v);
     return is_valid;
 }
 

@@ -13,6 +13,7 @@
 #include "interpreter/ascii.h"
 #include "interpreter/driver.h"
 #include "interpreter/lines.h"
+#include "interpreter/variables.h"
 #include "io/stream.h"
 
 enum {
@@ -352,34 +353,16 @@ static void add_word(struct buf *out, struct str text)
     buf_add_byte(out, '\'');
 }
 
-struct variables {
-    struct codec_list all;
-};
-
-static const struct codec_field variables_fields[] = {
-    {1, "v", CODEC_MAP, 0, offsetof(struct variables, all)},
-};
-static const struct codec_message variables_message = {
-    "variables", sizeof(struct variables), variables_fields, COUNT_OF(variables_fields)};
-
 /* `command` 'NAME' 'VALUE' for each member of the JSON object. */
 static void add_variables(struct buf *out, const char *command, struct str json)
 {
-    struct variables v = {0};
-    struct buf text;
-    struct arena a;
-    struct err err;
+    const struct codec_pair *pairs;
+    struct variables v;
 
     if (json.len == 0)
         return;
-    arena_init(&a, 2 * EVENT_MAX);
-    buf_init(&text, EVENT_MAX);
-    buf_add_text(&text, "{\"v\":");
-    buf_add_str(&text, json);
-    buf_add_byte(&text, '}');
-    if (json_decode(&variables_message, buf_str(&text), &a, &v, &err) == 0) {
-        const struct codec_pair *pairs = v.all.items;
-
+    if (variables_read(&v, json, EVENT_MAX)) {
+        pairs = v.all.items;
         for (size_t i = 0; i < v.all.count; i++) {
             buf_add_text(out, command);
             add_word(out, pairs[i].key);
@@ -388,8 +371,7 @@ static void add_variables(struct buf *out, const char *command, struct str json)
             buf_add_byte(out, '\n');
         }
     }
-    buf_done(&text);
-    arena_done(&a);
+    variables_done(&v);
 }
 
 /* Lines for kernels/bash.rc. An interrupt ends the line that is running, not those behind it. */
