@@ -16,6 +16,7 @@
 #include "io/socket.h"
 #include "main/doctor.h"
 #include "main/layout.h"
+#include "main/program_path.h"
 #include "runtime/linux/criu.h"
 
 enum {
@@ -221,8 +222,7 @@ static void check_templates(const struct config *c, struct doctor_row *row)
     if (access(path, R_OK) != 0)
         doctor_advise(row, DOCTOR_WARN,
                       "there is no template 'base', the one clients ask for by default; "
-                      "tools/make-template base %s makes it",
-                      c->data_dir);
+                      "'sandlot template make base' makes it");
 }
 
 struct criu {
@@ -277,12 +277,16 @@ static int ask_criu(const char *path)
 static void check_criu(const struct config *c, struct doctor_row *row)
 {
     auto_free char *path = NULL;
-    struct err why = {0};
+    char tool[PROGRAM_PATH_MAX];
+    struct err why = {0}, unused;
 
     criu_find(c->runtime.criu, &path, &why);
     if (path == NULL) {
+        bool has_tool = tool_path("criu", tool, sizeof tool, &unused) == 0;
+
         doctor_found(row, "none");
-        doctor_advise(row, DOCTOR_WARN, "%s", why.text);
+        doctor_advise(row, DOCTOR_WARN, "%s%s%s", why.text, has_tool ? "; it is " : "",
+                      has_tool ? tool : "");
         return;
     }
     doctor_found(row, "%s", path);

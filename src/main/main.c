@@ -88,6 +88,8 @@ static const struct command commands[] = {
          {"--ready", "COMMAND", "says that it does: exit status 0, or a URL that answers"},
          {"--no-cache", NULL, "do all steps again"}, {"--team", "TEAM", "its owner; default"},
          {"--json", NULL, "for machines: the end alone"}}},
+    {"template make",   "NAME",      "make a template from Debian packages by a recipe that comes along: base, code-interpreter-v1",
+        template_make_command, 1, 1, {{0}}},
     {"template show",   "NAME",      "a template of a team with its builds", cli_template_show, 1, 1,
         {{"--team", "TEAM", "its owner; default"}, {"--json", NULL, "for machines"}}},
     {"template delete", "NAME",      "remove a template that no sandbox uses, with its builds", cli_template_delete, 1, 1,

@@ -32,6 +32,16 @@ int program_path(const char *const *places, size_t count, char *out, size_t size
     return err_set(err, ERR_NOT_FOUND, "no %s beside '%s'", places[0], dir);
 }
 
+int tool_path(const char *name, char *out, size_t size, struct err *err)
+{
+    char installed[PROGRAM_PATH_MAX], source[PROGRAM_PATH_MAX];
+    const char *const places[] = {installed, source};
+
+    ignore(snprintf(installed, sizeof installed, "../share/sandlot/tools/%s", name));
+    ignore(snprintf(source, sizeof source, "../../../../tools/%s", name));
+    return program_path(places, COUNT_OF(places), out, size, err);
+}
+
 int image_program_path(char *out, size_t size, struct err *err)
 {
     static const char *const places[] = {"sandlot-image", "../libexec/sandlot/sandlot-image",

@@ -12,5 +12,7 @@ must_check int program_path(const char *const *places, size_t count, char *out, 
                             struct err *err);
 /* sandlot-image. */
 must_check int image_program_path(char *out, size_t size, struct err *err);
+/* A script of tools/, there or installed. */
+must_check int tool_path(const char *name, char *out, size_t size, struct err *err);
 
 #endif

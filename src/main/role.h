@@ -34,8 +34,9 @@ int role_edge(const struct invocation *v); /* how many listeners; how many for d
 int role_api(const struct invocation *v);
 int role_egress(const struct invocation *v);
 int role_node(const struct invocation *v);
-int image_command(const struct invocation *v); /* executes sandlot-image */
-int job_image(const struct invocation *v);     /* of sandlot-image: a request on 0, events on 1 */
+int image_command(const struct invocation *v);         /* executes sandlot-image */
+int template_make_command(const struct invocation *v); /* executes tools/make-template */
+int job_image(const struct invocation *v); /* of sandlot-image: a request on 0, events on 1 */
 
 /* For the roles: a session of its own (a terminal's Ctrl-C is the supervisor's business), log, file
  * limit, a loop that calls on_stop at SIGTERM. */

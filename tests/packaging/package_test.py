@@ -15,6 +15,7 @@ import traceback
 
 BUILD, BINARY = map(os.path.abspath, sys.argv[1:3])
 KERNELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/interpreter/kernels")
+PATCHES = os.path.join(KERNELS, "../../../tools/patches")
 CLEAN = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 TESTS = []
 
@@ -161,7 +162,9 @@ def _():
             "share/bash-completion/completions/sandlot": 0o644,
             "share/sandlot/sandlot.conf.sample": 0o644,
             "share/sandlot/tools/make-template": 0o755, "share/sandlot/tools/users": 0o755,
+            "share/sandlot/tools/criu": 0o755,
         }
+        wanted |= {f"share/sandlot/tools/patches/{file}": 0o644 for file in os.listdir(PATCHES)}
         for template in ("base", "code-interpreter-v1"):
             wanted |= {f"share/sandlot/templates/{template}/{file}": mode for file, mode in
                        (("packages", 0o644), ("setup.sh", 0o755), ("template.conf", 0o644))}
@@ -172,6 +175,9 @@ def _():
         check(run(program, "version") == sandlot("version"))
         with open(os.path.join(root, prefix, "lib/systemd/system/sandlot.service")) as f:
             check(f"ExecStart=/{prefix}bin/sandlot serve\n" in f.read())
+        refused = subprocess.run([program, "--config=/dev/null", "template", "make", "nosuch"], capture_output=True,
+                                 text=True, timeout=60, env=CLEAN)
+        check(refused.returncode == 1 and f"{root}/{prefix}share/sandlot/templates/nosuch" in refused.stderr, refused)
         sample = os.path.join(root, prefix, "share/sandlot/sandlot.conf.sample")
         with open(sample) as f:
             values = re.sub(r"^#([a-z_.]+ = .*)$", r"\1", f.read(), flags=re.M)
