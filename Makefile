@@ -37,7 +37,7 @@ test:
 	tools/test $(TEST_FLAGS)
 
 bench:
-	tools/deps test
+	tools/deps bench
 	tools/criu
 	tools/build $(BUILD)
 	tools/bench $(BENCH_FLAGS)

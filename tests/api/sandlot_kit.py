@@ -201,6 +201,8 @@ def reply(body=b"ok", status="200 OK", fields=()):
 
 
 class Server:
+    timeout_s = 30  # of a request
+
     def __init__(self, binary, flags=()):
         self.binary, self.flags = binary, list(flags)
         self.dir = tempfile.mkdtemp(prefix="sandlot-test-")
@@ -271,7 +273,7 @@ class Server:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
 
     def connect(self):
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 

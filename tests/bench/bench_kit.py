@@ -13,7 +13,9 @@ from sandlot_kit import Server, check  # noqa: E402
 
 
 class RealServer(Server):
-    """The base template of `data`, with as much memory as it says or as is wanted, the linux driver."""
+    """The base template of `data`, with as much memory as it says or as is wanted, the linux driver. A measured request may take
+    longer than one of a test: copies of a GiB take what the disk takes."""
+    timeout_s = 600
 
     def __init__(self, binary, envd, data, *flags, memory_mib=0):
         self.envd, self.shared, self.options, self.memory_mib = envd, data, flags, memory_mib

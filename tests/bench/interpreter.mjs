@@ -21,12 +21,6 @@ if (options.checkpoint) {
     { memoryMB: 1024 })
 }
 
-function spread(samples) {
-  const all = samples.toSorted((a, b) => a - b)
-  const at = (part) => Math.round(10 * all[Math.min(all.length - 1, Math.floor(part * all.length))]) / 10
-  return { p50: at(0.5), p99: at(0.99), max: at(1) }
-}
-
 const creates = [], firsts = [], warm = []
 let rss = 0
 for (let i = 0; i < Number(options.n); i++) {
@@ -50,5 +44,5 @@ for (let i = 0; i < Number(options.n); i++) {
 }
 console.log(JSON.stringify({
   bench: 'interpreter', template: from, n: Number(options.n),
-  create_ms: spread(creates), first_run_ms: spread(firsts), warm_run_ms: spread(warm), service_rss_kb: rss,
+  create_ms: creates, first_run_ms: firsts, warm_run_ms: warm, service_rss_kb: rss,
 }))

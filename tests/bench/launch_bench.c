@@ -181,6 +181,14 @@ static void report(const struct bench *b, const char *name)
            (unsigned long long)percentile(b, 99));
 }
 
+static void report_all(const struct bench *b, const char *name)
+{
+    printf(",\n  \"%s\": [", name);
+    for (size_t i = 0; i < b->started; i++)
+        printf("%s%llu", i == 0 ? "" : ", ", (unsigned long long)b->took_us[i]);
+    printf("]");
+}
+
 static void measure(struct bench *b, size_t launches, size_t idle)
 {
     struct utsname host;
@@ -193,6 +201,7 @@ static void measure(struct bench *b, size_t launches, size_t idle)
     run(b, launches, 1, false);
     printf("{\n  \"kernel\": \"%s\", \"cores\": %d,\n", host.release, get_nprocs());
     report(b, "launch_sequential");
+    report_all(b, "launch_us");
     begin = clock_mono_us();
     run(b, launches * 2, IN_FLIGHT, false);
     rate = (double)(launches * 2) * 1e6 / (double)(clock_mono_us() - begin);

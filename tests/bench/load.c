@@ -5,7 +5,9 @@
  *
  * Connections share the keys out among them: one key has a rate limit.
  * Prints one JSON object. A latency is that of one create; a rate counts whole create+destroy
- * pairs. Exit status 1 when a call failed. Started by tools/bench. */
+ * pairs. With 0 SECONDS each connection creates one sandbox, all at once, and destroys it when
+ * all of them are there; every latency is printed. Exit status 1 when a call failed. Started by
+ * tools/bench. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -15,7 +17,7 @@
 #include "io/socket.h"
 
 enum {
-    WORKERS_MAX = 512,
+    WORKERS_MAX = 1024,
     SAMPLES_MAX = 4 << 20,
     ANSWER_MAX = 64 << 10,
     ID_MAX = 64,
@@ -27,8 +29,10 @@ struct load {
     struct timer end;
     uint32_t *created_us, *destroyed_us; /* one for each pair */
     size_t pairs, errors, running;
-    uint64_t started_us;
-    bool is_ending;
+    uint64_t started_us, all_created_us;
+    struct worker *workers;
+    size_t concurrency, settled; /* of a burst: creates that were answered or failed */
+    bool is_burst, is_ending;
 };
 
 struct worker {
@@ -52,11 +56,17 @@ static void leave(struct worker *w)
         loop_stop(w->load->loop);
 }
 
+static void settle(struct load *l);
+
 static void give_up(struct worker *w, const char *why)
 {
-    fprintf(stderr, "load: %s: %s\n", w->id[0] == '\0' ? "create" : "destroy", why);
+    bool is_create = w->id[0] == '\0';
+
+    fprintf(stderr, "load: %s: %s\n", is_create ? "create" : "destroy", why);
     w->load->errors++;
     leave(w);
+    if (is_create)
+        settle(w->load);
 }
 
 static void next_call(struct worker *w)
@@ -84,6 +94,18 @@ static void next_call(struct worker *w)
     if (is_create) {
         ignore(http_conn_write(w->conn, str_of(body)));
         http_conn_end(w->conn);
+    }
+}
+
+/* A create of a burst has ended: after the last one all that were made are destroyed. */
+static void settle(struct load *l)
+{
+    if (!l->is_burst || ++l->settled < l->concurrency)
+        return;
+    l->all_created_us = clock_mono_us();
+    for (size_t i = 0; i < l->concurrency; i++) {
+        if (l->workers[i].id[0] != '\0')
+            next_call(&l->workers[i]);
     }
 }
 
@@ -116,7 +138,10 @@ static void finish_call(struct worker *w)
     }
     if (is_create) {
         w->create_us = took_us;
-        next_call(w);
+        if (l->is_burst)
+            settle(l);
+        else
+            next_call(w);
         return;
     }
     w->id[0] = '\0';
@@ -179,7 +204,15 @@ static double percentile_ms(const uint32_t *sorted, size_t count, double part)
     return count == 0 ? 0 : sorted[(size_t)(part * (double)(count - 1))] / 1000.0;
 }
 
-static void report(struct load *l, uint64_t concurrency)
+static void report_burst(const struct load *l)
+{
+    printf(",\"wall_ms\":%.1f,\"create_ms\":[", (double)(l->all_created_us - l->started_us) / 1e3);
+    for (size_t i = 0; i < l->pairs; i++)
+        printf("%s%.3f", i == 0 ? "" : ",", l->created_us[i] / 1000.0);
+    putchar(']');
+}
+
+static void report(struct load *l)
 {
     double seconds = (double)(clock_mono_us() - l->started_us) / 1e6;
 
@@ -187,12 +220,15 @@ static void report(struct load *l, uint64_t concurrency)
     qsort(l->destroyed_us, l->pairs, sizeof *l->destroyed_us, compare);
     printf("{\"bench\":\"create+destroy\",\"concurrency\":%llu,\"seconds\":%.2f,\"pairs\":%zu,"
            "\"errors\":%zu,\"rate_per_s\":%.1f,\"create_p50_ms\":%.3f,\"create_p99_ms\":%.3f,"
-           "\"create_max_ms\":%.3f,\"destroy_p50_ms\":%.3f,\"destroy_p99_ms\":%.3f}\n",
-           (unsigned long long)concurrency, seconds, l->pairs, l->errors,
+           "\"create_max_ms\":%.3f,\"destroy_p50_ms\":%.3f,\"destroy_p99_ms\":%.3f",
+           (unsigned long long)l->concurrency, seconds, l->pairs, l->errors,
            (double)l->pairs / seconds, percentile_ms(l->created_us, l->pairs, 0.5),
            percentile_ms(l->created_us, l->pairs, 0.99), percentile_ms(l->created_us, l->pairs, 1),
            percentile_ms(l->destroyed_us, l->pairs, 0.5),
            percentile_ms(l->destroyed_us, l->pairs, 0.99));
+    if (l->is_burst)
+        report_burst(l);
+    puts("}");
 }
 
 /* The keys again and again, one for each worker in turn. */
@@ -217,20 +253,22 @@ static int start_worker(struct load *l, struct worker *w, struct err *err)
     return 0;
 }
 
-static int run(struct load *l, struct worker *workers, uint64_t concurrency, uint64_t seconds,
-               struct err *err)
+static int run(struct load *l, uint64_t seconds, struct err *err)
 {
     struct str keys_left = {0};
 
     if (loop_new(&l->loop, err) != 0)
         return -1;
     l->started_us = clock_mono_us();
-    for (size_t i = 0; i < concurrency; i++) {
-        workers[i].key = next_key(l, &keys_left);
-        if (start_worker(l, &workers[i], err) != 0)
+    for (size_t i = 0; i < l->concurrency; i++) {
+        l->workers[i].key = next_key(l, &keys_left);
+        if (start_worker(l, &l->workers[i], err) != 0)
             return -1;
     }
-    timer_start(l->loop, &l->end, seconds * 1000, on_end, l);
+    if (l->is_burst)
+        l->is_ending = true;
+    else
+        timer_start(l->loop, &l->end, seconds * 1000, on_end, l);
     return loop_run(l->loop, err);
 }
 
@@ -238,11 +276,10 @@ int main(int argc, char **argv)
 {
     struct load l = {.template = argc > 5 ? argv[5] : "base"};
     uint64_t concurrency = 0, seconds = 0;
-    struct worker *workers;
     struct err err;
 
     if (argc < 5 || !str_to_u64(str_of(argv[3]), &concurrency) || concurrency == 0 ||
-        concurrency > WORKERS_MAX || !str_to_u64(str_of(argv[4]), &seconds) || seconds == 0) {
+        concurrency > WORKERS_MAX || !str_to_u64(str_of(argv[4]), &seconds)) {
         fprintf(stderr, "usage: load ADDRESS API_KEY[,API_KEY] CONCURRENCY SECONDS [TEMPLATE]\n");
         return 2;
     }
@@ -250,17 +287,19 @@ int main(int argc, char **argv)
     l.keys = argv[2];
     l.created_us = mem_array(SAMPLES_MAX, sizeof *l.created_us);
     l.destroyed_us = mem_array(SAMPLES_MAX, sizeof *l.destroyed_us);
-    workers = mem_array(concurrency, sizeof *workers);
-    if (run(&l, workers, concurrency, seconds, &err) != 0) {
+    l.workers = mem_array(concurrency, sizeof *l.workers);
+    l.concurrency = concurrency;
+    l.is_burst = seconds == 0;
+    if (run(&l, seconds, &err) != 0) {
         fprintf(stderr, "load: %s\n", err.text);
         return 1;
     }
-    report(&l, concurrency);
+    report(&l);
     timer_stop(&l.end);
     for (size_t i = 0; i < concurrency; i++)
-        buf_done(&workers[i].answer);
+        buf_done(&l.workers[i].answer);
     loop_free(l.loop);
-    free(workers);
+    free(l.workers);
     free(l.created_us);
     free(l.destroyed_us);
     return l.errors == 0 && l.pairs > 0 ? 0 : 1;

@@ -4,7 +4,7 @@
 
     network.py SANDLOT [SANDBOXES] [SECONDS]
 
-Prints one JSON object per measurement, with its target (issue of the network). What is compared is measured in turns: creates
+Prints one JSON object per measurement. What is compared is measured in turns: creates
 with rules against creates without a way out, and the relay against the same program in the host's namespace.
 Needs root and the base template. Started by tools/bench."""
 import http.client
@@ -117,13 +117,13 @@ def creates(with_rules, without, count):
         without.ms("DELETE", f"/sandboxes/{made['sandboxID']}")
     with_ms, without_ms = spread(took[True]), spread(took[False])
     say(what="create, rules against no network", with_rules_ms=with_ms, without_ms=without_ms,
-        more_p50_ms=round(with_ms["p50"] - without_ms["p50"], 2), target="<= +0.3 ms")
+        more_p50_ms=round(with_ms["p50"] - without_ms["p50"], 2))
     return boxes[True]
 
 
 def updates(client, boxes):
     took = [client.ms("PUT", f"/sandboxes/{b['sandboxID']}/network", {**RULES, "denyOut": ["0.0.0.0/0", "::/0"]})[0] for b in boxes]
-    say(what="rules of a running sandbox replaced", ms=spread(took), target="<= 5 ms")
+    say(what="rules of a running sandbox replaced", raw_ms=[round(t, 3) for t in took])
 
 
 def here(*args):
@@ -136,8 +136,7 @@ def relay(box, address):
         direct += map(int, here("tls", address, str(REQUESTS)).split())
         relayed += map(int, box.run("python3", "-c", CLIENT, "tls", address, str(REQUESTS))[0].split())
     d, r = statistics.median(direct), statistics.median(relayed)
-    say(what="request on a warm HTTPS connection", relayed_us=spread(relayed), direct_us=spread(direct), added_p50_us=round(r - d),
-        target="<= 300 us")
+    say(what="request on a warm HTTPS connection", relayed_us=spread(relayed), direct_us=spread(direct), added_p50_us=round(r - d))
 
 
 def bulk(box, address, seconds):
@@ -145,8 +144,7 @@ def bulk(box, address, seconds):
     for _ in range(3):
         rates["direct"].append(float(here("bulk", address, seconds)))
         rates["relayed"].append(float(box.run("python3", "-c", CLIENT, "bulk", address, seconds)[0]))
-    say(what="bulk over one connection", **{f"{k}_gbit_s": round(statistics.median(v), 2) for k, v in rates.items()},
-        target=">= 3 Gbit/s")
+    say(what="bulk over one connection", **{f"{k}_gbit_s": round(statistics.median(v), 2) for k, v in rates.items()})
 
 
 def held(pid, kind):
@@ -164,12 +162,22 @@ def remains(server):
     return held(server.role("egress"), "socket:"), held(server.role("node"), "net:["), len(os.listdir(f"{server.dir}/run/policies"))
 
 
+def remains_idle(server, client):
+    """What there is of a server that had a sandbox before: its pool is full, and some are launched ahead."""
+    client.ms("DELETE", f"/sandboxes/{client.ms('POST', '/v2/sandboxes', BASE)[1]['sandboxID']}")
+    last, now = None, remains(server)
+    while now != last:
+        time.sleep(1)
+        last, now = now, remains(server)
+    return now
+
+
 def gap(server, box, address):
     going = box.start("python3", "-c", CLIENT, "gap", address, "3")
     going.until(b"going")
     time.sleep(0.5)
     os.kill(server.role("egress"), 9)
-    say(what="egress killed: nothing leaves for", ms=round(float(going.wait()[0].split()[-1])), target="<= 200 ms")
+    say(what="egress killed: nothing leaves for", ms=round(float(going.wait()[0].split()[-1])))
 
 
 def ends(server, client, boxes, before):
@@ -187,7 +195,7 @@ def ends(server, client, boxes, before):
         time.sleep(0.02)
         left = remains(server)
     say(what=f"{len(boxes)} sandboxes killed", answered_s=round(answered, 2), nothing_left_s=round(time.perf_counter() - began, 2),
-        sockets_namespaces_rules={"before": before, "after": left}, create_between_ms=spread(took), target="none left, no stall")
+        sockets_namespaces_rules={"before": before, "after": left}, create_between_ms=spread(took))
 
 
 def main():
@@ -199,7 +207,8 @@ def main():
     say(what="conditions", load=os.getloadavg()[0], sandboxes=count)
     try:
         with NetServer(binary, ["--log.level=warn"]) as s, NetServer(binary, ["--log.level=warn", "--runtime.egress=off"], port=3001) as off:
-            client, before = Client(s), remains(s)
+            client = Client(s)
+            before = remains_idle(s, client)
             boxes = creates(client, Client(off), count)
             updates(client, boxes)
             box = Sandbox(s, client.ms("POST", "/v2/sandboxes", BASE)[1])

@@ -4,10 +4,12 @@
 
     pause.py SANDLOT ENVD DATA [TURNS] [MIB] [DIRTY_MIB]
 
-DIRTY_MIB is the size of a file that the sandbox wrote before.
+DIRTY_MIB is the size of a file that the sandbox wrote before. A fork makes ten, or as many as there is memory and disk for.
 
 Prints one JSON object per measurement. Needs root, the base template in DATA and a CRIU; says so when a pause is refused.
 Started by tools/bench."""
+import re
+import shutil
 import sys
 import time
 
@@ -18,6 +20,7 @@ TURNS = int(sys.argv[4]) if len(sys.argv) > 4 else 10
 MIB = int(sys.argv[5]) if len(sys.argv) > 5 else 50
 DIRTY_MIB = int(sys.argv[6]) if len(sys.argv) > 6 else 0
 SIZES = {"mib": MIB, "dirty_mib": DIRTY_MIB}
+COPIES, RESERVE_MIB = 10, 2048
 PROGRAM = f"python3 -c 'import os, time; b = bytearray(os.urandom(1 << 20)) * {MIB}; open(\"/tmp/ready\", \"w\"); time.sleep(1e6)'"
 
 
@@ -41,18 +44,26 @@ def resumes(hot_s, name):
         say(f"resume, {name}", connects, **SIZES)
 
 
+def copies_max():
+    """Each copy has the memory once more, and where the file system knows no references the files."""
+    with open("/proc/meminfo") as f:
+        free_mib = int(re.search(r"MemAvailable:\s+(\d+)", f.read())[1]) // 1024
+    disk_mib = shutil.disk_usage("/var/tmp").free >> 20
+    return max(1, min(COPIES, (free_mib - RESERVE_MIB) // (2 * MIB + 1), (disk_mib - RESERVE_MIB) // (2 * (MIB + DIRTY_MIB) + 1)))
+
+
 def copies():
-    snapshots, forks = [], []
+    snapshots, forks, count = [], [], copies_max()
     with RealServer(BINARY, ENVD, DATA, "--runtime.hot_resume_s=0", memory_mib=512 + 2 * MIB) as s:
         path = f"/sandboxes/{begin(s)['sandboxID']}"
         for turn in range(TURNS):
             timed(snapshots, lambda: s.api("POST", path + "/snapshots", {"name": f"b{turn}"}), 201)
         say("snapshot", snapshots, **SIZES)
         for _ in range(max(1, TURNS // 5)):
-            a = timed(forks, lambda: s.api("POST", path + "/fork", {"count": 10, "timeout": 600}), 201)
+            a = timed(forks, lambda: s.api("POST", path + "/fork", {"count": count, "timeout": 600}), 201)
             for one in a.json:
                 s.api("DELETE", f"/sandboxes/{one['sandbox']['sandboxID']}")
-        say("fork of 10", forks, **SIZES)
+        say("fork", forks, **SIZES, count=count)
 
 
 resumes(30, "hot")
