@@ -112,6 +112,7 @@ void sandbox_restore(struct sandbox *s);
 /* sandbox_pause.c */
 void sandbox_pause_at_end(struct sandbox *s);             /* its time is over */
 void sandbox_pause_now(struct sandbox *s);                /* it runs, and some wait for its pause */
+void sandbox_pause_follow(struct sandbox *s);             /* node is at it already */
 void sandbox_paused(struct sandbox *s, uint64_t took_us); /* in state pausing: node has done it */
 void pausers_drop(struct sandbox *s, const struct err *err);
 

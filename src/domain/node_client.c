@@ -244,6 +244,7 @@ static void on_item(struct node_client *c, const struct node_item *item)
     memcpy(id->text, item->id.at, item->id.len);
     id->len = item->id.len;
     id->is_paused = item->kind == NODE_ITEM_PAUSED;
+    id->is_pausing = item->kind == NODE_ITEM_PAUSING;
     map_put(ids, (struct str){id->text, id->len}, id);
 }
 

@@ -28,7 +28,7 @@ enum {
 struct node_id {
     char text[64];
     size_t len;
-    bool is_paused;
+    bool is_paused, is_pausing;
 };
 
 /* All that node has, as struct node_id by its text. */

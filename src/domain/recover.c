@@ -84,6 +84,8 @@ static size_t heal(struct domain *d, const struct map *ids)
         if (s->state == SANDBOX_RUNNING && id->is_paused) {
             sandbox_move(s, SANDBOX_PAUSING);
             sandbox_paused(s, 0);
+        } else if (s->state == SANDBOX_RUNNING && id->is_pausing) {
+            sandbox_pause_follow(s);
         } else if (s->state == SANDBOX_PAUSED && !id->is_paused) {
             if (!s->has_slot)
                 quota_force(s);

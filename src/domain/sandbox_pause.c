@@ -145,6 +145,12 @@ void sandbox_pause_at_end(struct sandbox *s)
     begin(s, !s->r.pauses_files_only);
 }
 
+/* Node answers when the one under way is over. */
+void sandbox_pause_follow(struct sandbox *s)
+{
+    begin(s, true);
+}
+
 static int check(const struct sandbox *s, bool keeps_memory, struct err *err)
 {
     const char *name = sandbox_state_row(s->state)->name;

@@ -88,6 +88,7 @@ enum node_item_kind {
     NODE_ITEM_RUNNING,
     NODE_ITEM_PAUSED,
     NODE_ITEM_SNAPSHOT, /* id is its name */
+    NODE_ITEM_PAUSING,  /* runs, and a pause of it is under way */
 };
 
 struct node_item {

@@ -309,7 +309,13 @@ static void list_item(struct listing *l, const char *id, enum node_item_kind kin
 
 static void list_one(void *ctx, const char *id, enum runtime_state state)
 {
-    list_item(ctx, id, state == RUNTIME_PAUSED ? NODE_ITEM_PAUSED : NODE_ITEM_RUNNING);
+    static const enum node_item_kind kinds[] = {
+        [RUNTIME_RUNNING] = NODE_ITEM_RUNNING,
+        [RUNTIME_PAUSING] = NODE_ITEM_PAUSING,
+        [RUNTIME_PAUSED] = NODE_ITEM_PAUSED,
+    };
+
+    list_item(ctx, id, kinds[state]);
 }
 
 static void list_snapshot(void *ctx, const char *name)

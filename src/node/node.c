@@ -209,7 +209,7 @@ static void collect(void *ctx, const char *id, enum runtime_state state)
 {
     struct id_list *l = ctx;
 
-    if (state == RUNTIME_RUNNING && l->count < l->room &&
+    if (state != RUNTIME_PAUSED && l->count < l->room &&
         str_to_c(str_of(id), l->ids[l->count], sizeof l->ids[0]))
         l->count++;
 }

@@ -102,7 +102,7 @@ static void name_one(void *ctx, const char *id, enum runtime_state state)
     struct buf policy;
     struct err err;
 
-    if (state != RUNTIME_RUNNING)
+    if (state == RUNTIME_PAUSED)
         return;
     buf_init(&policy, EGRESS_POLICY_MAX + EGRESS_LIMITS_MAX);
     if (read_policy(o, id, &policy, &err) == 0) {
@@ -192,7 +192,7 @@ static void compare(void *ctx, const char *id, enum runtime_state state)
 {
     struct known *k = ctx;
 
-    k->is_there = k->is_there || (state == RUNTIME_RUNNING && strcmp(k->name, id) == 0);
+    k->is_there = k->is_there || (state != RUNTIME_PAUSED && strcmp(k->name, id) == 0);
 }
 
 /* Those of sandboxes that ended while no node was there. */

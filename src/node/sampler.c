@@ -95,7 +95,7 @@ static void on_one(void *ctx, const char *id, enum runtime_state state)
     struct sampler *s = ctx;
     struct seen *one = map_get(&s->seen, str_of(id));
 
-    if (state != RUNTIME_RUNNING)
+    if (state == RUNTIME_PAUSED)
         return; /* uses nothing but its disk, which does not change */
     if (one == NULL) {
         one = mem_zero(sizeof(*one));

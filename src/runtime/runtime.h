@@ -48,6 +48,7 @@ enum {
 
 enum runtime_state {
     RUNTIME_RUNNING,
+    RUNTIME_PAUSING, /* its pause is under way, and may still fail */
     RUNTIME_PAUSED,
 };
 

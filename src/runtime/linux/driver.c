@@ -143,7 +143,9 @@ static void linux_each(void *self, runtime_each_fn *fn, void *ctx)
     struct guest *s;
 
     while ((s = map_next(&d->sandboxes, &cursor)) != NULL) {
-        if (s->state == SANDBOX_RUNNING || s->state == SANDBOX_SAVING)
+        if (s->state == SANDBOX_SAVING && s->saving.work == RUNTIME_PAUSE)
+            fn(ctx, s->id, RUNTIME_PAUSING);
+        else if (s->state == SANDBOX_RUNNING || s->state == SANDBOX_SAVING)
             fn(ctx, s->id, RUNTIME_RUNNING);
         else if (asleep_is_paused(s))
             fn(ctx, s->id, RUNTIME_PAUSED);
