@@ -286,6 +286,9 @@ static const struct config_key keys[] = {
     {"runtime.warm_idle_s", CONFIG_NUMBER, offsetof(struct config, runtime.warm_idle_s),
      "600", 1, 86400, NULL,
      "seconds without a start after which a template has none ahead any more"},
+    {"runtime.warm_service_mb", CONFIG_NUMBER, offsetof(struct config, warm_service_mb),
+     "256", 0, 1073741824, NULL,
+     "MiB for those started ahead in which the image's service runs already; 0: in none"},
     {"runtime.uid_base", CONFIG_NUMBER, offsetof(struct config, runtime.uid_base),
      "1879048192", 65536, 4026531840, NULL,
      "first host uid given to sandboxes, 65536 each"},
@@ -372,6 +375,7 @@ int config_load(struct config *c, int *argc, char **argv, bool takes_file, struc
     c->runtime.run_dir = c->run_dir;
     c->runtime.disk_reserve_bytes = c->disk_reserve_mb << 20;
     c->runtime.hot_memory_bytes = c->hot_memory_mb << 20;
+    c->runtime.warm_service_bytes = c->warm_service_mb << 20;
     return 0;
 }
 

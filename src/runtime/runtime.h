@@ -106,6 +106,7 @@ struct runtime_feature {
 /* Sandboxes launched ahead of need. They have no id and are in no count or list but this one. */
 struct runtime_ahead {
     size_t ready;     /* waiting to be claimed by a start */
+    size_t serving;   /* of these, in which the image's service runs already */
     uint64_t claimed; /* starts that were served so */
     uint64_t spoiled; /* failed to launch, were lost, or failed a claim */
 };
@@ -131,9 +132,11 @@ struct runtime_config {
     uint64_t pool_size;    /* prepared network namespaces and cgroups */
     uint64_t
         warm_size; /* sandboxes launched ahead for a template that was started lately; 0: none */
-    uint64_t warm_max;    /* for all templates together */
-    uint64_t warm_idle_s; /* a template not started for so long has none any more */
-    uint64_t uid_base;    /* first host uid given to sandboxes; 65536 each */
+    uint64_t warm_max;           /* for all templates together */
+    uint64_t warm_idle_s;        /* a template not started for so long has none any more */
+    uint64_t warm_service_bytes; /* of memory for those in which their image's service runs; 0: in
+                                    none of them */
+    uint64_t uid_base;           /* first host uid given to sandboxes; 65536 each */
     uint64_t sandboxes_max;
     uint64_t disk_reserve_bytes;     /* starts are refused when the disk has less free */
     uint64_t hot_resume_s;           /* frozen processes of a paused one are kept so long … */

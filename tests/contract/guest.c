@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stand-in for envd with which the runtime contract can try what envd would never do. Static,
  * libc only. It answers its first request as the body asks ("refuse", "die", "silent"; with " late"
- * only when it was started ahead of need, and told to prepare first), then takes one command per
+ * only when it was started ahead of need, and told to prepare first), having started the image's
+ * service at the first one, then takes one command per
  * connection on 127.0.0.1:49983, and answers "six" on [::1]:49984:
  *   s<text>  run it by sh, output to the connection
  *   x        end       m  eat memory until killed       w  fill the disk file by file */
@@ -23,6 +24,7 @@ enum {
     CHUNK_SIZE = 1 << 20,
     EXIT_CODE = 7,
     FILL_PAUSE_US = 50000,
+    SERVICE_READY_MS = 5000,
 };
 
 static void say(int fd, const char *text)
@@ -60,27 +62,66 @@ static ssize_t read_request(int control, char text[TEXT_SIZE])
     return n;
 }
 
-static void first_answer(void)
+/* As envd has it: envd/service.h. */
+static void start_service(void)
 {
-    static char text[TEXT_SIZE];
-    ssize_t n = read_request(CONTROL_FD, text);
-    int is_prepared = n > 0 && strncmp(text, "POST /prepare HTTP/1.1\r\n", 24) == 0;
+    static const char path[] = "/etc/sandlot/start";
+    static int had_one;
+    struct pollfd ready = {.events = POLLIN};
+    int ends[2];
 
-    if (is_prepared) {
-        say(CONTROL_FD, "HTTP/1.1 204 No Content\r\n\r\n");
-        memset(text, 0, sizeof(text));
-        n = read_request(CONTROL_FD, text); /* none when the node goes first */
+    if (had_one++ || access(path, X_OK) != 0 || pipe2(ends, O_CLOEXEC) != 0)
+        return;
+    if (fork() == 0) {
+        setsid();
+        for (int fd = 0; fd < 3; fd++)
+            dup2(ends[1], fd);
+        execl(path, path, (char *)NULL);
+        _exit(127);
     }
-    if (n <= 0 || strncmp(text, "POST /init HTTP/1.1\r\n", 21) != 0)
-        _exit(1);
-    if (strstr(text, " late") != NULL && !is_prepared)
-        memset(text, 0, sizeof(text)); /* as if nothing had been asked */
+    close(ends[1]);
+    ready.fd = ends[0];
+    poll(&ready, 1, SERVICE_READY_MS);
+    close(ends[0]);
+}
+
+/* 0: it does not answer. */
+static int answer_init(const char *text, int was_ahead)
+{
+    if (strstr(text, " late") != NULL && !was_ahead)
+        text = ""; /* as if nothing had been asked */
     if (strstr(text, "die") != NULL)
         _exit(1);
     if (strstr(text, "silent") != NULL)
-        return;
+        return 0;
+    start_service();
     say(CONTROL_FD, strstr(text, "refuse") != NULL ? "HTTP/1.1 400 Bad Request\r\n\r\n"
                                                    : "HTTP/1.1 204 No Content\r\n\r\n");
+    return 1;
+}
+
+/* Until the node has what it wants, and closes. */
+static void first_answers(void)
+{
+    static char text[TEXT_SIZE];
+    int is_waiting = 1, was_ahead = 0;
+    ssize_t n;
+
+    while ((n = read_request(CONTROL_FD, text)) > 0) {
+        if (strncmp(text, "POST /prepare HTTP/1.1\r\n", 24) == 0) {
+            say(CONTROL_FD, "HTTP/1.1 204 No Content\r\n\r\n");
+            is_waiting = was_ahead = 1;
+        } else if (strncmp(text, "POST /init HTTP/1.1\r\n", 21) == 0) {
+            is_waiting = 0;
+            if (!answer_init(text, was_ahead))
+                return;
+        } else {
+            _exit(1);
+        }
+        memset(text, 0, sizeof(text));
+    }
+    if (is_waiting)
+        _exit(1); /* nobody knows of it any more */
     close(CONTROL_FD);
 }
 
@@ -190,7 +231,7 @@ int main(void)
     };
 
     signal(SIGCHLD, SIG_IGN); /* orphans are reaped by the kernel */
-    first_answer();
+    first_answers();
     if (six >= 0 && fork() == 0) {
         for (;;) {
             int fd = accept(six, NULL, NULL);

@@ -116,6 +116,7 @@ bool rig_configure(int argc, char **argv)
         .pool_size = 4,
         .warm_max = 4,
         .warm_idle_s = 600,
+        .warm_service_bytes = 64 << 20,
         .uid_base = 400000,
         .sandboxes_max = 40,
         .disk_reserve_bytes = 1 << 20,
@@ -314,7 +315,13 @@ enum err_kind rig_stop(const char *id)
 
 enum err_kind rig_start_from(const char *id, const char *snapshot)
 {
-    struct sandbox_spec spec = spec_of(id, &usual, "{}");
+    return rig_start_from_with(id, snapshot, &usual);
+}
+
+enum err_kind rig_start_from_with(const char *id, const char *snapshot,
+                                  const struct sandbox_limits *limits)
+{
+    struct sandbox_spec spec = spec_of(id, limits, "{}");
     size_t before = rig.answers;
 
     spec.snapshot = snapshot;

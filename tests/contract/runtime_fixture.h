@@ -51,6 +51,8 @@ enum err_kind rig_start(const char *id);
 enum err_kind rig_start_with(const char *id, const struct sandbox_limits *limits, const char *init);
 enum err_kind rig_stop(const char *id);
 enum err_kind rig_start_from(const char *id, const char *snapshot);
+enum err_kind rig_start_from_with(const char *id, const char *snapshot,
+                                  const struct sandbox_limits *limits);
 enum err_kind rig_resume(const char *id);
 enum err_kind rig_pause(const char *id, bool keeps_memory);
 enum err_kind rig_snapshot(const char *id, const char *name, bool keeps_memory);

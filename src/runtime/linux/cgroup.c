@@ -184,6 +184,18 @@ void cgroup_lift_cpu(const struct cgroups *g, const char *name)
         ignore(versions[cpu->version]->cpu_unlimit(cpu->fd, name, &unused)); /* slower, no more */
 }
 
+void cgroup_set_aside(const struct cgroups *g, const char *name, bool is_aside)
+{
+    const struct cgroup_dir *cpu = dir_of(g, CGROUP_CPU);
+    char path[CGROUP_PATH_SIZE];
+    struct err unused;
+
+    if (cpu == NULL)
+        return;
+    cgroup_path(path, name, versions[cpu->version]->weight_file);
+    ignore(file_write(cpu->fd, path, str_of(versions[cpu->version]->weights[is_aside]), &unused));
+}
+
 void cgroup_let_die(const struct cgroups *g, const char *name)
 {
     const struct cgroup_dir *pids = dir_of(g, CGROUP_PIDS);

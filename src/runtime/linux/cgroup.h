@@ -66,6 +66,8 @@ must_check int cgroup_attach(const struct cgroups *g, const char *name, int pid,
 /* Takes its CPU limit away until cgroup_limit() sets it again. What cannot be only makes it slower.
  */
 void cgroup_lift_cpu(const struct cgroups *g, const char *name);
+/* Others get the processor first, until it is called back. A preference. */
+void cgroup_set_aside(const struct cgroups *g, const char *name, bool is_aside);
 /* Let nothing new begin in it and lift its CPU limit: a thousand processes that were told to end
  * need processor time to do so. */
 void cgroup_let_die(const struct cgroups *g, const char *name);

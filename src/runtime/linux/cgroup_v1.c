@@ -74,5 +74,7 @@ static uint64_t oom_kills(int dir, const char *name)
     return cgroup_field(dir, cgroup_path(path, name, "memory.oom_control"), "oom_kill");
 }
 
-const struct cgroup_files cgroup_v1_files = {memory_limit, cpu_limit,  cpu_unlimit,
-                                             cpu_us,       memory_use, oom_kills};
+const struct cgroup_files cgroup_v1_files = {
+    memory_limit, cpu_limit, cpu_unlimit,  cpu_us,
+    memory_use,   oom_kills, "cpu.shares", {"1024", "2"}
+};

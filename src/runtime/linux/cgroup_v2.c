@@ -60,5 +60,7 @@ static uint64_t oom_kills(int dir, const char *name)
     return cgroup_field(dir, cgroup_path(path, name, "memory.events"), "oom_kill");
 }
 
-const struct cgroup_files cgroup_v2_files = {memory_limit, cpu_limit,  cpu_unlimit,
-                                             cpu_us,       memory_use, oom_kills};
+const struct cgroup_files cgroup_v2_files = {
+    memory_limit, cpu_limit, cpu_unlimit,  cpu_us,
+    memory_use,   oom_kills, "cpu.weight", {"100", "1"}
+};

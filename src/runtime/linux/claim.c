@@ -15,6 +15,7 @@ static int limits_run(void *ctx, struct err *err)
 {
     struct guest *s = ctx;
 
+    cgroup_set_aside(&s->driver->cgroups, s->cell.cgroup, false);
     return cgroup_limit(&s->driver->cgroups, s->cell.cgroup, &s->limits, err);
 }
 
@@ -61,6 +62,7 @@ bool claim_begin(struct guest *warm, struct guest *asked)
         .rows = claim, .count = COUNT_OF(claim), .ctx = warm, .fail_at = d->fail_step};
     struct err why;
 
+    warm_service_leave(warm);
     guest_hand_over(asked, warm);
     if (steps_run(&steps, steps.count, &why) != 0) {
         give_back(warm, asked);

@@ -187,7 +187,10 @@ static void linux_ahead(const void *self, struct runtime_ahead *out)
 {
     const struct linux_driver *d = self;
 
-    *out = (struct runtime_ahead){warm_count(d), d->warm.claimed, d->warm.spoiled};
+    *out = (struct runtime_ahead){.ready = warm_count(d),
+                                  .serving = warm_serving(d),
+                                  .claimed = d->warm.claimed,
+                                  .spoiled = d->warm.spoiled};
 }
 
 static void linux_capabilities(const void *self, struct runtime_capabilities *out)

@@ -130,7 +130,11 @@ struct guest {
     struct guest *waker;          /* a paused one's: what a resume asks, until it is begun */
     uint64_t hot_bytes;           /* of memory that is kept */
     struct saving saving;
-    struct tree_mark tree;  /* of its template, when it was launched ahead */
+    struct tree_mark tree; /* of its template, when it was launched ahead */
+    bool has_service;      /* launched ahead, and there is one in its files */
+    enum service_stage service;
+    struct watch service_watch; /* its process, while nobody has asked for the sandbox */
+    int service_pidfd;
     uint64_t warm_since_ms; /* on the loop's clock */
 
     struct watch control_watch, pid_watch;
@@ -266,6 +270,8 @@ must_check int process_map(struct guest *s, struct err *err);
 must_check int process_release(struct guest *s, struct err *err);
 /* POST /init with s->init, onto the control socket. */
 must_check int process_send_init(struct guest *s, struct err *err);
+/* POST /prepare: it is nobody's, until it is told whose. */
+must_check int process_send_prepare(struct guest *s, struct err *err);
 /* To an envd that was there before: a new control socket to it, with the request sent. */
 must_check int process_call(struct guest *s, struct err *err);
 /* What the child of a launch does for itself before it executes envd. */

@@ -20,7 +20,7 @@ struct guest *guest_new(struct linux_driver *d, const char *id)
     s->envd = mem_text(d->envd_path);
     s->root_fd = s->dev_fd = s->boot_fd = -1;
     s->control_fd = s->child_control_fd = -1;
-    s->pidfd = -1;
+    s->pidfd = s->service_pidfd = -1;
     list_push(&d->all, &s->all);
     return s;
 }
@@ -65,7 +65,7 @@ void guest_free(struct guest *s)
     timer_stop(&s->deadline);
     watch_stop(&s->control_watch);
     watch_stop(&s->pid_watch);
-    disk_remove(&s->driver->disk, &s->disk);
+    warm_service_leave(s);
     while ((n = list_pop(&s->stops)) != NULL)
         free(container_of(n, struct stop_waiter, node));
     parked_free(s);
@@ -137,6 +137,7 @@ void guest_kill(struct guest *s)
 
 void guest_watch_disk(struct guest *s)
 {
+    disk_remove(&s->driver->disk, &s->disk); /* it may be watched already */
     s->disk.dir = s->dir;
     s->disk.cgroup = s->cell.cgroup;
     s->disk.limit = s->limits.disk_bytes;

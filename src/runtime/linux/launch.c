@@ -284,6 +284,8 @@ int launch_overlay(void *sandbox, struct err *err)
         return -1;
     if (s->boot_id[0] == '\0')
         id_uuid(s->boot_id);
+    if (s->is_ahead)
+        warm_service_look(s);
     if (devtree_clone("dev", spec.userns_fd, &s->dev_fd, err) == 0 &&
         boot_id_make(s->boot_id, &s->boot_fd, err) == 0)
         return 0;

@@ -119,6 +119,7 @@ void lifecycle_discard(struct guest *s)
     timer_stop(&s->deadline);
     watch_stop(&s->control_watch);
     watch_stop(&s->pid_watch);
+    warm_service_leave(s);
     s->state = SANDBOX_REAPING;
     reaper_put(s->driver, s);
 }

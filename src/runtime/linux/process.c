@@ -75,6 +75,11 @@ int process_send_init(struct guest *s, struct err *err)
                         (struct str){s->init, s->init_len}, err);
 }
 
+int process_send_prepare(struct guest *s, struct err *err)
+{
+    return send_request(s->control_fd, prepare, STR(""), err);
+}
+
 /* envd finds its first request waiting when it starts. */
 static int control_open(struct guest *s, struct err *err)
 {
@@ -95,8 +100,7 @@ static int control_open(struct guest *s, struct err *err)
     ignore(setsockopt(s->control_fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
     if (fcntl(s->control_fd, F_SETFL, O_NONBLOCK) != 0)
         return err_sys(err, errno, "control socket");
-    return s->is_ahead ? send_request(s->control_fd, prepare, STR(""), err)
-                       : process_send_init(s, err);
+    return s->is_ahead ? process_send_prepare(s, err) : process_send_init(s, err);
 }
 
 int process_call(struct guest *s, struct err *err)
@@ -353,7 +357,7 @@ static int limit_files_as_owner(const struct guest *s, const struct rlimit *limi
     return result;
 }
 
-/* envd is the only process, so none keeps the limit of before. */
+/* envd is the only process, or all have this limit already (warm_service.c): none keeps another. */
 int process_limit_files(struct guest *s, struct err *err)
 {
     const struct rlimit limit = {s->limits.disk_bytes, s->limits.disk_bytes};

@@ -25,15 +25,6 @@ enum {
 
 static const uint64_t memory_max = 32 << 20; /* until it is claimed; envd uses half a megabyte */
 
-struct warm_template {
-    struct list_node node;
-    char *rootfs;
-    struct stack layers;
-    uint64_t asked_ms;
-    struct list waiting; /* guests, oldest first */
-    size_t count;
-};
-
 static bool add_mark(const char *path, struct tree_mark *m)
 {
     struct stat st;
@@ -79,7 +70,7 @@ static bool is_of(const struct warm_template *t, const struct guest *s)
 }
 
 /* What a guest is made of. */
-static struct warm_template *find(const struct warm *w, const struct guest *s)
+struct warm_template *warm_find(const struct warm *w, const struct guest *s)
 {
     const struct list *all = &w->templates;
 
@@ -102,15 +93,21 @@ size_t warm_count(const struct linux_driver *d)
     return count;
 }
 
+void warm_remove(struct warm_template *t, struct guest *s)
+{
+    list_remove(&s->queue);
+    t->count--;
+}
+
 /* The oldest one off the books. */
 static struct guest *pop(struct warm_template *t)
 {
-    struct list_node *n = list_pop(&t->waiting);
+    struct list_node *n = list_first(&t->waiting);
+    struct guest *s = n == NULL ? NULL : container_of(n, struct guest, queue);
 
-    if (n == NULL)
-        return NULL;
-    t->count--;
-    return container_of(n, struct guest, queue);
+    if (s != NULL)
+        warm_remove(t, s);
+    return s;
 }
 
 static void empty(struct warm_template *t)
@@ -180,7 +177,8 @@ static void tidy_up(struct linux_driver *d)
 
 /* ---- making more ---- */
 
-static bool has_memory(const struct linux_driver *d)
+/* Nothing known is nothing to act on: the most. */
+static uint64_t available_kib(const struct linux_driver *d)
 {
     static const char key[] = "MemAvailable:";
     char space[MEMINFO_SIZE];
@@ -189,16 +187,16 @@ static bool has_memory(const struct linux_driver *d)
     uint64_t kib;
 
     if (file_read(d->proc_fd, "meminfo", space, sizeof(space), &text, &ignored) != 0)
-        return true; /* nothing known is nothing to act on */
+        return UINT64_MAX;
     while (text.len > 0) {
         struct str line = str_cut(text, '\n', &text);
 
         if (!str_is(str_cut(line, ' ', &value), key))
             continue;
         value = str_trim(value);
-        return !str_to_u64(str_cut(value, ' ', &value), &kib) || kib >= MEMORY_LEAST_KIB;
+        return str_to_u64(str_cut(value, ' ', &value), &kib) ? kib : UINT64_MAX;
     }
-    return true;
+    return UINT64_MAX;
 }
 
 /* One of the template that was started least lately gives way, never to one started before it: they
@@ -279,6 +277,7 @@ static void on_timer(void *ctx)
     struct warm *w = &d->warm;
     uint64_t wait_ms = must_wait_ms(d);
     struct warm_template *t;
+    uint64_t kib;
 
     tidy_up(d);
     if (list_first(&w->templates) == NULL)
@@ -286,7 +285,8 @@ static void on_timer(void *ctx)
     arm(d, wait_ms > 0 && wait_ms < TICK_MS ? wait_ms : TICK_MS);
     if (wait_ms > 0 || d->starting > 0 || w->making != NULL)
         return; /* whoever ends that comes back here */
-    if (!has_memory(d)) {
+    kib = available_kib(d);
+    if (kib < MEMORY_LEAST_KIB) {
         for (struct list_node *n = list_first(&w->templates); n != NULL;
              n = list_next(&w->templates, n))
             empty(container_of(n, struct warm_template, node));
@@ -295,6 +295,8 @@ static void on_timer(void *ctx)
     t = pick(d);
     if (t != NULL)
         make(d, t);
+    else
+        w->making = warm_service_begin(d, kib);
 }
 
 /* ---- what happens to them ---- */
@@ -303,18 +305,24 @@ void warm_answered(struct guest *s)
 {
     struct linux_driver *d = s->driver;
     struct warm *w = &d->warm;
-    struct warm_template *t = find(w, s);
+    struct warm_template *t = warm_find(w, s);
     struct tree_mark mark;
+    int next = -1;
 
     assert(w->making == s);
-    if (s->err.kind != ERR_NONE ||
-        !str_has_prefix((struct str){s->answer, s->answer_len}, "HTTP/1.1 2")) {
-        w->making = NULL;
+    if (s->err.kind == ERR_NONE &&
+        str_has_prefix((struct str){s->answer, s->answer_len}, "HTTP/1.1 2"))
+        next = warm_service_next(s);
+    if (next > 0)
+        return;
+    w->making = NULL;
+    if (next < 0) {
+        if (t != NULL && s->service != SERVICE_OFF)
+            t->service_losses++;
         warm_was_bad(d);
         lifecycle_discard(s);
         return;
     }
-    w->making = NULL;
     arm(d, 0);
     if (t == NULL || t->count >= w->size || !mark_of(t, &mark) || !is_same(&mark, &s->tree)) {
         lifecycle_discard(s);
@@ -331,11 +339,10 @@ void warm_answered(struct guest *s)
 void warm_lost(struct guest *s)
 {
     struct linux_driver *d = s->driver;
-    struct warm_template *t = find(&d->warm, s);
+    struct warm_template *t = warm_find(&d->warm, s);
 
     assert(t != NULL && t->count > 0); /* it waits, so it is in its template's list */
-    list_remove(&s->queue);
-    t->count--;
+    warm_remove(t, s);
     warm_was_bad(d);
     lifecycle_discard(s);
 }
@@ -375,11 +382,30 @@ void warm_rest(struct linux_driver *d)
     arm(d, QUIET_MS);
 }
 
+/* Those whose services run under other limits wait for no start that comes. */
+static void set_limits(struct warm_template *t, const struct sandbox_limits *limits)
+{
+    struct list_node *next;
+
+    if (limits->memory_bytes == 0 || limits->pids_max == 0 || warm_limits_are(&t->limits, limits))
+        return;
+    t->limits = *limits;
+    for (struct list_node *n = list_first(&t->waiting); n != NULL; n = next) {
+        struct guest *s = container_of(n, struct guest, queue);
+
+        next = list_next(&t->waiting, n);
+        if (s->service == SERVICE_OFF)
+            continue;
+        warm_remove(t, s);
+        lifecycle_discard(s);
+    }
+}
+
 /* The template is now the one started last. */
 static struct warm_template *note(struct linux_driver *d, const struct guest *asked)
 {
     struct warm *w = &d->warm;
-    struct warm_template *t = find(w, asked);
+    struct warm_template *t = warm_find(w, asked);
     size_t count = 0;
 
     if (t == NULL) {
@@ -400,7 +426,29 @@ static struct warm_template *note(struct linux_driver *d, const struct guest *as
     list_remove(&t->node);
     list_push(&w->templates, &t->node);
     t->asked_ms = loop_now_ms(d->loop);
+    set_limits(t, &asked->limits);
     return t;
+}
+
+/* The oldest whose service runs, else the oldest where it was not started. */
+static struct guest *take(struct warm_template *t)
+{
+    struct guest *best = NULL;
+
+    for (struct list_node *n = list_first(&t->waiting); n != NULL; n = list_next(&t->waiting, n)) {
+        struct guest *s = container_of(n, struct guest, queue);
+
+        if (s->service == SERVICE_OFF) {
+            best = best == NULL ? s : best;
+        } else if (warm_service_lives(s)) {
+            t->service_losses = 0;
+            best = s;
+            break;
+        }
+    }
+    if (best != NULL)
+        warm_remove(t, best);
+    return best;
 }
 
 struct guest *warm_take(struct linux_driver *d, const struct guest *asked)
@@ -414,7 +462,7 @@ struct guest *warm_take(struct linux_driver *d, const struct guest *asked)
     if (asked->limits.memory_bytes == 0 || asked->limits.pids_max == 0)
         return NULL;
     check_trees(t, loop_now_ms(d->loop));
-    return pop(t);
+    return take(t);
 }
 
 static bool has_layer(const struct stack *s, const char *layer)
@@ -461,6 +509,7 @@ void warm_init(struct linux_driver *d, const struct runtime_config *config)
     d->warm.size = (size_t)config->warm_size;
     d->warm.max = (size_t)config->warm_max;
     d->warm.idle_ms = config->warm_idle_s * 1000;
+    d->warm.service_bytes_max = config->warm_service_bytes;
 }
 
 void warm_done(struct linux_driver *d)
