@@ -9,6 +9,20 @@ const server = await startServer()
 Object.assign(process.env, server.env)
 after(() => server.stop())
 
+const nameOf = (pid) => spawnSync('nsenter', ['-u', '-t', pid, 'hostname'], { encoding: 'utf8' }).stdout.trim()
+// Services of this server's sandboxes that nobody has asked for yet: those have no name of their own.
+function servicesAhead() {
+  const base = Number(process.env.SANDLOT_TEST_UID_BASE ?? 1879048192)
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      const uid = Number(status.match(/^Uid:\t(\d+)/m)?.[1] ?? 0)
+      return status.startsWith('Name:\tsandlot-interpr\n') && uid >= base && uid < base + 500 * 65536 && nameOf(pid) === 'localhost'
+    } catch { return false }
+  })
+}
+const children = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+
 const LONG = { timeoutMs: 240_000, requestTimeoutMs: 120_000 } // of a slow machine
 const plot = (code) => `import matplotlib.pyplot as plt\n${code}\nplt.show()`
 
@@ -231,5 +245,38 @@ for (const generation of ['interpreter-old', 'interpreter-new']) {
 
   test(name('the end'), async () => {
     await sandbox.kill()
+  })
+
+  // Of those launched ahead of need, in which the service and its Python run before anybody asks.
+  test(name('what ran ahead is each one\'s own'), { skip: !isFirst && 'shown with the other client' }, async () => {
+    const code = "import os, socket\n[os.environ.get('WORD'), os.environ.get('E2B_SANDBOX_ID'), socket.gethostname(), globals().get('mine')]"
+    const ready = () => servicesAhead().filter((pid) => children(pid).length >= 1)
+    const create = async (word) => {
+      const box = await Sandbox.create({ envs: { WORD: word }, requestTimeoutMs: 120_000 })
+      const r = await box.runCode(code, LONG)
+      assert.deepEqual([r.error, r.text, r.executionCount], [undefined, `['${word}', '${box.sandboxId}', '${box.sandboxId}', None]`, 1])
+      await box.runCode('mine = 1', LONG)
+      const headers = { 'E2b-Sandbox-Id': box.sandboxId, 'E2b-Sandbox-Port': '49983' }
+      assert.equal((await fetch(`${server.url}/envs`, { headers })).status, 401, 'nobody without its token')
+      return box
+    }
+    await (await Sandbox.create({ requestTimeoutMs: 120_000 })).kill() // from now on the template is in use
+    await until('a kernel ahead', () => ready().length >= 1, 120_000)
+    const before = ready()
+    const one = await create('one')
+    assert.ok(before.some((pid) => nameOf(pid) === one.sandboxId), 'it was there before it was asked for')
+
+    // Neither a kernel that died while it waited is met, nor a service.
+    await until('another ahead', () => ready().length >= 1, 120_000)
+    const waiting = ready(), killed = waiting.flatMap(children)
+    for (const pid of killed) process.kill(Number(pid), 'SIGKILL')
+    await until('other kernels', () => waiting.every((pid) => children(pid).some((kernel) => !killed.includes(kernel))), 120_000)
+    const two = await create('two')
+    assert.ok(waiting.some((pid) => nameOf(pid) === two.sandboxId))
+
+    await until('one more', () => servicesAhead().length >= 1, 120_000)
+    for (const pid of servicesAhead()) process.kill(Number(pid), 'SIGKILL')
+    const three = await create('three')
+    await Promise.all([one, two, three].map((box) => box.kill()))
   })
 }
