@@ -47,6 +47,17 @@ void files_fault(struct job *j, const struct upstream_answer *a)
     buf_done(&text);
 }
 
+bool files_came(struct job *j, const struct upstream_answer *a, size_t max)
+{
+    if (a->status == 200 && !a->is_cut)
+        return true;
+    if (a->status == 200 && a->err.kind == ERR_LIMIT)
+        job_fault(j, FAULT_CAPACITY, "the file is larger than %zu MiB", max >> 20);
+    else
+        files_fault(j, a);
+    return false;
+}
+
 static bool path_is_good(struct job *j, struct str path)
 {
     if (path.len > 0 && path.len <= PATH_LEN_MAX && memchr(path.at, '\0', path.len) == NULL)
@@ -59,14 +70,8 @@ static void on_read(struct job *j, const struct upstream_answer *a)
 {
     struct buf out;
 
-    if (a->status == 200 && a->is_cut && a->err.kind == ERR_LIMIT) {
-        job_fault(j, FAULT_CAPACITY, "the file is larger than %d MiB", FILE_MAX >> 20);
+    if (!files_came(j, a, FILE_MAX))
         return;
-    }
-    if (a->status != 200 || a->is_cut) {
-        files_fault(j, a);
-        return;
-    }
     buf_init(&out, RESULT_MAX);
     buf_add_text(&out, "{\"bytes_base64\":\"");
     base64_encode(&out, a->body.at, a->body.len);

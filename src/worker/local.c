@@ -49,7 +49,7 @@ static void run_local_create(struct job *j)
         create_begin(j, &spec, false);
 }
 
-void local_put_end(const struct process_end *end, const char *id, struct buf *out)
+static void put_end(const struct process_end *end, const char *id, struct buf *out)
 {
     int code = end->exit_code;
     bool has_code = exec_was_not_found(end, &code) || !end->timed_out;
@@ -68,7 +68,7 @@ void local_put_end(const struct process_end *end, const char *id, struct buf *ou
     buf_add_byte(out, '}');
 }
 
-static void on_exec_end(struct job *j, const struct process_end *end)
+void local_end(struct job *j, const struct process_end *end, const char *id)
 {
     struct buf out;
     int code;
@@ -78,8 +78,13 @@ static void on_exec_end(struct job *j, const struct process_end *end)
         return;
     }
     buf_init(&out, RESULT_MAX);
-    local_put_end(end, NULL, &out);
+    put_end(end, id, &out);
     job_done(j, &out);
+}
+
+static void on_exec_end(struct job *j, const struct process_end *end)
+{
+    local_end(j, end, NULL);
 }
 
 /* A command line into words: blanks part them; quotes of both kinds and backslashes as a shell has

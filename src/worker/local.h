@@ -14,8 +14,8 @@ job_fn run_fs_ls, run_fs_stat, run_fs_mkdir, run_fs_write, run_fs_read, run_fs_r
 /* local_run.c */
 job_fn run_code, drop_code;
 
-/* The result of exec and of run; `id` is shown when it is not NULL. */
-void local_put_end(const struct process_end *end, const char *id, struct buf *out);
+/* The result of exec and of run; `id` is shown when it is not NULL. Ends the job. */
+void local_end(struct job *j, const struct process_end *end, const char *id);
 /* One more program in the box of this id, if it may have one: else S003, and the job has ended. */
 bool local_take_exec(struct job *j, struct str id);
 uint64_t local_timeout(const struct job *j, const struct arg *given);

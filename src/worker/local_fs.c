@@ -375,14 +375,8 @@ static void on_got(struct job *j, const struct upstream_answer *a)
     struct reading *r = j->state;
     struct buf bytes;
 
-    if (a->status == 200 && a->is_cut && a->err.kind == ERR_LIMIT) {
-        job_fault(j, FAULT_CAPACITY, "the file is larger than %d MiB", FILE_MAX >> 20);
+    if (!files_came(j, a, FILE_MAX))
         return;
-    }
-    if (a->status != 200 || a->is_cut) {
-        files_fault(j, a);
-        return;
-    }
     r->size = a->body.len;
     r->has_text = a->body.len <= BODY_MAX && utf8_valid(a->body);
     if (r->has_text)

@@ -8,7 +8,6 @@
 #include "worker/local.h"
 
 enum {
-    RESULT_MAX = 60 << 20,
     FILES_MAX = 100,
 };
 
@@ -73,17 +72,7 @@ void drop_code(struct job *j)
 
 static void on_end(struct job *j, const struct process_end *end)
 {
-    bool is_kept = j->args[CODE_KEEP].flag;
-    struct buf out;
-    int code;
-
-    if (end->refused_code.len > 0 && !exec_was_not_found(end, &code)) {
-        exec_refuse(j, end);
-        return;
-    }
-    buf_init(&out, RESULT_MAX);
-    local_put_end(end, is_kept ? j->box->id : NULL, &out);
-    job_done(j, &out);
+    local_end(j, end, j->args[CODE_KEEP].flag ? j->box->id : NULL);
 }
 
 static void start(struct job *j)
