@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/digest.h"
+#include "base/write.h"
 #include "codec/codec.h"
 
 enum {
@@ -98,18 +99,6 @@ static void show_traceback(const struct run_output *o, struct str text)
     }
 }
 
-static int write_all(int fd, struct str data)
-{
-    while (data.len > 0) {
-        ssize_t done = write(fd, data.at, data.len);
-
-        if (done < 0 && errno != EINTR)
-            return -1;
-        data = str_from(data, done > 0 ? (size_t)done : 0);
-    }
-    return 0;
-}
-
 /* Under the first free number. */
 static int save(struct run_output *o, const char *suffix, struct str data, struct err *err)
 {
@@ -125,7 +114,7 @@ static int save(struct run_output *o, const char *suffix, struct str data, struc
         if (fd < 0 && errno != EEXIST)
             return err_sys(err, errno, "make '%s/%s'", o->dir, name);
     }
-    if (write_all(fd, data) != 0) {
+    if (write_whole(fd, data) != 0) {
         ignore(err_sys(err, errno, "write '%s/%s'", o->dir, name)); /* always -1 */
         ignore(unlinkat(o->dir_fd, name, 0)); /* half of an image is none; it may stay */
         return -1;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/write.h"
 #include "image/job.h"
 #include "main/role.h"
 
@@ -18,15 +19,8 @@ static void send_event(const struct image_event *e)
     buf_init(&line, IMAGE_EVENT_MAX);
     json_encode(&image_event_message, e, &line);
     buf_add_byte(&line, '\n');
-    for (size_t done = 0; buf_ok(&line) && done < line.len;) {
-        ssize_t put = write(STDOUT_FILENO, line.at + done, line.len - done);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            break;
-        done += (size_t)put;
-    }
+    if (buf_ok(&line))
+        ignore(write_whole(STDOUT_FILENO, buf_str(&line)));
     buf_done(&line);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/write.h"
 #include "runtime/linux/files.h"
 
 enum { KEPT_MAX = 192 << 10 };
@@ -43,18 +44,6 @@ static void format(struct buf *b, const struct kept *k)
     buf_add_text(b, end_mark);
 }
 
-static int write_all(int fd, struct str text, struct err *err)
-{
-    while (text.len > 0) {
-        ssize_t n = write(fd, text.at, text.len);
-
-        if (n < 0 && errno != EINTR)
-            return err_sys(err, errno, "write the record");
-        text = str_from(text, n < 0 ? 0 : (size_t)n);
-    }
-    return 0;
-}
-
 int kept_write(int dir, const struct kept *k, struct err *err)
 {
     struct buf text;
@@ -67,8 +56,12 @@ int kept_write(int dir, const struct kept *k, struct err *err)
         return err_sys(err, errno, "create the record");
     buf_init(&text, KEPT_MAX);
     format(&text, k);
-    result = buf_ok(&text) ? write_all(fd, buf_str(&text), err)
-                           : err_set(err, ERR_LIMIT, "the record is too long");
+    if (!buf_ok(&text))
+        result = err_set(err, ERR_LIMIT, "the record is too long");
+    else if (write_whole(fd, buf_str(&text)) != 0)
+        result = err_sys(err, errno, "write the record");
+    else
+        result = 0;
     buf_done(&text);
     if (result == 0 && (fsync(fd) != 0 || renameat(dir, fresh, dir, name) != 0 || fsync(dir) != 0))
         result = err_sys(err, errno, "keep the record");
