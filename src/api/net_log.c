@@ -13,46 +13,9 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "domain/event_log.h"
+#include "ipc/connection.h"
 
 enum { LIMIT_DEFAULT = 100 };
-
-struct connection {
-    struct str id, time, protocol, address, name, rule, verdict, detail;
-    int64_t took_ms, port, up, down, missed;
-    char at[RFC3339_MAX];
-};
-
-struct connections {
-    struct codec_list rows;
-    struct str cursor;
-};
-
-/* clang-format off */
-static const struct codec_field connection_fields[] = {
-    {1, "id", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, id)},
-    {2, "time", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, time)},
-    {3, "durationMs", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, took_ms)},
-    {4, "protocol", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, protocol)},
-    {5, "address", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, address)},
-    {6, "port", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, port)},
-    {7, "name", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, name)},
-    {8, "verdict", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, verdict)},
-    {9, "rule", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, rule)},
-    {10, "detail", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, detail)},
-    {11, "bytesUp", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, up)},
-    {12, "bytesDown", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, down)},
-    {13, "missed", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, missed)},
-};
-static const struct codec_message connection_message =
-    {"connection", sizeof(struct connection), connection_fields, COUNT_OF(connection_fields)};
-
-static const struct codec_field connections_fields[] = {
-    {1, "connections", CODEC_MESSAGE, CODEC_ALWAYS | CODEC_REPEATED, offsetof(struct connections, rows), 0, &connection_message},
-    {2, "cursor", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connections, cursor)},
-};
-static const struct codec_message connections_message =
-    {"connections", sizeof(struct connections), connections_fields, COUNT_OF(connections_fields)};
-/* clang-format on */
 
 static int refuse(struct call *c, const char *text)
 {
@@ -85,12 +48,12 @@ static int parse(struct call *c, struct net_query *q)
     return call_sandbox_id(c, &q->sandbox_id);
 }
 
-static void fill(struct connection *to, const struct net_record *from)
+static void fill(struct connection *to, char time[RFC3339_MAX], const struct net_record *from)
 {
     const struct egress_record *r = &from->r;
 
-    rfc3339_format_ms(r->at_ms, to->at);
-    to->time = str_of(to->at);
+    rfc3339_format_ms(r->at_ms, time);
+    to->time = str_of(time);
     to->id = from->key;
     to->protocol = r->protocol;
     to->address = r->address;
@@ -111,16 +74,18 @@ static void answer(struct call *c, const struct net_query *q)
     struct connections all = {.cursor = q->after};
     const struct net_row **rows;
     struct connection *shown;
+    char(*times)[RFC3339_MAX];
     size_t count;
 
     rows = net_log_query(c->api->domain, q, a, &count);
     shown = rows == NULL ? NULL : arena_array(a, count + 1, sizeof(*shown));
-    if (shown == NULL) {
+    times = shown == NULL ? NULL : arena_array(a, count + 1, sizeof(*times));
+    if (times == NULL) {
         call_error(c, 413, NULL, "too many records for one answer; ask for fewer");
         return;
     }
     for (size_t i = 0; i < count; i++)
-        fill(&shown[i], &rows[i]->record);
+        fill(&shown[i], times[i], &rows[i]->record);
     if (count > 0)
         all.cursor = rows[count - 1]->record.key;
     all.rows = (struct codec_list){shown, count};

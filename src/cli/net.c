@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "cli/remote.h"
-#include "codec/codec.h"
+#include "ipc/connection.h"
 
 enum {
     OPTION_DENIED,
@@ -13,43 +13,6 @@ enum {
     CURSOR_SIZE = 64,
     PAUSE_MS = 500,
 };
-
-struct connection {
-    struct str id, time, protocol, address, name, rule, verdict, detail;
-    int64_t took_ms, port, up, down, missed;
-};
-
-struct page {
-    struct codec_list rows;
-    struct str cursor;
-};
-
-/* clang-format off */
-static const struct codec_field connection_fields[] = {
-    {1, "id", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, id)},
-    {2, "time", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, time)},
-    {3, "durationMs", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, took_ms)},
-    {4, "protocol", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, protocol)},
-    {5, "address", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, address)},
-    {6, "port", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, port)},
-    {7, "name", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, name)},
-    {8, "verdict", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, verdict)},
-    {9, "rule", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, rule)},
-    {10, "detail", CODEC_STRING, CODEC_ALWAYS, offsetof(struct connection, detail)},
-    {11, "bytesUp", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, up)},
-    {12, "bytesDown", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, down)},
-    {13, "missed", CODEC_NUMBER, CODEC_ALWAYS, offsetof(struct connection, missed)},
-};
-static const struct codec_message connection_message =
-    {"connection", sizeof(struct connection), connection_fields, COUNT_OF(connection_fields)};
-
-static const struct codec_field page_fields[] = {
-    {1, "connections", CODEC_MESSAGE, CODEC_REPEATED, offsetof(struct page, rows), 0, &connection_message},
-    {2, "cursor", CODEC_STRING, 0, offsetof(struct page, cursor)},
-};
-static const struct codec_message page_message =
-    {"connections", sizeof(struct page), page_fields, COUNT_OF(page_fields)};
-/* clang-format on */
 
 static void print_line(const struct connection *r)
 {
@@ -90,7 +53,7 @@ static int one_page(const struct invocation *v, char cursor[CURSOR_SIZE], size_t
 {
     bool is_json = v->values[OPTION_JSON] != NULL;
     struct remote_call c = {.method = "GET", .status = 200};
-    struct page page = {0};
+    struct connections page = {0};
     struct arena mem;
     struct buf answer;
     int result;
@@ -102,7 +65,7 @@ static int one_page(const struct invocation *v, char cursor[CURSOR_SIZE], size_t
     arena_init(&mem, REMOTE_ANSWER_MAX);
     result = remote_call(v, &c, &answer, err);
     if (result == 0)
-        result = json_decode(&page_message, buf_str(&answer), &mem, &page, err);
+        result = json_decode(&connections_message, buf_str(&answer), &mem, &page, err);
     for (size_t i = 0; result == 0 && i < page.rows.count; i++) {
         const struct connection *r = (const struct connection *)page.rows.items + i;
 
