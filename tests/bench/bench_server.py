@@ -126,8 +126,9 @@ class Server:
         os.kill(self.roles()[name], signal.SIGKILL)
 
     def stop(self):
+        """Its sandboxes end with it: thousands take their time."""
         self.process.terminate()
-        self.process.wait(120)
+        self.process.wait(600)
         shutil.rmtree(self.run, ignore_errors=True)
         shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from bench_server import ROOT, Server
+from book import note
 
 STEPS = {}
 
@@ -53,6 +54,8 @@ class Bench:
 def program(*command):
     """The one object that a program prints."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.stderr:
+        note(done.stderr[-600:])
     try:
         return json.loads(done.stdout)
     except ValueError:
