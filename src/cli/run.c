@@ -144,7 +144,8 @@ static int create(struct run *r, struct err *err)
     r->api.call.timeout_ms = CREATE_MS;
     result = template_call_run(&r->api, r->v, &place_message, &p, err);
     r->api.call.timeout_ms = 0;
-    if (result != 0 && err->kind == ERR_NOT_FOUND) /* all that such a request names is a template */
+    /* all that such a request names is a template; of a missing server the system tells */
+    if (result != 0 && err->kind == ERR_NOT_FOUND && err->sys == 0)
         return err_set(err, ERR_NOT_FOUND,
                        "there is no template %s yet: 'make interpreter', as root in Sandlot's "
                        "source, makes it",
