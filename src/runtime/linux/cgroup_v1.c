@@ -5,12 +5,27 @@
 #include "runtime/linux/cgroup_internal.h"
 #include "runtime/linux/files.h"
 
+enum { SOCKETS_PART = 4 };
+
 static bool write_limit(int dir, const char *name, const char *file, uint64_t bytes,
                         struct err *err)
 {
     char path[CGROUP_PATH_SIZE];
 
     return file_write_u64(dir, cgroup_path(path, name, file), bytes, err) == 0;
+}
+
+/* Without a limit of its own what sockets of IP hold is not counted at all. It is counted apart, so
+ * it is only a part of the rest. */
+static int socket_limit(int dir, const char *name, uint64_t bytes, struct err *err)
+{
+    struct err why = {0};
+
+    if (write_limit(dir, name, "memory.kmem.tcp.limit_in_bytes", bytes / SOCKETS_PART, &why) ||
+        why.sys == ENOENT)
+        return 0;
+    *err = why;
+    return -1;
 }
 
 static int memory_limit(int dir, const char *name, uint64_t bytes, struct err *err)
@@ -28,7 +43,7 @@ static int memory_limit(int dir, const char *name, uint64_t bytes, struct err *e
         return -1;
     if (write_limit(dir, name, "memory.memsw.limit_in_bytes", bytes, &no_swap) ||
         no_swap.sys == ENOENT)
-        return 0;
+        return socket_limit(dir, name, bytes, err);
     *err = no_swap;
     return -1;
 }
