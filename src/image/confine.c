@@ -51,7 +51,7 @@ static int limit(const struct confine *c, struct err *err)
         int resource;
         rlim_t max;
     } limits[] = {
-        {RLIMIT_CORE,   0            },
+        {RLIMIT_CORE,   1            }, /* with 0 the kernel may still hand them to a program */
         {RLIMIT_NOFILE, FILES_MAX    },
         {RLIMIT_NPROC,  THREADS_MAX  },
         {RLIMIT_CPU,    CPU_MAX_S    },

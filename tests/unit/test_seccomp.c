@@ -2,8 +2,13 @@
 /* runtime/linux/seccomp*.c: the tables are sound, and the filter does what they say (tried in a
  * child). */
 #include <errno.h>
+#include <linux/netlink.h>
 #include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,7 +27,7 @@ static void no_name_is_in_both_tables(void)
 }
 
 /* errno of the call under the filter; 0 when it succeeded. */
-static int errno_with(const struct sock_fprog *filter, long call, long a, long b)
+static int errno_all(const struct sock_fprog *filter, long call, const long args[6])
 {
     int status = 0;
     pid_t pid = fork();
@@ -32,10 +37,15 @@ static int errno_with(const struct sock_fprog *filter, long call, long a, long b
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || seccomp_install(filter, &err) != 0)
             _exit(255);
-        _exit(syscall(call, a, b, 0, 0, 0, 0) < 0 ? errno : 0);
+        _exit(syscall(call, args[0], args[1], args[2], args[3], args[4], args[5]) < 0 ? errno : 0);
     }
     CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int errno_with(const struct sock_fprog *filter, long call, long a, long b)
+{
+    return errno_all(filter, call, (const long[6]){a, b});
 }
 
 static int errno_of(const struct sock_fprog *filter, long call)
@@ -84,6 +94,77 @@ static void sockets_are_of_few_families(void)
     free(filter.filter);
 }
 
+static void netlink_is_of_few_protocols(void)
+{
+    struct sock_fprog filter = {0};
+    struct err err = {0};
+
+    CHECK(seccomp_compile(true, &filter, &err) == 0);
+    for (long protocol = 0; protocol < 40; protocol++) {
+        bool is_allowed = protocol == NETLINK_ROUTE || protocol == NETLINK_SOCK_DIAG ||
+                          protocol == NETLINK_NETFILTER || protocol == NETLINK_GENERIC;
+        const long args[6] = {AF_NETLINK, SOCK_RAW, protocol};
+        const long wide[6] = {AF_NETLINK, SOCK_RAW, protocol | 1L << 32};
+
+        CHECK(errno_all(&filter, SYS_socket, args) == (is_allowed ? 0 : EPROTONOSUPPORT));
+        CHECK(errno_all(&filter, SYS_socket, wide) == EPROTONOSUPPORT);
+    }
+    free(filter.filter);
+}
+
+static void nothing_is_taken_from_the_machine(void)
+{
+    const long small[6] = {0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0};
+    const long huge[6] = {0, 2 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0};
+    const long wide[6] = {0, 2 << 20, PROT_READ, huge[3] | 1L << 32, -1, 0};
+    struct sock_fprog filter = {0};
+    struct err err = {0};
+
+    CHECK(seccomp_compile(true, &filter, &err) == 0);
+    CHECK(errno_all(&filter, SYS_mmap, small) == 0);
+    CHECK(errno_all(&filter, SYS_mmap, huge) == EPERM);
+    CHECK(errno_all(&filter, SYS_mmap, wide) == EPERM);
+    CHECK(errno_with(&filter, SYS_memfd_create, (long)"x", MFD_CLOEXEC) == 0);
+    CHECK(errno_with(&filter, SYS_memfd_create, (long)"x", MFD_HUGETLB) == EPERM);
+    CHECK(errno_all(&filter, SYS_shmget, (const long[6]){IPC_PRIVATE, 2 << 20, SHM_HUGETLB}) ==
+          EPERM);
+    CHECK(errno_of(&filter, SYS_io_setup) == ENOSYS);
+    free(filter.filter);
+}
+
+/* In a child, as the filter stays. */
+static void the_size_of_core_files_stays(void)
+{
+    const struct rlimit other = {0, 0}, files = {64, 64};
+    struct sock_fprog filter = {0};
+    struct rlimit before, after = {0};
+    struct err err = {0};
+    int status = 0;
+    pid_t pid;
+
+    CHECK(seccomp_compile(true, &filter, &err) == 0);
+    pid = fork();
+    if (pid == 0) {
+        const struct rlimit one = {1, 1};
+        bool is_kept;
+
+        ignore(setrlimit(RLIMIT_CORE, &one)); /* or what it was, if that was less */
+        getrlimit(RLIMIT_CORE, &before);
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || seccomp_install(&filter, &err) != 0)
+            _exit(255);
+        is_kept = setrlimit(RLIMIT_CORE, &other) == 0 &&
+                  syscall(SYS_prlimit64, 0, RLIMIT_CORE | 1L << 32, &other, NULL) == 0 &&
+                  getrlimit(RLIMIT_CORE, &after) == 0 && after.rlim_cur == before.rlim_cur &&
+                  after.rlim_max == before.rlim_max;
+        is_kept &= setrlimit(RLIMIT_NOFILE, &files) == 0 && getrlimit(RLIMIT_NOFILE, &after) == 0 &&
+                   after.rlim_max == 64;
+        _exit(is_kept && before.rlim_max != 0 ? 0 : 1);
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+    free(filter.filter);
+}
+
 static void without_a_user_namespace_none_can_be_made(void)
 {
     struct sock_fprog filter = {0};
@@ -103,6 +184,9 @@ int main(int argc, char **argv)
         {"no name is in both tables",                 no_name_is_in_both_tables                },
         {"the filter does what they say",             filters                                  },
         {"sockets are of few families",               sockets_are_of_few_families              },
+        {"netlink is of few protocols",               netlink_is_of_few_protocols              },
+        {"nothing is taken from the machine",         nothing_is_taken_from_the_machine        },
+        {"the size of core files stays",              the_size_of_core_files_stays             },
         {"without a user namespace none can be made", without_a_user_namespace_none_can_be_made},
     };
 

@@ -262,15 +262,14 @@ static int change_root(struct enter *e)
     return r == 0 ? 0 : failed(e, "chdir /", r);
 }
 
-/* What cannot be set is bounded by the parent's own limits. */
+/* What cannot be set is bounded by the parent's own limits, as the size of core files is (open.c).
+ */
 static void set_rlimits(const struct enter *e)
 {
-    const struct rlimit64 core = {0, 0};
     const struct rlimit64 files = {OPEN_FILES_SOFT, OPEN_FILES_HARD};
     const struct rlimit64 files_less = {OPEN_FILES_SOFT, OPEN_FILES_SOFT};
     const struct rlimit64 size = {e->file_size_max, e->file_size_max};
 
-    raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_CORE, (long)&core, 0});
     if (raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_NOFILE, (long)&files, 0}) != 0)
         raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_NOFILE, (long)&files_less, 0});
     if (e->file_size_max != 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -110,6 +111,16 @@ static bool can_clone_into(struct linux_driver *d)
     return is_good;
 }
 
+/* Sandboxes inherit it, and the filter keeps it (seccomp_args.h). Where core files go to a program,
+ * the kernel starts that as the host's root however small the limit is, but for the limit of one
+ * byte (fs/coredump.c). */
+static void forbid_cores(void)
+{
+    const struct rlimit one = {1, 1};
+
+    ignore(setrlimit(RLIMIT_CORE, &one)); /* raising it from zero may not be ours */
+}
+
 static int host_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
 {
     char parent[CGROUP_NAME_SIZE];
@@ -119,6 +130,7 @@ static int host_open(struct linux_driver *d, const struct runtime_config *config
     const struct probe_place place = {d->stage, d->data_dir, d->files_dir,
                                       (uint32_t)config->uid_base};
 
+    forbid_cores();
     ignore(snprintf(parent, sizeof(parent), "sandlot-%s", d->cgroup_prefix));
     if (config->uid_base == 0 || config->uid_base > UINT32_MAX - IDS_PER_SANDBOX)
         return err_set(err, ERR_INVALID, "uid_base must be a range of the host's own");

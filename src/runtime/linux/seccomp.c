@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+#include "runtime/linux/seccomp_args.h"
 
 enum {
     TREE_OPTIMIZATION = 2 /* libseccomp: a binary tree instead of a list */
@@ -57,37 +57,6 @@ static int refuse_userns(scmp_filter_ctx ctx, struct err *err)
     return 0;
 }
 
-/* Other families know no network namespace (vsock leads to the machine below ours) or are kernel
- * code that nobody here needs. Ascending. */
-static const unsigned families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-
-static int add_family(scmp_filter_ctx ctx, uint32_t action, int call, struct scmp_arg_cmp family,
-                      struct err *err)
-{
-    int error = seccomp_rule_add(ctx, action, call, 1, family);
-
-    if (error != 0)
-        return err_sys(err, -error, "seccomp rule for a socket family");
-    return 0;
-}
-
-/* Each family up to the last listed one has a rule, all above share one. */
-static int limit_families(scmp_filter_ctx ctx, int call, struct err *err)
-{
-    const uint32_t refused = SCMP_ACT_ERRNO(EAFNOSUPPORT);
-    unsigned family = 0;
-
-    for (size_t i = 0; i < COUNT_OF(families); i++) {
-        for (; family < families[i]; family++) {
-            if (add_family(ctx, refused, call, SCMP_A0_64(SCMP_CMP_EQ, family), err) != 0)
-                return -1;
-        }
-        if (add_family(ctx, SCMP_ACT_ALLOW, call, SCMP_A0_64(SCMP_CMP_EQ, family++), err) != 0)
-            return -1;
-    }
-    return add_family(ctx, refused, call, SCMP_A0_64(SCMP_CMP_GE, family), err);
-}
-
 static bool is_about_namespaces(const char *name)
 {
     static const char *const names[] = {"clone", "clone3", "unshare", "setns"};
@@ -115,8 +84,7 @@ static int add_rules(scmp_filter_ctx ctx, bool has_userns, struct err *err)
         if (add(ctx, SCMP_ACT_ERRNO(EPERM), name, seccomp_syscall_resolve_name(name), err) != 0)
             return -1;
     }
-    if (limit_families(ctx, SCMP_SYS(socket), err) != 0 ||
-        limit_families(ctx, SCMP_SYS(socketpair), err) != 0)
+    if (seccomp_add_args(ctx, err) != 0)
         return -1;
     return has_userns ? 0 : refuse_userns(ctx, err);
 }
