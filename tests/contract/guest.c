@@ -5,6 +5,7 @@
  * service at the first one, then takes one command per
  * connection on 127.0.0.1:49983, and answers "six" on [::1]:49984:
  *   s<text>  run it by sh, output to the connection
+ *   h<part>  try attacks (hostile.c, where it is linked in), what they came to to the connection
  *   x        end       m  eat memory until killed       w  fill the disk file by file */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -177,6 +178,18 @@ static void run(int fd, const char *text)
     _exit(127);
 }
 
+/* Absent where hostile.c is not linked in. */
+__attribute__((weak)) void hostile_run(int fd, const char *part);
+
+static void attack(int fd, const char *part)
+{
+    if (hostile_run == NULL || fork() != 0)
+        return;
+    setsid();
+    hostile_run(fd, part);
+    _exit(0);
+}
+
 static void serve(int fd)
 {
     static char text[TEXT_SIZE];
@@ -188,6 +201,7 @@ static void serve(int fd)
     text[len] = '\0';
     switch (text[0]) {
     case 's': run(fd, text + 1); break;
+    case 'h': attack(fd, text + 1); break;
     case 'x': _exit(EXIT_CODE);
     case 'm': eat(); break;
     case 'w': fill(); break;

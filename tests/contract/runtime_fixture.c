@@ -24,6 +24,7 @@ bool rig_may_use_envd;
 
 static const char shell_name[] = "/bin/sh";
 static const char guest_beside[] = "runtime_guest";
+const char *rig_guest = guest_beside;
 
 static bool set_key(const char *text)
 {
@@ -97,7 +98,7 @@ static const char *find_guest(const char *program)
     if (given != NULL)
         return given;
     snprintf(path, sizeof(path), "%.*s%s", slash == NULL ? 0 : (int)(slash - program) + 1, program,
-             guest_beside);
+             rig_guest);
     return path;
 }
 
@@ -480,6 +481,16 @@ const char *rig_sh(const char *id, const char *command)
     auto_fd int fd = -1;
 
     snprintf(text, sizeof(text), "s%s", command);
+    fd = send_command(id, text);
+    return rig_read_all(fd);
+}
+
+const char *rig_hostile(const char *id, const char *part)
+{
+    char text[RIG_TEXT_SIZE];
+    auto_fd int fd = -1;
+
+    snprintf(text, sizeof(text), "h%s", part);
     fd = send_command(id, text);
     return rig_read_all(fd);
 }

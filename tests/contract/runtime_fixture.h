@@ -6,7 +6,7 @@
 #include "runtime/runtime.h"
 
 enum {
-    RIG_TEXT_SIZE = 4096,
+    RIG_TEXT_SIZE = 12288,
     RIG_PORT = 49983, /* where the guest takes commands */
     RIG_DIR_SIZE = 64,
 };
@@ -29,6 +29,9 @@ struct rig {
 extern struct rig rig;
 /* Set before rig_configure(): SANDLOT_TEST_ENVD may replace the stand-in guest. */
 extern bool rig_may_use_envd;
+
+/* Which stand-in, by its name beside the program. Set before rig_configure(). */
+extern const char *rig_guest;
 
 /* "linux idmap=off …": fills rig.config. False: usage error. */
 bool rig_configure(int argc, char **argv);
@@ -72,6 +75,8 @@ bool rig_can_pause(bool keeps_memory);
 
 /* Runs a command by sh in a sandbox; its output, terminated. */
 const char *rig_sh(const char *id, const char *command);
+/* Tries a part of hostile.c in one whose guest is runtime_hostile_guest; what it says. */
+const char *rig_hostile(const char *id, const char *part);
 /* Sends one byte and does not wait. */
 void rig_poke(const char *id, char command);
 /* Reads all that a connection says, terminated. */
