@@ -4,17 +4,20 @@
 
     model_test.py SANDLOT [seed=N] [ops=N] [boxes=N] [workers=N] [driver=fake|linux]
 
-create, write, read, pause, resume, snapshot, start from a snapshot, fork, rollback, kill. Meanwhile roles are killed
-with SIGKILL. An operation that got no answer is asked for again until it has one; what it may have left is
+create, exec (a command of the user that writes and syncs a file), write, read, pause, resume, snapshot, start from a
+snapshot, fork, rollback, kill; and a process that is there for good, where memory is kept. Meanwhile roles are killed with
+SIGKILL. An operation that got no answer is asked for again until it has one; what it may have left is
 looked at then. At the end all that exists is what the model says, and when that is gone nothing is left on the disk
 and no mount, group or process of it on the host. Each worker has its share of the operations and of the sandboxes, a
 model of its own, and a seed that follows from the one given. With the fake runtime there are no files, and node is not
 killed: its sandboxes run in it. `make soak` is the long one.
 """
+import base64
 import json
 import os
 import random
 import shutil
+import struct
 import sys
 import threading
 import time
@@ -31,6 +34,7 @@ OPS = int(SETTINGS["ops"]) // WORKERS
 KILL_EVERY = 15  # operations, about, with the fake runtime
 KILL_EVERY_S = (1, 5)  # with the real one
 TRY_S = 300 if IS_REAL else 60  # a role that is away for a moment every few seconds makes much be done twice
+PROCESS = "process"  # among the files of a box: the number of one that never ends
 KEPT_MAX = 8 // WORKERS + 1  # snapshots at once
 STOP = threading.Event()
 
@@ -108,11 +112,46 @@ class Model:
         self.until("write", lambda: self.file_call(box, "POST", name, data), (200,))
         box.files[name] = data
 
+    def shell(self, box, line):
+        """What it wrote to standard output; None unless it ended well. What was cut off is asked for again."""
+        body = json.dumps({"process": {"cmd": "/bin/sh", "args": ["-c", line]}}).encode()
+        fields = [f"E2b-Sandbox-Id: {box.id}", "E2b-Sandbox-Port: 49983", f"X-Access-Token: {box.token}",
+                  "Content-Type: application/connect+json", "Authorization: Basic dXNlcjo="]
+
+        def ask():
+            a = self.s.call("POST", "/process.Process/Start", fields, struct.pack(">BI", 0, len(body)) + body)
+            if a.status == 200 and b'"exited":true' not in a.body:
+                raise EOFError(a.body)
+            return a
+
+        said, out = self.until("exec", ask, (200,)).body, b""
+        while said:
+            size = struct.unpack(">BI", said[:5])[1]
+            event = json.loads(said[5:5 + size]).get("event", {})
+            out, said = out + base64.b64decode(event.get("data", {}).get("stdout", "")), said[5 + size:]
+            if "end" in event and event["end"].get("exitCode", 0) != 0:
+                return None
+        return out
+
+    def exec(self):
+        box = self.some(is_paused=False)
+        if not IS_REAL or box is None:
+            return
+        if PROCESS not in box.files and not self.mode:
+            box.files[PROCESS] = int(self.shell(box, "setsid sleep 1000000 >/dev/null 2>&1 </dev/null & echo $!"))
+        name, text = f"x{self.rng.randrange(4)}", f"{self.count} " * self.rng.randrange(1, 200)
+        path = "/home/user/" + name
+        same(self.shell(box, f"printf %s '{text}' >{path} && sync {path}"), b"", box.id, name)
+        box.files[name] = text.encode()
+
     def read(self, box=None):
         box = box or self.some(is_paused=False)
         if not IS_REAL or box is None:
             return
         for name, data in box.files.items():
+            if name == PROCESS:
+                same(self.shell(box, f"kill -0 {data}"), b"", box.id, "the process is gone", data)
+                continue
             same(self.until("read", lambda: self.file_call(box, "GET", name), (200,)).body, data, box.id, name)
 
     def pause(self):
@@ -214,7 +253,7 @@ class Model:
         same({r for r in refs if f"{self.worker}-" in r}, set(self.kept), "snapshots")
 
     def run(self, ops):
-        verbs = [self.create] * 4 + [self.write] * 5 + [self.read] * 2 + [self.pause] * 4 + [self.resume] * 4 + \
+        verbs = [self.create] * 4 + [self.write] * 3 + [self.exec] * 3 + [self.read] * 2 + [self.pause] * 4 + [self.resume] * 4 + \
             [self.snapshot] * 2 + [self.start_from] * 2 + [self.fork, self.rollback, self.forget] + [self.kill] * 2
         for self.count in range(ops):
             if STOP.is_set():
