@@ -18,14 +18,14 @@ SOAK_SEED ?= 1
 run:
 	tools/deps run
 	tools/criu
-	tools/build $(BUILD)
+	TARGET=product tools/build $(BUILD)
 	tools/users
 	tools/make-template base $(DATA)
 	tools/run $(BUILD) $(DATA) $(RUN_FLAGS)
 
 interpreter:
 	tools/deps run
-	tools/build $(BUILD)
+	TARGET=product tools/build $(BUILD)
 	SANDLOT_PROGRAMS=$(BUILD)/src/interpreter tools/make-template code-interpreter-v1 $(DATA)
 
 build:
