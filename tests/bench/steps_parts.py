@@ -83,7 +83,7 @@ def pauses(bench, turns, mib, dirty):
         sizes = {"mib": mib, "dirty": dirty}
         key = PAUSE_ROWS.get(said["bench"]) or ("pause" if said["then"] == "cold" else None)
         if key == "fork":
-            bench.book.row("fork", said["raw_ms"], count=said["count"], **sizes)
+            bench.book.row("fork", said["raw_ms"], facts={"failed": said["failed"]}, count=said["count"], **sizes)
         elif key:
             bench.book.row(key, said["raw_ms"], **sizes)
 
