@@ -3,7 +3,7 @@ import test, { after } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
-import { binary, startServer, until } from './server.mjs'
+import { binary, sleep, startServer, until } from './server.mjs'
 
 const server = await startServer()
 Object.assign(process.env, server.env)
@@ -22,6 +22,13 @@ function servicesAhead() {
   })
 }
 const children = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+
+// A Python has one thread until its kernel answers; one that ends before that is not replaced until code is run.
+const hasThreads = (pid) => {
+  try {
+    return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/^Threads:\t(\d+)/m)[1]) > 5
+  } catch { return false }
+}
 
 const LONG = { timeoutMs: 240_000, requestTimeoutMs: 120_000 } // of a slow machine
 const plot = (code) => `import matplotlib.pyplot as plt\n${code}\nplt.show()`
@@ -250,7 +257,7 @@ for (const generation of ['interpreter-old', 'interpreter-new']) {
   // Of those launched ahead of need, in which the service and its Python run before anybody asks.
   test(name('what ran ahead is each one\'s own'), { skip: !isFirst && 'shown with the other client' }, async () => {
     const code = "import os, socket\n[os.environ.get('WORD'), os.environ.get('E2B_SANDBOX_ID'), socket.gethostname(), globals().get('mine')]"
-    const ready = () => servicesAhead().filter((pid) => children(pid).length >= 1)
+    const ready = () => servicesAhead().filter((pid) => children(pid).some(hasThreads))
     const create = async (word) => {
       const box = await Sandbox.create({ envs: { WORD: word }, requestTimeoutMs: 120_000 })
       const r = await box.runCode(code, LONG)
@@ -268,7 +275,9 @@ for (const generation of ['interpreter-old', 'interpreter-new']) {
 
     // Neither a kernel that died while it waited is met, nor a service.
     await until('another ahead', () => ready().length >= 1, 120_000)
-    const waiting = ready(), killed = waiting.flatMap(children)
+    const waiting = ready()
+    await sleep(1000) // until its service has heard it, too
+    const killed = waiting.flatMap(children)
     for (const pid of killed) process.kill(Number(pid), 'SIGKILL')
     await until('other kernels', () => waiting.every((pid) => children(pid).some((kernel) => !killed.includes(kernel))), 120_000)
     const two = await create('two')
