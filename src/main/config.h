@@ -43,7 +43,8 @@ struct config {
     uint64_t images_uid_base, images_size_max_mb, images_files_max, images_timeout_s;
     const char *images_allow, *images_plain_http;
     struct runtime_config runtime; /* its data_dir and run_dir are ours */
-    const char *checkpoint_probe;  /* auto|off */
+    bool has_role_filter;
+    const char *checkpoint_probe; /* auto|off */
 };
 
 extern const struct config_table config_table;

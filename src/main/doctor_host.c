@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -294,12 +295,42 @@ static void check_criu(const struct config *c, struct doctor_row *row)
         doctor_advise(row, DOCTOR_WARN, "'criu check' fails: pausing to disk will not work here");
 }
 
+static void check_role_filter(const struct config *c, struct doctor_row *row)
+{
+    doctor_found(row, "%s", c->has_role_filter ? "on" : "off");
+    if (!c->has_role_filter)
+        doctor_advise(row, DOCTOR_WARN,
+                      "roles.seccomp is off: a role that was taken over may make any system call");
+}
+
+/* Files with keys, of which only their owners may know. */
+static void check_key_files(const struct config *c, struct doctor_row *row)
+{
+    static const char *const files[] = {"api/store.key", "tls/ca.key", "tls/cert.key", "first.key"};
+    char path[PATH_MAX];
+    struct stat st;
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        config_path(path, sizeof path, c->data_dir, files[i]);
+        if (stat(path, &st) != 0)
+            continue;
+        count++;
+        if ((st.st_mode & (S_IWGRP | S_IRWXO)) != 0)
+            doctor_advise(row, DOCTOR_WARN, "others can read or change '%s': chmod o= it, g-w",
+                          path);
+    }
+    doctor_found(row, "%zu", count);
+}
+
 const struct doctor_check doctor_host_checks[] = {
     {"kernel",            check_kernel     },
     {"disk",              check_disk       },
     {"user of api",       check_api_user   },
     {"user of edge",      check_edge_user  },
     {"user of egress",    check_egress_user},
+    {"filter of roles",   check_role_filter},
+    {"files with keys",   check_key_files  },
     {"ping out",          check_ping       },
     {"listen address",    check_port       },
     {"base template",     check_templates  },

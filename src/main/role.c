@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "io/loop.h"
+#include "main/role_limits.h"
 
 static void raise_file_limit(void)
 {
@@ -17,6 +18,13 @@ static void raise_file_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     ignore(setrlimit(RLIMIT_NOFILE, &limit)); /* with fewer we still work, with fewer clients */
+}
+
+static int limit(const struct config *c, const struct invocation *v, struct err *err)
+{
+    if (strcmp(v->command->name, "role-node") == 0)
+        return role_drop_capabilities(err);
+    return role_limit(c->has_role_filter, err);
 }
 
 int role_begin(const struct invocation *v, const char *name, loop_fn *on_stop, void *ctx,
@@ -33,7 +41,8 @@ int role_begin(const struct invocation *v, const char *name, loop_fn *on_stop, v
         signal(SIGHUP, SIG_IGN) == SIG_ERR)
         return command_fail(v, "ignore signals");
     raise_file_limit();
-    if (loop_new(&l, &err) != 0 || loop_on_signal(l, SIGTERM, on_stop, ctx, &err) != 0) {
+    if (limit(&program->config, v, &err) != 0 || loop_new(&l, &err) != 0 ||
+        loop_on_signal(l, SIGTERM, on_stop, ctx, &err) != 0) {
         log_error("role.failed", "error=\"%s\"", err.text);
         return -1;
     }

@@ -165,7 +165,13 @@ static void log_death(const struct run *run)
 {
     int status = run->child.status;
 
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        log_error("role.died",
+                  "role=%s signal=%d note=\"it made a system call that none of its kind makes, as "
+                  "one that was taken over would; the kernel's log has its number (dmesg, audit "
+                  "type=1326, comm=role-%s)\"",
+                  run->spec->name, SIGSYS, run->spec->name);
+    else if (WIFSIGNALED(status))
         log_warn("role.died", "role=%s signal=%d", run->spec->name, WTERMSIG(status));
     else
         log_warn("role.died", "role=%s status=%d", run->spec->name, WEXITSTATUS(status));
