@@ -5,11 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 
@@ -18,42 +16,30 @@
 #include "runtime/linux/outward.h"
 
 struct sysctl_row {
-    const char *path, *value;
+    const char *name, *value;
 };
 
 /* Users are root in no namespace that owns this one, so what root may do anywhere else is allowed
  * to all here. The group range is in host ids and covers every sandbox's. */
 static const struct sysctl_row sysctls[] = {
-    {"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"           },
-    {"/proc/sys/net/ipv4/ping_group_range",           "0 2147483647"},
+    {"ip_unprivileged_port_start", "0"           },
+    {"ping_group_range",           "0 2147483647"},
 };
 
 const struct netns netns_none = {-1, -1, {{-1, -1, -1, -1, -1}}};
 _Static_assert(RUNTIME_SOCKETS == 5, "netns_none has one number for each");
 
-static int lo_up(struct err *err)
-{
-    auto_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-
-    if (fd < 0)
-        return err_sys(err, errno, "socket");
-    if (ioctl(fd, SIOCSIFFLAGS, &request) != 0)
-        return err_sys(err, errno, "bring lo up");
-    return 0;
-}
-
 static int configure(const struct netns_wish *wish, struct err *err)
 {
-    if (lo_up(err) != 0)
-        return -1;
-    for (size_t i = 0; i < COUNT_OF(sysctls); i++) {
-        const struct sysctl_row *row = &sysctls[i];
+    auto_fd int dir = open("/proc/sys/net/ipv4", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-        if (file_write(AT_FDCWD, row->path, str_of(row->value), err) != 0)
+    if (dir < 0)
+        return err_sys(err, errno, "/proc/sys/net/ipv4");
+    for (size_t i = 0; i < COUNT_OF(sysctls); i++) {
+        if (file_write(dir, sysctls[i].name, str_of(sysctls[i].value), err) != 0)
             return -1;
     }
-    return wish->is_outward ? outward_configure(err) : 0;
+    return outward_loopback(wish->is_outward, err);
 }
 
 static int sysfs_open(int *out_fd, struct err *err)

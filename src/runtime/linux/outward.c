@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
@@ -33,29 +36,37 @@ static const struct family families[] = {
     {AF_INET6, 16, 128, outward_address6},
 };
 
-static bool has_ipv6(void)
+static pthread_once_t ipv6_asked = PTHREAD_ONCE_INIT;
+static bool ipv6_is_there;
+
+static void ask_ipv6(void)
 {
-    return access("/proc/sys/net/ipv6", F_OK) == 0;
+    ipv6_is_there = access("/proc/sys/net/ipv6", F_OK) == 0;
 }
 
-static int add_address(const struct family *f, struct err *err)
+/* Of the kernel, so the same for all. Every look at it would put entries of one more namespace
+ * where all of them are looked up. */
+static bool has_ipv6(void)
+{
+    ignore(pthread_once(&ipv6_asked, ask_ipv6));
+    return ipv6_is_there;
+}
+
+static void put_address(struct netlink *n, const struct family *f)
 {
     const struct ifaddrmsg head = {.ifa_family = f->family,
                                    .ifa_prefixlen = f->bits,
                                    .ifa_flags = IFA_F_NODAD,
                                    .ifa_index = LOOPBACK};
     unsigned char address[16];
-    struct netlink n;
 
     ignore(inet_pton(f->family, f->address, address)); /* ours, and good */
-    netlink_init(&n);
-    netlink_message(&n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_ACK, &head, sizeof(head));
-    netlink_put(&n, IFA_LOCAL, address, f->size);
-    netlink_put(&n, IFA_ADDRESS, address, f->size);
-    return netlink_talk(&n, NETLINK_ROUTE, err) == 0 ? 0 : err_wrap(err, "address");
+    netlink_message(n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_ACK, &head, sizeof(head));
+    netlink_put(n, IFA_LOCAL, address, f->size);
+    netlink_put(n, IFA_ADDRESS, address, f->size);
 }
 
-static int add_route(const struct family *f, struct err *err)
+static void put_route(struct netlink *n, const struct family *f)
 {
     const struct rtmsg head = {.rtm_family = f->family,
                                .rtm_table = RT_TABLE_LOCAL,
@@ -64,28 +75,44 @@ static int add_route(const struct family *f, struct err *err)
                                .rtm_type = RTN_LOCAL};
     const uint32_t device = LOOPBACK;
     unsigned char address[16];
-    struct netlink n;
 
     ignore(inet_pton(f->family, f->address, address)); /* ours, and good */
-    netlink_init(&n);
-    netlink_message(&n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_ACK, &head, sizeof(head));
-    netlink_put(&n, RTA_OIF, &device, sizeof(device));
-    netlink_put(&n, RTA_PREFSRC, address, f->size);
-    return netlink_talk(&n, NETLINK_ROUTE, err) == 0 ? 0 : err_wrap(err, "route");
+    netlink_message(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_ACK, &head, sizeof(head));
+    netlink_put(n, RTA_OIF, &device, sizeof(device));
+    netlink_put(n, RTA_PREFSRC, address, f->size);
 }
 
-int outward_configure(struct err *err)
+/* Answers come from addresses that are local: without this they were impossible packets. */
+static void put_accept_local(struct netlink *n)
 {
-    /* answers come from addresses that are local: without this they were impossible packets */
-    if (file_write(AT_FDCWD, "/proc/sys/net/ipv4/conf/lo/accept_local", STR("1"), err) != 0)
-        return -1;
-    for (size_t i = 0; i < COUNT_OF(families); i++) {
+    const uint32_t yes = 1;
+    size_t families_at = netlink_open(n, IFLA_AF_SPEC), inet = netlink_open(n, AF_INET);
+    size_t settings = netlink_open(n, IFLA_INET_CONF);
+
+    netlink_put(n, IPV4_DEVCONF_ACCEPT_LOCAL, &yes, sizeof(yes));
+    netlink_close(n, settings);
+    netlink_close(n, inet);
+    netlink_close(n, families_at);
+}
+
+int outward_loopback(bool is_outward, struct err *err)
+{
+    const struct ifinfomsg up = {.ifi_index = LOOPBACK, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+    struct netlink n;
+
+    netlink_init(&n);
+    netlink_message(&n, RTM_NEWLINK, NLM_F_ACK, &up, sizeof(up));
+    if (is_outward)
+        put_accept_local(&n);
+    for (size_t i = 0; i < COUNT_OF(families) && is_outward; i++) {
         if (families[i].family == AF_INET6 && !has_ipv6())
             continue;
-        if (add_address(&families[i], err) != 0 || add_route(&families[i], err) != 0)
-            return -1;
+        put_address(&n, &families[i]);
+        put_route(&n, &families[i]);
     }
-    return outward_rules(err);
+    if (netlink_talk(&n, NETLINK_ROUTE, err) != 0)
+        return err_wrap(err, "loopback, addresses and routes");
+    return is_outward ? outward_rules(err) : 0;
 }
 
 static int set_options(int fd, int family, struct err *err)

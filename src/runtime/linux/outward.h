@@ -33,8 +33,9 @@ extern const char outward_address[], outward_address6[];
  * all of them. */
 extern const char outward_resolv_conf[];
 
-/* In the calling thread's network namespace, once: addresses, routes, rules. lo must be up. */
-must_check int outward_configure(struct err *err);
+/* In the calling thread's network namespace, once: brings lo up; `is_outward`: addresses, routes
+ * and rules as well. */
+must_check int outward_loopback(bool is_outward, struct err *err);
 /* The sockets, of the calling thread's network namespace, which was configured. */
 must_check int outward_open(struct runtime_outlet *out, struct err *err);
 /* The same, made in the namespace `netns_fd`; the thread is in that of `host_fd` afterwards.
