@@ -168,6 +168,16 @@ static void make_run_dir(void)
     ignore(mkdir("/run/e2b", 0755)); /* exists after the first time */
 }
 
+static void name_process(char *title, struct str id)
+{
+    size_t room = title == NULL ? 0 : strlen(title);
+
+    if (id.len > room)
+        return;
+    memset(title, ' ', room); /* an earlier one of another length */
+    memcpy(title, id.at, id.len);
+}
+
 void guest_settle(struct guest *g)
 {
     const struct init_request *c = &g->config;
@@ -184,6 +194,7 @@ void guest_settle(struct guest *g)
     }
     if (c->hostname.len > 0 || c->events_address.len > 0)
         settle_hosts(c->hostname, c->events_address);
+    name_process(g->title, c->sandbox_id);
     make_run_dir();
     write_file("/run/e2b/.E2B_SANDBOX", STR("true"));
     write_file("/run/e2b/.E2B_SANDBOX_ID", c->sandbox_id);

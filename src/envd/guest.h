@@ -36,6 +36,7 @@ struct guest {
     struct watchers watchers;
     struct metrics_sample sample;
     const char *path_env; /* PATH that processes start with */
+    char *title;          /* spaces among the arguments, for the id: `ps` of the host shows it */
     struct timer settling;
     bool is_init;     /* PID 1 of a sandbox: may change hostname and /etc */
     bool had_service; /* service.h */

@@ -140,6 +140,8 @@ int main(int argc, char **argv)
     struct options o;
     struct err err;
 
+    if (argc == 2 && argv[1][0] == ' ')
+        g.title = argv[--argc];
     if (!parse_options(argc, argv, &o))
         return usage();
     if (path == NULL || path[0] == '\0')

@@ -33,7 +33,7 @@ def staggered(bench):
 
 @step("reuse", "whether sandboxes look like earlier ones: markers, names")
 def reuse(bench):
-    samples, facts = bench.tti("reuse", bench.pick(5, 20))
+    samples, facts = bench.tti("reuse", bench.pick(5, 100))
     bench.book.row("reuse", value=samples["reused"][0] + facts["failed"], facts={**facts, "repeated": samples["repeated"]})
 
 

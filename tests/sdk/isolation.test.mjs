@@ -37,6 +37,18 @@ test('processes of the host and of other sandboxes are invisible', async () => {
   assert.equal((await root(a, 'cat /proc/1/comm')).stdout.trim(), 'envd')
 })
 
+test("one after the other: none has an earlier one's names, and PID 1 says whose it is (peers: reuse detector)", async () => {
+  const names = ['uts', 'pid'], seen = { uts: new Set(), pid: new Set(), boot: new Set() }
+  for (let i = 1; i <= 12; i++) {
+    const s = await Sandbox.create('base')
+    const told = (await root(s, `for n in ${names.join(' ')}; do readlink /proc/1/ns/$n; done; cat /proc/sys/kernel/random/boot_id;` +
+      ' tr "\\0" " " </proc/1/cmdline; ls -A /tmp /var/tmp | grep -c marker; touch /tmp/marker /var/tmp/marker')).stdout.split('\n')
+    for (const [at, set] of Object.values(seen).entries()) assert.equal(set.add(told[at]).size, i, `${told[at]} again`)
+    assert.match(told[3], new RegExp(`^envd ${s.sandboxId} +0$`))
+    await s.kill()
+  }
+})
+
 test('files of the host and of other sandboxes are invisible', async () => {
   await b.files.write('/etc/secret-of-b', 'b')
   mkdirSync('/tmp/sandlot-host-secret', { recursive: true })

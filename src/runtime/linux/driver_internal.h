@@ -18,6 +18,7 @@
 #include "runtime/linux/mailbox.h"
 #include "runtime/linux/places.h"
 #include "runtime/linux/pool.h"
+#include "runtime/linux/recent.h"
 #include "runtime/linux/slots.h"
 #include "runtime/linux/warm.h"
 #include "runtime/runtime.h"
@@ -202,6 +203,7 @@ struct linux_driver {
     bool has_savers;
     struct reaper reaper;
     struct disk disk;
+    struct recent recent;
     pthread_mutex_t shift_lock;
     struct map sandboxes; /* by id: what callers can name */
     struct places places;

@@ -137,6 +137,7 @@ static void on_stubborn(void *ctx)
 static void begin_stop(struct guest *s)
 {
     s->state = SANDBOX_STOPPING;
+    recent_keep(&s->driver->recent, s->driver->proc_fd, s->pid);
     guest_kill(s);
     timer_start(s->driver->loop, &s->deadline, STOP_PATIENCE_MS, on_stubborn, s);
 }

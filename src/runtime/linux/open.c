@@ -289,6 +289,7 @@ void driver_close(void *self)
         slot_pool_done(&d->pool);
     if (d->opened >= OPENED_DISK)
         disk_done(&d->disk);
+    recent_done(&d->recent);
     if (d->opened >= OPENED_SLOTS)
         slots_done(&d->slots);
     answers_done(&d->answers);
