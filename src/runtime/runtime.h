@@ -159,7 +159,8 @@ void runtime_start(struct runtime *r, const struct sandbox_spec *spec, runtime_s
 /* Running or paused. Unknown id: fn gets ERR_NOT_FOUND. While starting: waits for the start, then
  * stops. */
 void runtime_stop(struct runtime *r, const char *id, runtime_stopped_fn *fn, void *ctx);
-/* One of the next three at a time for a sandbox: another is ERR_CONFLICT. A stop waits for it.
+/* One of the next three at a time for a sandbox: another waits and is asked again then, or is
+ * ERR_CONFLICT (a pause or snapshot of one that is being woken). A stop waits for it.
  *
  * Pause: all of it is on the disk, then fn is called. Without keeps_memory its processes are ended.
  * A failure leaves it running: ERR_UNSUPPORTED names what cannot be kept, ERR_NO_SPACE says what it

@@ -136,7 +136,7 @@ static void stops_what_is_being_paused(void)
         return;
     CHECK(rig_start("napper") == ERR_NONE);
     before = rig.answers;
-    rig_begin_pause("napper");
+    rig_begin_pause("napper", false);
     rig_begin_stop("napper");
     CHECK(rig_pump(&rig.answers, before + 2, WAIT_MS));
     CHECK(rig_listed() == 0);

@@ -242,6 +242,7 @@ static void answered(const struct err *err)
 {
     rig.err = err == NULL ? (struct err){0} : *err;
     rig.answers++;
+    rig.refusals += err != NULL ? 1 : 0;
     if (err != NULL && getenv("SANDLOT_TEST_SAY") != NULL)
         test_note("%s", err->text);
     loop_stop(rig.loop);
@@ -347,9 +348,16 @@ enum err_kind rig_pause(const char *id, bool keeps_memory)
     return await(before);
 }
 
-void rig_begin_pause(const char *id)
+void rig_begin_pause(const char *id, bool keeps_memory)
 {
-    runtime_pause(rig.runtime, id, false, on_started, NULL);
+    runtime_pause(rig.runtime, id, keeps_memory, on_started, NULL);
+}
+
+void rig_begin_resume(const char *id)
+{
+    const struct sandbox_spec spec = spec_of(id, &usual, "{}");
+
+    runtime_resume(rig.runtime, &spec, on_started, NULL);
 }
 
 enum err_kind rig_snapshot(const char *id, const char *name, bool keeps_memory)

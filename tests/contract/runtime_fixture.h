@@ -20,7 +20,7 @@ struct rig {
     const char *rootfs;
     struct err err;               /* of the last answer; kind 0: success */
     uint64_t took_us;             /* of the last start */
-    size_t answers;               /* seen so far */
+    size_t answers, refusals;     /* seen so far, and those of them that were errors */
     size_t exits;                 /* sandboxes that ended by themselves */
     enum exit_reason exit_reason; /* of the last of them */
     char exit_id[RIG_DIR_SIZE];
@@ -63,7 +63,8 @@ enum err_kind rig_snapshot_remove(const char *name);
 /* Do not wait: the answer is counted. */
 void rig_begin_start(const char *id);
 void rig_begin_stop(const char *id);
-void rig_begin_pause(const char *id);
+void rig_begin_pause(const char *id, bool keeps_memory);
+void rig_begin_resume(const char *id);
 
 bool rig_lists(const char *id);
 bool rig_lists_paused(const char *id);

@@ -427,6 +427,7 @@ int main(int argc, char **argv)
         {"CL-25: forks share nothing",         forks_share_nothing               },
         {"a snapshot boots cold",              a_snapshot_boots_cold             },
         {"stacks do not grow",                 stacks_do_not_grow                },
+        {"CL-25: resumes at once are one",     resumes_at_once                   },
         {"closes",                             closes                            },
     };
 

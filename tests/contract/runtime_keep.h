@@ -19,5 +19,6 @@ void a_pause_lifts_the_processor_limit(void);
 void one_that_starts_programs_is_paused(void);
 void what_cannot_be_kept_is_frozen(void);
 void stacks_do_not_grow(void);
+void resumes_at_once(void);
 
 #endif

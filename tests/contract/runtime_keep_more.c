@@ -320,3 +320,45 @@ void stacks_do_not_grow(void)
     CHECK(rig_until(has_no_snapshots, SETTLE_MS));
     check_clean("deep stacks");
 }
+
+static void ask_at_once(bool also_pauses, uint64_t hot_s)
+{
+    size_t answers, refusals;
+
+    reopen_with(hot_s);
+    if (!also_pauses)
+        CHECK(rig_pause("wanted", true) == ERR_NONE);
+    answers = rig.answers;
+    refusals = rig.refusals;
+    if (also_pauses)
+        rig_begin_pause("wanted", true);
+    for (size_t i = 0; i < 3; i++)
+        rig_begin_resume("wanted");
+    CHECK(rig_pump(&rig.answers, answers + 3 + (also_pauses ? 1 : 0), SETTLE_MS));
+    CHECK(rig.refusals == refusals);
+    CHECK(rig_lists("wanted") && !rig_lists_paused("wanted"));
+}
+
+/* An api that was started again asks once more for what is under way: hot, from the disk, and while
+ * it is being paused. All are answered when it runs, none is refused. */
+void resumes_at_once(void)
+{
+    size_t answers;
+
+    need_memory();
+    CHECK(rig_start("wanted") == ERR_NONE);
+    CHECK(says("wanted", "echo kept >/tmp/kept", ""));
+    ask_at_once(false, 30);
+    ask_at_once(false, 0);
+    ask_at_once(true, 30);
+    ask_at_once(true, 0);
+    CHECK(says("wanted", "cat /tmp/kept", "kept\n"));
+    CHECK(rig_pause("wanted", true) == ERR_NONE);
+    answers = rig.answers;
+    rig_begin_resume("wanted");
+    rig_begin_resume("wanted");
+    rig_begin_stop("wanted"); /* ends what waits, too */
+    CHECK(rig_pump(&rig.answers, answers + 3, SETTLE_MS));
+    CHECK(rig_listed() == 0);
+    check_clean("resumes at once");
+}

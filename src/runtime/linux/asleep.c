@@ -158,8 +158,10 @@ void asleep_remove(struct guest *s)
 {
     struct linux_driver *d = s->driver;
     struct list parked = {0};
-    struct err unused;
+    struct err unused, gone = {0};
     int dir;
+
+    ignore(err_set(&gone, ERR_NOT_FOUND, "%s was stopped", s->id));
 
     if (dir_open(d->files_fd, s->dir, &dir, &unused) == 0) {
         kept_remove(dir); /* it is nobody's any more, whatever comes now */
@@ -167,13 +169,11 @@ void asleep_remove(struct guest *s)
     }
     ignore(map_remove(&d->sandboxes, str_of(s->id)) != NULL); /* it is s */
     s->state = SANDBOX_REAPING;
-    if (s->saving.is_asked) {
-        struct err gone;
-
-        ignore(err_set(&gone, ERR_NOT_FOUND, "%s was stopped", s->id));
+    if (s->saving.is_asked)
         answer(s, &gone);
-    }
     if (s->waker != NULL) {
+        d->starting--;
+        refuse(d, s->id, &gone, s->waker->on_started, s->waker->started_ctx);
         guest_free(s->waker);
         s->waker = NULL;
     }
@@ -334,58 +334,15 @@ void asleep_snapshot(void *self, const char *id, const char *name, bool keeps_me
 
 /* ---- the way up ---- */
 
-/* In the layer it was paused with, where nobody else has it below him: files keep their inode
- * numbers, which some programs look at, and stacks do not grow. Not if it has memory and shall boot
- * without: should that fail, its files must still be those of the memory. */
-static void choose_place(struct guest *n, struct guest *s, struct kept *k)
-{
-    place_name(s, n->images_from);
-    n->is_in_place = place_holders(&s->driver->places, n->images_from) == 1 &&
-                     k->layers.count > 0 && n->is_restored == k->has_memory;
-    if (!n->is_in_place) {
-        flats_apply(s->driver, &k->layers);
-        return;
-    }
-    flats_drop_with(s->driver, n->images_from);
-    memcpy(n->dir, s->dir, sizeof(n->dir));
-    free(k->layers.paths[--k->layers.count]);
-}
-
-static int fill_waker(struct guest *n, struct guest *s, struct err *err)
-{
-    struct linux_driver *d = s->driver;
-    struct kept k;
-    int dir;
-
-    if (dir_open(d->files_fd, s->dir, &dir, err) != 0)
-        return -1;
-    if (kept_read(dir, &k, err) != 0) {
-        own_close_fd(&dir);
-        return -1;
-    }
-    own_close_fd(&dir);
-    n->is_restored = k.has_memory && !n->is_cold;
-    if (n->is_restored && (d->criu == NULL || k.has_userns != d->host.has_userns)) {
-        if (d->criu == NULL)
-            *err = d->criu_err;
-        else
-            ignore(err_set(err, ERR_UNSUPPORTED, "it was saved under other user namespaces"));
-        kept_done(&k);
-        return -1;
-    }
-    choose_place(n, s, &k);
-    guest_take_kept(n, &k);
-    return 0;
-}
-
 static void wake(struct guest *s)
 {
     struct linux_driver *d = s->driver;
     struct guest *n = s->waker;
+    struct list parked = {0};
     struct err err = {0};
 
     s->waker = NULL;
-    if (fill_waker(n, s, &err) == 0) {
+    if (restore_prepare(n, s, &err) == 0) {
         n->wakes = s;
         s->state = SANDBOX_WAKING;
         if (lifecycle_begin(n))
@@ -398,6 +355,8 @@ static void wake(struct guest *s)
     d->starting--;
     refuse(d, s->id, &err, n->on_started, n->started_ctx);
     guest_free(n);
+    parked_take(s, &parked);
+    parked_again(d, &parked);
 }
 
 static void warm_up(struct guest *s)
@@ -420,33 +379,40 @@ static void warm_up(struct guest *s)
     stay_hot(s);
 }
 
-void asleep_resume(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx)
+/* `n` is what is asked, of the sandbox of its name. */
+void asleep_wake(struct linux_driver *d, struct guest *n)
 {
-    struct linux_driver *d = self;
-    struct guest *s = map_get(&d->sandboxes, str_of(spec->id));
+    struct guest *s = map_get(&d->sandboxes, str_of(n->id));
     struct err err = {0};
 
     if (s == NULL)
-        ignore(err_set(&err, ERR_NOT_FOUND, "resume %s: no such sandbox", spec->id));
-    else if (s->state != SANDBOX_RUNNING &&
-             (s->saving.is_asked || s->waker != NULL ||
-              (s->state != SANDBOX_HOT && s->state != SANDBOX_COOLING &&
-               s->state != SANDBOX_PAUSED)))
-        ignore(err_set(&err, ERR_CONFLICT, "resume %s: something else is under way", spec->id));
+        ignore(err_set(&err, ERR_NOT_FOUND, "resume %s: no such sandbox", n->id));
+    else if (s->state != SANDBOX_RUNNING && parked_resume(s, n))
+        return;
+    else if (s->state != SANDBOX_RUNNING && !asleep_is_paused(s))
+        ignore(err_set(&err, ERR_CONFLICT, "resume %s: it is about to end", n->id));
     if (err.kind != ERR_NONE || s->state == SANDBOX_RUNNING) {
-        refuse(d, spec->id, err.kind == ERR_NONE ? NULL : &err, fn, ctx);
+        refuse(d, n->id, err.kind == ERR_NONE ? NULL : &err, n->on_started, n->started_ctx);
+        guest_free(n);
         return;
     }
-    s->waker = guest_asked(d, spec);
-    s->waker->on_started = fn;
-    s->waker->started_ctx = ctx;
+    s->waker = n;
     d->starting++;
-    if (s->state == SANDBOX_HOT && !spec->is_cold)
+    if (s->state == SANDBOX_HOT && !n->is_cold)
         warm_up(s);
     else if (s->state == SANDBOX_HOT)
         cool(s);
     else if (s->state == SANDBOX_PAUSED)
         wake(s);
+}
+
+void asleep_resume(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx)
+{
+    struct guest *n = guest_asked(self, spec);
+
+    n->on_started = fn;
+    n->started_ctx = ctx;
+    asleep_wake(self, n);
 }
 
 void asleep_cooled(struct guest *s)
@@ -472,6 +438,8 @@ void asleep_warmed_up(void *sandbox)
         return;
     }
 
+    struct linux_driver *d = s->driver;
+    struct list parked = {0};
     struct err err = s->err;
 
     own_close_fd(&s->control_fd);
@@ -480,8 +448,10 @@ void asleep_warmed_up(void *sandbox)
         state_remove(s);
     stay_hot(s);
     ignore(err_wrap(&err, "resume %s", s->id));
+    parked_take(s, &parked);
     answer(s, &err);
     catch_up(s);
+    parked_again(d, &parked);
 }
 
 /* They are of no use, and may be large. */
@@ -508,6 +478,7 @@ static void drop_images(struct guest *s)
 void asleep_answered(struct guest *s)
 {
     struct linux_driver *d = s->driver;
+    struct list parked = {0};
     struct err err = {0};
     bool is_good;
 
@@ -524,8 +495,10 @@ void asleep_answered(struct guest *s)
     is_good = launch_ready(s, &err) == 0;
     if (!is_good)
         ignore(err_wrap(&err, "resume %s: it runs", s->id));
+    parked_take(s, &parked);
     answer(s, is_good ? NULL : &err);
     catch_up(s);
+    parked_again(d, &parked);
 }
 
 void asleep_woken(struct guest *n)
@@ -539,6 +512,7 @@ void asleep_woken(struct guest *n)
     n->wakes = NULL;
     while ((w = list_pop(&s->stops)) != NULL)
         list_push(&n->stops, w);
+    parked_take(s, &n->parked);
     if (dir_open(d->files_fd, s->dir, &dir, &unused) == 0) {
         kept_remove(dir); /* should it be there after a reboot: what is younger wins */
         own_close_fd(&dir);
@@ -592,9 +566,14 @@ void asleep_return(struct guest *n)
 
 void asleep_not_woken(struct guest *paused, struct guest *n)
 {
+    struct linux_driver *d = n->driver;
+    struct list parked = {0};
+
     paused->state = SANDBOX_PAUSED;
+    parked_take(paused, &parked);
     lifecycle_answer_start(n, &n->err);
     guest_free(n);
     if (paused->state == SANDBOX_PAUSED && list_first(&paused->stops) != NULL)
         asleep_remove(paused);
+    parked_again(d, &parked);
 }

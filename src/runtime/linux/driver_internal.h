@@ -289,6 +289,8 @@ void process_end(struct guest *s); /* kills and collects if there is one */
 extern const struct step restore_steps[];
 extern const char *const restore_step_names[];
 extern const size_t restore_step_count;
+/* On the loop: `n` gets what the paused `s` was saved with, and where its files go on. */
+must_check int restore_prepare(struct guest *n, struct guest *s, struct err *err);
 
 /* launch.c: steps that are the same there. */
 int launch_layers(void *sandbox, struct err *err);
@@ -314,6 +316,7 @@ void warm_up_job(struct guest *s, const struct err *broken);
 
 /* asleep.c: what callers ask of lasting states, on the loop. */
 void asleep_pause(void *self, const char *id, bool keeps_memory, runtime_started_fn *fn, void *ctx);
+void asleep_wake(struct linux_driver *d, struct guest *n);
 void asleep_resume(void *self, const struct sandbox_spec *spec, runtime_started_fn *fn, void *ctx);
 void asleep_snapshot(void *self, const char *id, const char *name, bool keeps_memory,
                      runtime_started_fn *fn, void *ctx);
@@ -337,11 +340,12 @@ void asleep_remove(struct guest *s);
 void asleep_stop(struct guest *s);
 bool asleep_is_paused(const struct guest *s);
 
-/* parked.c: what is asked while s is being saved already. False: it is not. */
+/* parked.c: what is asked while s is being saved or woken already. False: it is not. */
 bool parked_pause(struct guest *s, bool keeps_memory, runtime_started_fn *fn, void *ctx);
 bool parked_snapshot(struct guest *s, const char *name, bool keeps_memory, runtime_started_fn *fn,
                      void *ctx);
 /* What waits leaves s, which may be freed, and is asked again: the callbacks may do anything. */
+bool parked_resume(struct guest *s, struct guest *waker);
 void parked_take(struct guest *s, struct list *out);
 void parked_again(struct linux_driver *d, struct list *all);
 void parked_free(struct guest *s);

@@ -145,6 +145,8 @@ static void begin_stop(struct guest *s)
 /* The last steps of the launch: the answer is there, or s->err says why it is not. */
 static void finish_launch(struct guest *s)
 {
+    struct linux_driver *d = s->driver;
+    struct list parked = {0};
     struct err err = {0};
 
     timer_stop(&s->deadline);
@@ -177,9 +179,11 @@ static void finish_launch(struct guest *s)
     /* the caller may stop it at once: nothing of s is used after this unless stops wait */
     bool must_stop = list_first(&s->stops) != NULL;
 
+    parked_take(s, &parked);
     if (must_stop)
         begin_stop(s);
     lifecycle_answer_start(s, NULL);
+    parked_again(d, &parked);
 }
 
 static void on_deadline(void *ctx)

@@ -18,6 +18,50 @@
 #include "runtime/linux/saver.h"
 #include "runtime/linux/tool.h"
 
+/* In the layer it was paused with, where nobody else has it below him: files keep their inode
+ * numbers, which some programs look at, and stacks do not grow. Not if it has memory and shall boot
+ * without: should that fail, its files must still be those of the memory. */
+static void choose_place(struct guest *n, struct guest *s, struct kept *k)
+{
+    ignore(snprintf(n->images_from, sizeof(n->images_from), "sandboxes/%s", s->dir));
+    n->is_in_place = place_holders(&s->driver->places, n->images_from) == 1 &&
+                     k->layers.count > 0 && n->is_restored == k->has_memory;
+    if (!n->is_in_place) {
+        flats_apply(s->driver, &k->layers);
+        return;
+    }
+    flats_drop_with(s->driver, n->images_from);
+    memcpy(n->dir, s->dir, sizeof(n->dir));
+    free(k->layers.paths[--k->layers.count]);
+}
+
+int restore_prepare(struct guest *n, struct guest *s, struct err *err)
+{
+    struct linux_driver *d = s->driver;
+    struct kept k;
+    int dir;
+
+    if (dir_open(d->files_fd, s->dir, &dir, err) != 0)
+        return -1;
+    if (kept_read(dir, &k, err) != 0) {
+        own_close_fd(&dir);
+        return -1;
+    }
+    own_close_fd(&dir);
+    n->is_restored = k.has_memory && !n->is_cold;
+    if (n->is_restored && (d->criu == NULL || k.has_userns != d->host.has_userns)) {
+        if (d->criu == NULL)
+            *err = d->criu_err;
+        else
+            ignore(err_set(err, ERR_UNSUPPORTED, "it was saved under other user namespaces"));
+        kept_done(&k);
+        return -1;
+    }
+    choose_place(n, s, &k);
+    guest_take_kept(n, &k);
+    return 0;
+}
+
 enum { PIDS_OF_CRIU = 64 }; /* besides those it restores, which are as many as they were */
 
 /* Those to restore from, below the directory, which may have the ones of its pause. */
