@@ -10,18 +10,15 @@ SIGKILL. An operation that got no answer is asked for again until it has one; wh
 looked at then. At the end all that exists is what the model says, and when that is gone nothing is left on the disk
 and no mount, group or process of it on the host. Each worker has its share of the operations and of the sandboxes, a
 model of its own, and a seed that follows from the one given. With the fake runtime there are no files, and node is not
-killed: its sandboxes run in it. `make soak` is the long one.
+killed: its sandboxes run in it. soak_test.py is the long one, with more faults.
 """
-import base64
-import json
 import os
 import random
-import shutil
-import struct
 import sys
 import threading
 import time
 
+from model_kit import STOP, Life, Model, RealServer, group_mark, remains
 from sandlot_kit import Server, check, same, wait_until
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -29,259 +26,17 @@ SETTINGS = {"seed": "1", "ops": "250", "boxes": "12", "workers": "1", "driver": 
 IS_REAL = SETTINGS["driver"] == "linux"
 ROLES = ("api", "edge", "node") if IS_REAL else ("api", "edge")
 WORKERS, SEED = int(SETTINGS["workers"]), int(SETTINGS["seed"])
-BOXES_MAX = int(SETTINGS["boxes"]) // WORKERS
-OPS = int(SETTINGS["ops"]) // WORKERS
 KILL_EVERY = 15  # operations, about, with the fake runtime
 KILL_EVERY_S = (1, 5)  # with the real one
 TRY_S = 300 if IS_REAL else 60  # a role that is away for a moment every few seconds makes much be done twice
-PROCESS = "process"  # among the files of a box: the number of one that never ends
-KEPT_MAX = 8 // WORKERS + 1  # snapshots at once
-STOP = threading.Event()
 
 
-class RealServer(Server):
-    """With the shared base template and the linux runtime."""
+class Struck(Model):
+    """With the fake runtime roles are killed between operations, so that a seed says when."""
 
-    def start(self):
-        data, shared = f"{self.dir}/data", os.environ["SANDLOT_TEST_DATA"]
-        if not os.path.islink(f"{data}/rootfs"):
-            shutil.rmtree(f"{data}/rootfs")
-            os.symlink(f"{shared}/rootfs", f"{data}/rootfs")
-            shutil.copy(f"{shared}/templates/base.json", f"{data}/templates/base.json")
-        self.flags = ["--runtime.driver=linux", "--runtime.envd_path=" + os.environ["SANDLOT_TEST_ENVD"],
-                      "--runtime.uid_base=" + os.environ.get("SANDLOT_TEST_UID_BASE", "100000"), "--runtime.sandboxes_max=500"]
-        super().start()
-
-
-class Box:
-    def __init__(self, made, files):
-        self.id, self.token, self.files, self.is_paused, self.snapshots = made["sandboxID"], made["envdAccessToken"], dict(files), False, {}
-
-
-class Model:
-    def __init__(self, server, worker, mode):
-        self.s, self.worker, self.mode, self.boxes, self.kept, self.count = server, f"w{worker}", mode, [], {}, 0
-        self.rng, self.tally, self.error = random.Random(SEED * 1000 + worker), {}, None
-        self.untold = 0  # copies that may be there
-
-    def until(self, what, ask, wanted):
-        """Asks until one of the wanted statuses comes; others are only those of a role that is away."""
-        end = time.monotonic() + TRY_S
-        while True:
-            try:
-                a = ask()
-                if a.status in wanted:
-                    return a
-                why = (a.status, a.body)
-                check(a.status >= 500 or a.status == 409, what, *why)
-            except (OSError, EOFError, ValueError) as error:
-                why = (error,)
-            check(time.monotonic() < end, what, *why)
-            time.sleep(0.05)
-
-    def some(self, **wanted):
-        found = [b for b in self.boxes if all(getattr(b, k) == v for k, v in wanted.items())]
-        return self.rng.choice(found) if found else None
-
-    def made(self, answer, files):
-        box = Box(answer, files)
-        self.boxes.append(box)
-        return box
-
-    def start(self, template, files):
-        key, body = f"model-{self.rng.getrandbits(64):x}", {"templateID": template, "timeout": 3600, "metadata": {"model": self.worker}}
-        text = json.dumps(body).encode()
-        fields = [f"X-API-Key: {self.s.key}", "Content-Type: application/json", "Idempotency-Key: " + key]
-        return self.made(self.until("create", lambda: self.s.call("POST", "/v2/sandboxes", fields, text), (201,)).json, files)
-
-    def create(self):
-        if len(self.boxes) < BOXES_MAX:
-            self.start("base", {})
-
-    def file_call(self, box, method, name, data=None):
-        fields = [f"E2b-Sandbox-Id: {box.id}", "E2b-Sandbox-Port: 49983", f"X-Access-Token: {box.token}"]
-        if data is not None:
-            fields.append("Content-Type: application/octet-stream")
-        return self.s.call(method, f"/files?path=/home/user/{name}&username=user", fields, data)
-
-    def write(self):
-        box = self.some(is_paused=False)
-        if not IS_REAL or box is None:
-            return
-        name, data = f"f{self.rng.randrange(4)}", b"%d " % self.count * self.rng.randrange(1, 2000)
-        self.until("write", lambda: self.file_call(box, "POST", name, data), (200,))
-        box.files[name] = data
-
-    def shell(self, box, line):
-        """What it wrote to standard output; None unless it ended well. What was cut off is asked for again."""
-        body = json.dumps({"process": {"cmd": "/bin/sh", "args": ["-c", line]}}).encode()
-        fields = [f"E2b-Sandbox-Id: {box.id}", "E2b-Sandbox-Port: 49983", f"X-Access-Token: {box.token}",
-                  "Content-Type: application/connect+json", "Authorization: Basic dXNlcjo="]
-
-        def ask():
-            a = self.s.call("POST", "/process.Process/Start", fields, struct.pack(">BI", 0, len(body)) + body)
-            if a.status == 200 and b'"exited":true' not in a.body:
-                raise EOFError(a.body)
-            return a
-
-        said, out = self.until("exec", ask, (200,)).body, b""
-        while said:
-            size = struct.unpack(">BI", said[:5])[1]
-            event = json.loads(said[5:5 + size]).get("event", {})
-            out, said = out + base64.b64decode(event.get("data", {}).get("stdout", "")), said[5 + size:]
-            if "end" in event and event["end"].get("exitCode", 0) != 0:
-                return None
-        return out
-
-    def exec(self):
-        box = self.some(is_paused=False)
-        if not IS_REAL or box is None:
-            return
-        if PROCESS not in box.files and not self.mode:
-            box.files[PROCESS] = int(self.shell(box, "setsid sleep 1000000 >/dev/null 2>&1 </dev/null & echo $!"))
-        name, text = f"x{self.rng.randrange(4)}", f"{self.count} " * self.rng.randrange(1, 200)
-        path = "/home/user/" + name
-        same(self.shell(box, f"printf %s '{text}' >{path} && sync {path}"), b"", box.id, name)
-        box.files[name] = text.encode()
-
-    def read(self, box=None):
-        box = box or self.some(is_paused=False)
-        if not IS_REAL or box is None:
-            return
-        for name, data in box.files.items():
-            if name == PROCESS:
-                same(self.shell(box, f"kill -0 {data}"), b"", box.id, "the process is gone", data)
-                continue
-            same(self.until("read", lambda: self.file_call(box, "GET", name), (200,)).body, data, box.id, name)
-
-    def pause(self):
-        box = self.some(is_paused=False)
-        if box is None:
-            return
-        state = lambda: self.s.api("GET", f"/sandboxes/{box.id}").json["state"]
-        self.until("pause", lambda: self.s.api("POST", f"/sandboxes/{box.id}/pause", self.mode), (204, 409))
-        wait_until(lambda: self.away(state) == "paused", f"{box.id} to be paused", TRY_S)
-        box.is_paused = True
-
-    def away(self, ask):
-        try:
-            return ask()
-        except (OSError, EOFError, KeyError, ValueError):
-            return None
-
-    def connect(self, box):
-        self.until("connect", lambda: self.s.api("POST", f"/v2/sandboxes/{box.id}/connect", {"timeout": 3600}), (200, 201))
-        box.is_paused = False
-
-    def resume(self):
-        box = self.some(is_paused=True)
-        if box is not None:
-            self.connect(box)
-            self.read(box)
-
-    def snapshot(self):
-        box = self.some(is_paused=False)
-        if box is None or len(self.kept) >= KEPT_MAX:
-            return
-        name = f"{self.worker}-{self.count}"
-        ask = lambda: self.s.api("POST", f"/sandboxes/{box.id}/snapshots", self.mode | {"name": name})
-        ref = self.until("snapshot", ask, (201,)).json["snapshotID"]
-        self.kept[ref] = box.snapshots[ref] = dict(box.files)
-
-    def start_from(self):
-        if self.kept and len(self.boxes) < BOXES_MAX:
-            ref = self.rng.choice(sorted(self.kept))
-            self.read(self.start(ref, self.kept[ref]))
-
-    def forget(self):
-        if self.kept:
-            ref = self.rng.choice(sorted(self.kept))
-            path = "/templates/" + ref.replace("/", "%2F").replace(":", "%3A")
-            self.until("forget", lambda: self.s.api("DELETE", path), (204, 404))
-            del self.kept[ref]
-            for box in self.boxes:
-                box.snapshots.pop(ref, None)
-
-    def fork(self):
-        box = self.some(is_paused=False)
-        if box is None or len(self.boxes) + 2 > BOXES_MAX:
-            return
-        try:
-            a = self.s.api("POST", f"/sandboxes/{box.id}/fork", self.mode | {"count": 2, "timeout": 3600})
-        except (OSError, EOFError):
-            a = None
-        told = [r["sandbox"] for r in a.json if "sandbox" in r] if a is not None and a.status == 201 else []
-        for one in told:
-            self.read(self.made(one, box.files))
-        self.untold += 2 - len(told)
-
-    def rollback(self):
-        box = self.rng.choice([b for b in self.boxes if b.snapshots] or [None])
-        if box is None:
-            return
-        ref = self.rng.choice(sorted(box.snapshots))
-        self.until("rollback", lambda: self.s.api("POST", f"/sandboxes/{box.id}/rollback", {"snapshotID": ref, "timeout": 3600}), (200,))
-        box.files, box.is_paused = dict(box.snapshots[ref]), False
-        self.read(box)
-
-    def kill_one(self, box_id):
-        self.until("kill", lambda: self.s.api("DELETE", f"/sandboxes/{box_id}"), (204, 404))
-
-    def kill(self):
-        if len(self.boxes) > 2:
-            box = self.boxes.pop(self.rng.randrange(len(self.boxes)))
-            self.kill_one(box.id)
-
-    def listed(self, state="running,paused"):
-        path = f"/v2/sandboxes?limit=100&state={state}&metadata=model%3D{self.worker}"
-        return {b["sandboxID"] for b in self.until("list", lambda: self.s.api("GET", path), (200,)).json}
-
-    def known(self, state):
-        """Those of a state, without copies that nobody was told of: they may come later than their fork was given up."""
-        listed = self.listed(state)
-        untold = listed - {b.id for b in self.boxes}
-        for one in untold:
-            check(self.untold > 0, one, "is nobody's")
-            self.untold -= 1
-            self.kill_one(one)
-        return listed - untold
-
-    def compare(self):
-        same(self.known("paused"), {b.id for b in self.boxes if b.is_paused}, "paused")
-        same(self.known("running"), {b.id for b in self.boxes if not b.is_paused}, "running")
-        refs = {i["snapshotID"] for i in self.until("list", lambda: self.s.api("GET", "/snapshots?limit=100"), (200,)).json}
-        same({r for r in refs if f"{self.worker}-" in r}, set(self.kept), "snapshots")
-
-    def run(self, ops):
-        verbs = [self.create] * 4 + [self.write] * 3 + [self.exec] * 3 + [self.read] * 2 + [self.pause] * 4 + [self.resume] * 4 + \
-            [self.snapshot] * 2 + [self.start_from] * 2 + [self.fork, self.rollback, self.forget] + [self.kill] * 2
-        for self.count in range(ops):
-            if STOP.is_set():
-                return
-            if not IS_REAL and self.rng.randrange(KILL_EVERY) == 0:
-                strike(self.s, self.rng, self.tally)
-            verb = self.rng.choice(verbs)
-            self.tally[verb.__name__] = self.tally.get(verb.__name__, 0) + 1
-            verb()
-            if self.count % 50 == 49:
-                self.compare()
-        self.compare()
-
-    def end(self):
-        for box in self.boxes:
-            self.connect(box)
-            self.read(box)
-            self.kill_one(box.id)
-        self.boxes = []
-        while self.kept:
-            self.forget()
-
-    def live(self):
-        try:
-            self.run(OPS)
-        except Exception as error:
-            self.error = error
-            STOP.set()
+    def between(self):
+        if not IS_REAL and self.rng.randrange(KILL_EVERY) == 0:
+            strike(self.s, self.rng, self.tally)
 
 
 def strike(server, rng, tally):
@@ -306,21 +61,6 @@ def has_memory(server):
     return status == 204
 
 
-def group_mark(server):
-    """Its groups have it in their name: see prefix_make() of src/runtime/linux/open.c."""
-    st = os.stat(f"{server.dir}/run/sandboxes")
-    return f"{(st.st_ino ^ st.st_dev << 32) & 0xffffffffff:x}"
-
-
-def remains(server, mark):
-    """What is on this host of a server that ended: mounts, and groups, without which there is no process of a sandbox."""
-    with open("/proc/self/mountinfo") as f:
-        found = [line for line in f if server.dir in line]
-    for place, dirs, _ in os.walk("/sys/fs/cgroup"):
-        found += [f"{place}/{d}" for d in dirs if mark in d]
-    return found
-
-
 def look_for_remains(server, models):
     def is_empty():
         for m in models:
@@ -333,7 +73,8 @@ def look_for_remains(server, models):
 
 def lives(server, tally):
     mode = {"memory": False} if IS_REAL and not has_memory(server) else {}
-    models = [Model(server, worker, mode) for worker in range(WORKERS)]
+    life = Life(SEED, int(SETTINGS["boxes"]), WORKERS, IS_REAL, int(SETTINGS["ops"]))
+    models = [Struck(server, worker, mode, life) for worker in range(WORKERS)]
     threads = [threading.Thread(target=m.live) for m in models]
     if IS_REAL:
         striker = threading.Thread(target=strike_on, args=(server, tally))
