@@ -2,7 +2,6 @@
 /* Builds envd's first request. Called by sandbox_create.c. */
 #include "domain/guest_init.h"
 
-#include "base/clock.h"
 #include "base/digest.h"
 #include "base/id.h"
 #include "domain/authority.h"
@@ -79,14 +78,15 @@ int guest_init_check_env(const struct codec_list *own, const struct codec_list *
     return 0;
 }
 
+/* Without a timestamp: envd disregards what is older than what it knows, and after the clock was
+ * set back that were the token and variables of a fork or a resume. One connection has them in
+ * order. */
 void guest_init_json(const struct sandbox_record *r, const struct codec_list *template_env,
                      uint64_t replay_kb, struct buf *out)
 {
     uint8_t entropy[ENTROPY_SIZE];
-    char now[RFC3339_MAX];
 
     id_random(entropy, sizeof(entropy));
-    rfc3339_format_ms(clock_wall_ms(), now);
     buf_add_text(out, "{\"sandboxId\":");
     json_quote(out, r->id);
     put_member(out, "templateId", r->template_id);
@@ -97,7 +97,6 @@ void guest_init_json(const struct sandbox_record *r, const struct codec_list *te
     put_member(out, "defaultUser", r->user);
     put_member(out, "defaultWorkdir", r->workdir);
     put_member(out, "hostname", r->id);
-    put_member(out, "timestamp", str_of(now));
     if (replay_kb > 0)
         buf_printf(out, ",\"replayBytes\":%llu", (unsigned long long)replay_kb << 10);
     buf_add_text(out, ",\"entropy\":\"");

@@ -155,7 +155,7 @@ def create_bodies(s):
     same((init["defaultUser"], init["defaultWorkdir"]), ("user", "/home/user"))
     same(len(base64.b64decode(init["entropy"])), 32)
     check(len(init["controlToken"]) == 64 and init["controlToken"] != init["accessToken"])
-    check(abs((at(init["timestamp"]) - now()).total_seconds()) < 60)
+    check("timestamp" not in init)  # after the clock was set back, a restored envd would heed none with one
     python = {"templateID": "base", "metadata": {}, "envVars": {}, "timeout": 300,
               "secure": True, "allow_internet_access": False}
     r = s.api.call("POST", "/sandboxes", python)
