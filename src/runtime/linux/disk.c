@@ -281,7 +281,7 @@ static void *watcher(void *ctx)
     while (!d->is_closing) {
         struct timespec until;
 
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += LOOK_PERIOD_MS / 1000;
         if (pthread_cond_timedwait(&d->closing, &d->lock, &until) == ETIMEDOUT)
             look_round(d);
@@ -292,9 +292,14 @@ static void *watcher(void *ctx)
 
 int disk_init(struct disk *d, int files_fd, int proc_fd, const struct cgroups *g, struct err *err)
 {
+    pthread_condattr_t by_mono;
+
     *d = (struct disk){.files_fd = files_fd, .proc_fd = proc_fd, .cgroups = g};
     pthread_mutex_init(&d->lock, NULL);
-    pthread_cond_init(&d->closing, NULL);
+    pthread_condattr_init(&by_mono);
+    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC); /* the wall clock may be set back */
+    pthread_cond_init(&d->closing, &by_mono);
+    pthread_condattr_destroy(&by_mono);
     if (thread_start(&d->thread, watcher, d, err) != 0)
         return err_wrap(err, "disk watcher");
     d->has_thread = true;
