@@ -5,12 +5,12 @@
 #   make test    packages, build, every suite; ends with "N passed, N failed, N skipped"
 #   make bench   measurements as JSON        make fuzz    every fuzz target at length
 #   make build   only build                  make format  clang-format in place
-#   make soak    random lives beside a model, for long: SOAK_OPS=10000 SOAK_SEED=1
+#   make soak    mixed load beside a model, with faults: SOAK_MINUTES=45 SOAK_SEED=1
 #   make install                             make clean
 DATA ?= /var/lib/sandlot
 BUILD ?= build/release
 FUZZ_SECONDS ?= 600
-SOAK_OPS ?= 10000
+SOAK_MINUTES ?= 45
 SOAK_SEED ?= 1
 
 .PHONY: run interpreter build test bench fuzz soak format tidy install clean
@@ -48,9 +48,11 @@ fuzz:
 
 soak:
 	tools/deps test
+	tools/criu
 	tools/build $(BUILD)
 	SANDLOT_TEST_DATA=$${SANDLOT_TEST_DATA:-$(CURDIR)/build/test-data} SANDLOT_TEST_ENVD=$(CURDIR)/$(BUILD)/src/envd/envd \
-		tests/api/model_test.py $(BUILD)/src/main/sandlot driver=linux boxes=50 workers=10 ops=$(SOAK_OPS) seed=$(SOAK_SEED)
+		tests/api/soak_test.py $(BUILD)/src/main/sandlot $(BUILD)/tests/api/libclock_shim.so \
+		minutes=$(SOAK_MINUTES) seed=$(SOAK_SEED) boxes=24 workers=6 out=build/soak
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

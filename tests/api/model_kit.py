@@ -17,6 +17,10 @@ PROCESS = "process"  # among the files of a box: the number of one that never en
 STOP = threading.Event()  # somebody failed: all end
 
 
+class Stopped(Exception):
+    """Because of what happened to somebody else."""
+
+
 class Life:
     """What all models of a run share."""
 
@@ -47,6 +51,8 @@ class RealServer(Server):
             shutil.copy(f"{shared}/templates/base.json", f"{data}/templates/base.json")
         self.flags = ["--runtime.driver=linux", "--runtime.envd_path=" + os.environ["SANDLOT_TEST_ENVD"],
                       "--runtime.uid_base=" + os.environ.get("SANDLOT_TEST_UID_BASE", "100000"), "--runtime.sandboxes_max=500", *self.more]
+        if "SANDLOT_TEST_CRIU" in os.environ:
+            self.flags.append("--runtime.criu=" + os.environ["SANDLOT_TEST_CRIU"])
         super().start()
 
 
@@ -74,7 +80,8 @@ class Model:
             except (OSError, EOFError, ValueError) as error:
                 why = (error,)
             check(time.monotonic() < end, what, *why)
-            time.sleep(0.05)
+            if STOP.wait(0.05):
+                raise Stopped(what, *why)
 
     def some(self, **wanted):
         found = [b for b in self.boxes if all(getattr(b, k) == v for k, v in wanted.items())]
@@ -150,7 +157,7 @@ class Model:
             if name == PROCESS:
                 same(self.shell(box, f"kill -0 {data}"), b"", box.id, "the process is gone", data)
                 continue
-            same(self.until("read", lambda: self.file_call(box, "GET", name), (200,)).body, data, box.id, name)
+            same(self.until(f"read {box.id}", lambda: self.file_call(box, "GET", name), (200,)).body, data, box.id, name)
 
     def pause(self):
         box = self.some(is_paused=False)
@@ -282,6 +289,8 @@ class Model:
     def live(self):
         try:
             self.run()
+        except Stopped:
+            pass
         except Exception as error:
             self.error = error
             STOP.set()

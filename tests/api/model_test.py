@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 
-from model_kit import STOP, Life, Model, RealServer, group_mark, remains
+from model_kit import Life, Model, RealServer, group_mark, remains
 from sandlot_kit import Server, check, same, wait_until
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -47,9 +47,9 @@ def strike(server, rng, tally):
         tally["kill -9 " + role] = tally.get("kill -9 " + role, 0) + 1
 
 
-def strike_on(server, tally):
+def strike_on(server, tally, done):
     rng = random.Random(SEED)
-    while not STOP.wait(rng.uniform(*KILL_EVERY_S)):
+    while not done.wait(rng.uniform(*KILL_EVERY_S)):
         strike(server, rng, tally)
 
 
@@ -76,14 +76,15 @@ def lives(server, tally):
     life = Life(SEED, int(SETTINGS["boxes"]), WORKERS, IS_REAL, int(SETTINGS["ops"]))
     models = [Struck(server, worker, mode, life) for worker in range(WORKERS)]
     threads = [threading.Thread(target=m.live) for m in models]
+    done = threading.Event()
     if IS_REAL:
-        striker = threading.Thread(target=strike_on, args=(server, tally))
+        striker = threading.Thread(target=strike_on, args=(server, tally, done))
         striker.start()
     for t in threads:
         t.start()
     for t in threads:
         t.join()
-    STOP.set()
+    done.set()
     if IS_REAL:
         striker.join()
     for m in models:
