@@ -90,7 +90,11 @@ class Clock:
             f.write(library + "\n")
         with open(f"{upper}/sandlot-test-clock", "wb") as f:
             f.write(struct.pack("q", 0))
-        run("mount", "-t", "overlay", "-o", f"lowerdir=/etc,upperdir={upper},workdir={work}", "soak", "/etc")
+        try:
+            run("mount", "-t", "overlay", "-o", f"lowerdir=/etc,upperdir={upper},workdir={work}", "soak", "/etc")
+        except AssertionError as error:
+            print(f"# no clock jumps here: {error}")
+            return
         self.is_there = True
         self.move(HOUR_S)
         told = float(run("python3", "-c", "import time; print(time.time())"))
@@ -103,14 +107,14 @@ class Clock:
 
 
 def memory_group(pid):
-    """(its directory in the hierarchy that limits memory, the name of the limit) of a process."""
+    """(directory of its group in the hierarchy that limits memory, where another can be made, name of the limit)."""
     with open(f"/proc/{pid}/cgroup") as f:
         rows = [line.strip().split(":", 2) for line in f]
     for _, names, path in rows:
         if "memory" in names.split(","):
-            return f"/sys/fs/cgroup/memory{path}", "memory.limit_in_bytes"
+            return f"/sys/fs/cgroup/memory{path}", f"/sys/fs/cgroup/memory{path}", "memory.limit_in_bytes"
     path = next(path for _, names, path in rows if not names)
-    return f"/sys/fs/cgroup{path}", "memory.max"
+    return f"/sys/fs/cgroup{path}", "/sys/fs/cgroup", "memory.max"
 
 
 class Bench:
@@ -224,34 +228,42 @@ def no_address_space(b):
     return name, lambda: old is not None and b.limit(pid, resource.RLIMIT_AS, old[0])
 
 
+def write(path, value):
+    with open(path, "w") as f:
+        f.write(str(value))
+
+
+def leave_group(group, home):
+    """Whoever is still in it goes back, and it is removed."""
+    end = time.monotonic() + 20
+    while os.path.isdir(group):
+        with contextlib.suppress(OSError), open(f"{group}/cgroup.procs") as f:
+            for left in f.read().split():
+                with contextlib.suppress(OSError):
+                    write(f"{home}/cgroup.procs", left)
+        with contextlib.suppress(OSError):
+            os.rmdir(group)
+        check(time.monotonic() < end, group, "cannot be removed")
+        time.sleep(0.02)
+
+
 def no_memory(b):
     """A group of its own with next to nothing: the kernel kills who is in it."""
     name, pid = b.role()
-    if pid <= 0:
-        return name, nothing
-    b.lost(name)
     try:
-        home, limit = memory_group(pid)
-        group = f"{home}/sandlot-soak-{os.getpid()}"
-        os.makedirs(group, exist_ok=True)
-        for name_of, value in (("cgroup.procs", pid), (limit, 256 << 10)):
-            with open(f"{group}/{name_of}", "w") as f:
-                f.write(str(value))
-    except (OSError, StopIteration):  # it has just died; its group is removed all the same
-        pass
-
-    def undo():
-        end = time.monotonic() + 20
-        while os.path.isdir(group):
-            with contextlib.suppress(OSError), open(f"{group}/cgroup.procs") as f:
-                for left in f.read().split():
-                    with contextlib.suppress(OSError), open(f"{home}/cgroup.procs", "w") as to:
-                        to.write(left)
-            with contextlib.suppress(OSError):
-                os.rmdir(group)
-            check(time.monotonic() < end, group, "cannot be removed")
-            time.sleep(0.02)
-    return name, undo
+        home, above, limit = memory_group(pid)
+    except OSError:  # it has just died
+        return name, nothing
+    group = f"{above}/sandlot-soak-{os.getpid()}"
+    os.makedirs(group, exist_ok=True)
+    try:
+        write(f"{group}/{limit}", 256 << 10)
+    except OSError:
+        name = "not supported here"
+    b.lost(name)
+    with contextlib.suppress(OSError):  # it has just died
+        write(f"{group}/cgroup.procs", pid)
+    return name, lambda: leave_group(group, home)
 
 
 @dataclass(frozen=True)
@@ -271,7 +283,7 @@ FAULTS = (
     Fault("data disk full", fill_disk, (2, 8)),
     Fault("store disk full", fill_store, (2, 6)),
     Fault("clock jump", jump, (2, 6)),
-    Fault("no descriptors", no_descriptors, (1, 5)),
+    Fault("no descriptors", no_descriptors, (1, 5), may_fail=(429,)),
     Fault("no address space", no_address_space, (1, 3), is_lethal=True),
     Fault("no memory", no_memory, (1, 3), is_lethal=True),
 )
