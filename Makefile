@@ -7,13 +7,14 @@
 #   make build   only build                  make format  clang-format in place
 #   make soak    mixed load beside a model, with faults: SOAK_MINUTES=45 SOAK_SEED=1
 #   make install                             make clean
+#   make deb     build/sandlot_VERSION_amd64.deb, for Debian 12 and 13
 DATA ?= /var/lib/sandlot
 BUILD ?= build/release
 FUZZ_SECONDS ?= 600
 SOAK_MINUTES ?= 45
 SOAK_SEED ?= 1
 
-.PHONY: run interpreter build test bench fuzz soak format tidy install clean
+.PHONY: run interpreter build test bench fuzz soak format tidy install deb clean
 
 run:
 	tools/deps run
@@ -62,6 +63,11 @@ tidy:
 
 install: build
 	meson install -C $(BUILD)
+
+deb:
+	tools/deps deb
+	tools/build $(BUILD)
+	tools/deb $(BUILD) build
 
 clean:
 	rm -rf build
