@@ -427,6 +427,16 @@ void config_path(char *out, size_t size, const char *dir, const char *name)
     assert(len > 0 && (size_t)len < size);
 }
 
+bool config_is_in_the_clear(const struct config *c)
+{
+    static const char *const local[] = {"127.", "localhost:", "[::1]:"};
+
+    for (size_t i = 0; i < COUNT_OF(local); i++)
+        if (str_has_prefix(str_of(c->listen), local[i]))
+            return false;
+    return c->tls_certificates[0] == '\0';
+}
+
 struct image_job config_image(const struct config *c)
 {
     return (struct image_job){

@@ -50,6 +50,9 @@ struct config {
 extern const struct config_table config_table;
 extern const char config_file_default[]; /* read when it exists */
 
+/* May others than this machine see what clients send? */
+bool config_is_in_the_clear(const struct config *c);
+
 /* Defaults, file, environment, flags; takes --config and the flags it knows out of argv. Without
  * takes_file --config is left to a command whose own it is. */
 must_check int config_load(struct config *c, int *argc, char **argv, bool takes_file,

@@ -53,12 +53,7 @@ static void warn_about_root(const struct config *c, const struct layout *l)
  * passwords on the way to it. */
 static void warn_about_clear_text(const struct config *c)
 {
-    static const char *const local[] = {"127.", "localhost:", "[::1]:"};
-
-    for (size_t i = 0; i < COUNT_OF(local); i++)
-        if (str_has_prefix(str_of(c->listen), local[i]))
-            return;
-    if (c->tls_certificates[0] == '\0')
+    if (config_is_in_the_clear(c))
         log_warn("serve.unwise",
                  "listen=%s note=\"keys, and passwords for pushing images, pass in clear text: set "
                  "tls.certificates\"",

@@ -211,6 +211,7 @@ class Server:
         os.makedirs(f"{self.dir}/data/rootfs/tree")
         for made in ("data", "data/templates"):
             os.chmod(f"{self.dir}/{made}", 0o755)
+        os.chmod(f"{self.dir}/data/rootfs", 0o700)
         with open(f"{self.dir}/data/templates/base.json", "w") as f:
             json.dump(TEMPLATE, f)
         with open(f"{self.dir}/envd", "w") as f:

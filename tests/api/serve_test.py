@@ -58,20 +58,6 @@ def _(s):
                 check(token not in f.read(), role, what)
 
 
-@test("roles that read what strangers send have no privilege and a filter; node lacks what it does not use")
-def _(s):
-    for role in ("api", "edge", "egress", "node"):
-        with open(f"/proc/{s.role(role)}/status") as f:
-            status = dict(re.findall(r"^(\w+):\s+(.*)$", f.read(), re.M))
-        effective, permitted = (int(status[name], 16) for name in ("CapEff", "CapPrm"))
-        if role == "node":
-            modules_boot_log = 1 << 16 | 1 << 22 | 1 << 34
-            same((effective & modules_boot_log, int(status["CapBnd"], 16) & modules_boot_log), (0, 0), role)
-            check(effective & 1 << 21, "node is not what it should be", status)
-        else:
-            same((effective, permitted, status["NoNewPrivs"], status["Seccomp"]), (0, 0, "1", "2"), role)
-
-
 @test("a role that the filter killed: the log says what that means, and the next one serves")
 def _(s):
     os.kill(s.role("edge"), signal.SIGSYS)  # as the kernel does
