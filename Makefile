@@ -5,6 +5,7 @@
 #   make test    packages, build, every suite; ends with "N passed, N failed, N skipped"
 #   make bench   measurements as JSON        make fuzz    every fuzz target at length
 #   make build   only build                  make format  clang-format in place
+#   make analyse    gcc -fanalyzer and clang-tidy over src
 #   make soak    mixed load beside a model, with faults: SOAK_MINUTES=45 SOAK_SEED=1
 #   make install                             make clean
 #   make deb     build/sandlot_VERSION_amd64.deb, for Debian 12 and 13
@@ -14,7 +15,7 @@ FUZZ_SECONDS ?= 600
 SOAK_MINUTES ?= 45
 SOAK_SEED ?= 1
 
-.PHONY: run interpreter build test bench fuzz soak format tidy install deb clean
+.PHONY: run interpreter build test bench fuzz analyse soak format tidy install deb clean
 
 run:
 	tools/deps run
@@ -46,6 +47,10 @@ bench:
 fuzz:
 	tools/deps test
 	tools/fuzz $(FUZZ_SECONDS)
+
+analyse:
+	tools/deps test
+	tools/analyse
 
 soak:
 	tools/deps test

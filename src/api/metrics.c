@@ -184,7 +184,9 @@ static int parse_ids(struct call *c, struct str ids[BATCH_MAX], size_t *out_coun
 /* Unknown ones are left out, as are those that nothing is known of yet. */
 void sandbox_metrics_batch(struct call *c)
 {
-    struct str ids[BATCH_MAX];
+    struct str ids[BATCH_MAX] = {
+        {NULL, 0}
+    };
     struct metrics_point point;
     size_t count, shown = 0;
     struct buf out;

@@ -19,15 +19,15 @@ static bool is_label(struct str label)
 
 bool host_name_is_good(struct str name)
 {
-    struct str last = {0};
+    struct str last;
 
     if (name.len == 0 || name.len > HOST_NAME_MAX_LEN || name.at[name.len - 1] == '.')
         return false;
-    while (name.len > 0) {
+    do {
         last = str_cut(name, '.', &name);
         if (!is_label(last))
             return false;
-    }
+    } while (name.len > 0);
     return last.at[0] < '0' || last.at[0] > '9';
 }
 

@@ -103,7 +103,7 @@ static bool host_is_good(struct str host)
 {
     ssize_t end = host.len > 0 && host.at[0] == '[' ? str_find(host, ']') : -1;
     struct str port = {0};
-    struct str name = host;
+    struct str name;
     char before = '.';
 
     if (end > 0) {

@@ -79,11 +79,13 @@ static bool is_blank(char c)
 
 struct str str_trim(struct str s)
 {
-    while (s.len > 0 && is_blank(s.at[0]))
-        s = str_from(s, 1);
-    while (s.len > 0 && is_blank(s.at[s.len - 1]))
-        s.len--;
-    return s;
+    size_t from = 0, to = s.len;
+
+    while (from < to && is_blank(s.at[from]))
+        from++;
+    while (from < to && is_blank(s.at[to - 1]))
+        to--;
+    return str_from(str_upto(s, to), from);
 }
 
 struct str str_from(struct str s, size_t offset)
@@ -105,6 +107,7 @@ bool str_to_u64(struct str s, uint64_t *out)
     if (s.len == 0)
         return false;
     for (size_t i = 0; i < s.len; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): .at is NULL only when .len is 0 */
         unsigned digit = (unsigned)(unsigned char)s.at[i] - '0';
 
         if (digit > 9 || value > (UINT64_MAX - digit) / 10)

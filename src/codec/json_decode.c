@@ -164,6 +164,7 @@ static int decode_32(struct json_in *in, const struct codec_field *f, void *at)
 
     if (take_integer(in, f->type == CODEC_UINT32 ? &range_uint32 : &range_int32, &value) != 0)
         return -1;
+    /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): json_fail() is -1 */
     *(uint32_t *)at = (uint32_t)value;
     return 0;
 }
@@ -229,6 +230,7 @@ static int decode_enum(struct json_in *in, const struct codec_field *f, void *at
     if (starts_number(next)) {
         if (take_integer(in, &range_enum, &number) != 0)
             return -1;
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): json_fail() is -1 */
         *(int32_t *)at = (int32_t)number;
         return 0;
     }

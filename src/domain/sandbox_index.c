@@ -59,8 +59,10 @@ static void insert(struct team *t, struct sandbox *s)
 
 static void drop(struct team *t, struct sandbox *s)
 {
-    size_t at = sandbox_index_seek(t, s->r.started_at_ms, s->r.id);
+    size_t at;
 
+    assert(t != NULL); /* its team leaves later than it */
+    at = sandbox_index_seek(t, s->r.started_at_ms, s->r.id);
     assert(at < t->sandbox_count && t->sandboxes[at] == s);
     t->sandbox_count--;
     memmove(t->sandboxes + at, t->sandboxes + at + 1,

@@ -263,12 +263,12 @@ static int set_network(struct sandbox *s, const struct egress_policy *rules, san
     was = hold(s->egress);
     put_in_force(s, e);
     if (sandbox_save(s, s->state, err) != 0) {
-        put_in_force(s, was);
+        put_in_force(s, was); /* NOLINT(clang-analyzer-unix.Malloc): counted, we hold it */
         egress_release(was);
         egress_release(e);
         return -1;
     }
-    egress_release(was);
+    egress_release(was); /* NOLINT(clang-analyzer-unix.Malloc): counted, as above */
     op = op_new(s->domain, s->r.id, fn, ctx);
     op->egress = e;
     store_commit(s->domain->store, on_stored, op);

@@ -2,6 +2,8 @@
 /* Idle upstream connections; see pool.h. */
 #include "edge/pool.h"
 
+#include <assert.h>
+
 struct pool_site {
     struct list conns; /* oldest first */
     size_t count;
@@ -134,8 +136,11 @@ void pool_give(struct pool *p, struct str id, uint16_t port, struct http_conn *c
         http_conn_free(conn);
         return;
     }
-    if (p->count >= POOL_MAX)
-        drop(oldest(p));
+    if (p->count >= POOL_MAX) {
+        c = oldest(p);
+        assert(c != NULL);
+        drop(c);
+    }
     site = site_of(p, id);
     if (site->count >= POOL_SITE_MAX) {
         http_conn_free(conn);

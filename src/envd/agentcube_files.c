@@ -188,6 +188,7 @@ static int write_file(struct door *d, struct form *f, struct str path, struct er
     if (rc == 0)
         rc = target_end(&target, &is_done, err); /* in one step: it was not staged */
     target_discard(&target);
+    f->target = NULL;
     return rc;
 }
 

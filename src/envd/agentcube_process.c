@@ -186,8 +186,8 @@ void door_processes(struct door *d)
         {all, 0}
     };
 
-    for (size_t i = 0; i < COUNT_OF(lists) && all != NULL; i++) {
-        for (struct list_node *n = list_first(lists[i]); n; n = list_next(lists[i], n)) {
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        for (struct list_node *n = list_first(lists[i]); n && all; n = list_next(lists[i], n)) {
             const struct process *p = container_of(n, struct process, node);
 
             if (p->is_ended && !p->is_door)

@@ -150,16 +150,15 @@ static size_t whole_pages(size_t size)
 
 void *memory_get(size_t size)
 {
+    bool fits = size <= PTRDIFF_MAX - PAGE; /* else the next sum wraps */
     size_t whole = size + sizeof(struct block);
     struct block *b = NULL;
     struct slab *s;
 
-    if (size > PTRDIFF_MAX - PAGE) {
-        whole = 0;
-    } else if (whole <= MEMORY_BLOCK_MAX) {
+    if (fits && whole <= MEMORY_BLOCK_MAX) {
         s = slab_with_room(whole);
         b = s == NULL ? NULL : take(s);
-    } else {
+    } else if (fits) {
         whole = whole_pages(whole);
         b = map(whole);
         if (b != NULL)

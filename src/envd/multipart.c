@@ -147,6 +147,7 @@ static int begin_part(struct multipart *m, struct err *err)
     if (file_name == NULL)
         return err_set(err, ERR_LIMIT, "out of memory");
     if (++m->part_count > MULTIPART_PARTS_MAX)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): auto_free, which it does not know */
         return err_set(err, ERR_INVALID, "more than %d parts", MULTIPART_PARTS_MAX);
     if (!header_parameter(disposition, "name", name, sizeof(name)))
         name[0] = '\0';

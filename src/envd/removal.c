@@ -56,7 +56,7 @@ static int enter(struct removal *r, int parent, const char *name, struct err *er
     if (copy == NULL)
         return err_set(err, ERR_LIMIT, "out of memory");
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): auto_free, which it does not know */
         return errno == ENOENT ? 0 : err_sys(err, errno, "remove '%.100s'", name);
     level = &r->levels[r->depth];
     level->dir = fdopendir(fd);

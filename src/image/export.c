@@ -288,7 +288,7 @@ static int put_documents(struct layout_file *f, const struct export_spec *s,
                          const struct blob *layer, struct exported *out, struct err *err)
 {
     static const char head[] = "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.";
-    struct blob config, manifest;
+    struct blob config = {.size = 0}, manifest = {.size = 0};
     struct buf json;
     int result;
 

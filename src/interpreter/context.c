@@ -286,6 +286,20 @@ void context_forget_restart(struct contexts *cs, const void *ctx)
 
 /* The set of them. */
 
+/* NULL: no memory. */
+static char *path_of(const struct contexts *cs, struct str cwd)
+{
+    bool is_whole = cwd.len == 0 || cwd.at[0] == '/';
+    char *path = NULL;
+
+    if (cwd.len == 0)
+        cwd = str_of(cs->config.home);
+    if (asprintf(&path, "%s%s%.*s", is_whole ? "" : cs->config.home, is_whole ? "" : "/",
+                 STR_ARG(cwd)) < 0)
+        return NULL;
+    return path;
+}
+
 static int check_cwd(const struct contexts *cs, struct str cwd, char **out, struct err *err)
 {
     auto_free char *path = NULL;
@@ -293,10 +307,7 @@ static int check_cwd(const struct contexts *cs, struct str cwd, char **out, stru
 
     if (cwd.len > 0 && memchr(cwd.at, '\0', cwd.len) != NULL)
         return err_set(err, ERR_INVALID, "cwd has a NUL byte in it");
-    if (cwd.len == 0 || cwd.at[0] == '/')
-        ignore(asprintf(&path, "%.*s", STR_ARG(cwd.len > 0 ? cwd : str_of(cs->config.home))));
-    else
-        ignore(asprintf(&path, "%s/%.*s", cs->config.home, STR_ARG(cwd)));
+    path = path_of(cs, cwd);
     if (path == NULL || stat(path, &st) != 0)
         return err_set(err, ERR_INVALID, "cwd '%.150s' does not exist", path == NULL ? "" : path);
     if (!S_ISDIR(st.st_mode))

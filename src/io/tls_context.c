@@ -56,7 +56,8 @@ static int context_new(const SSL_METHOD *method, int min_version, const char *co
     if (c->ssl == NULL || SSL_CTX_set_min_proto_version(c->ssl, min_version) != 1 ||
         SSL_CTX_set_cipher_list(c->ssl, ciphers) != 1) {
         tls_context_free(c);
-        return err_ssl(err, ERR_SYSTEM, "set up TLS");
+        ignore(err_ssl(err, ERR_SYSTEM, "set up TLS")); /* -1 */
+        return -1;
     }
     if (set_protocols(c, protocols, err) != 0) {
         tls_context_free(c);

@@ -157,7 +157,7 @@ static int memory_each(void *db, enum store_kind kind, store_row_fn *fn, void *c
 
     (void)err;
     pthread_rwlock_rdlock(&m->lock);
-    for (size_t i = lower_bound(m, kind, (struct str){NULL, 0}); i < m->count; i++) {
+    for (size_t i = lower_bound(m, kind, STR("")); i < m->count; i++) {
         const struct row *r = m->rows[i];
 
         if (r->kind != kind || !fn(ctx, r->key, r->value))

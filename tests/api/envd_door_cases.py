@@ -243,6 +243,16 @@ def ac41_processes_are_limited_and_kept(e):
                                    if q["exit_code"] == 0]
 
 
+def ac41_a_list_that_is_too_long_is_refused(e):
+    enter(e)
+    arguments = ["/bin/sleep"] + ["0"] * 65000 + ["100"]
+    running = [start(e, *["/bin/sleep", "100"] if i % 49 == 1 else arguments)["pid"] for i in range(100)]
+    assert "out of memory" in door(e, "GET", "process/list", want=429)["message"]
+    for pid in running:
+        os.kill(pid, 9)
+    door(e, "GET", "filesystem/stat?path=.")
+
+
 def ac42_early_output_is_not_lost(e):
     enter(e)
     p = start(e, "/bin/sh", "-c", "echo out; echo err >&2; exit 5")
@@ -377,6 +387,7 @@ def ac46_bodies_are_limited(e):
 CASES = [
     ac38_health_is_open_and_the_rest_wants_the_token, ac39_files, ac39_uploads_as_forms,
     ac40_a_process_from_start_to_end, ac40_signals_and_terminals, ac41_processes_are_limited_and_kept,
+    ac41_a_list_that_is_too_long_is_refused,
     ac42_early_output_is_not_lost, ac42_a_slow_listener_loses_nothing, ac43_unknown_processes_and_timers,
     ac44_start_streams_over_plain_http, ac45_removal_without_a_body, ac46_paths_stay_in_the_workspace,
     ac46_bodies_are_limited,

@@ -91,6 +91,7 @@ void slots_give(struct slots *s, struct slot *slot)
 
     pthread_mutex_lock(&s->lock);
     if (s->has_maps && s->ready_count >= s->ready_max) {
+        /* NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): auto_fd, which it does not know */
         spare = slot->userns_fd;
         slot->userns_fd = -1;
     }
