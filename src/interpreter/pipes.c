@@ -11,6 +11,7 @@
 
 #include "codec/codec.h"
 #include "interpreter/ascii.h"
+#include "interpreter/bodies.h"
 #include "interpreter/driver.h"
 #include "interpreter/lines.h"
 #include "interpreter/variables.h"
@@ -44,28 +45,6 @@ struct pipes {
     bool is_paused;
     struct buf out;
 };
-
-struct event {
-    struct str type;
-    bool is_main;
-    struct str data;
-    struct str name, value, traceback;
-    int64_t status;
-};
-
-/* clang-format off */
-static const struct codec_field event_fields[] = {
-    {1, "type", CODEC_STRING, CODEC_REQUIRED, offsetof(struct event, type)},
-    {2, "main", CODEC_BOOL, 0, offsetof(struct event, is_main)},
-    {3, "data", CODEC_RAW, 0, offsetof(struct event, data)},
-    {4, "name", CODEC_STRING, 0, offsetof(struct event, name)},
-    {5, "value", CODEC_STRING, 0, offsetof(struct event, value)},
-    {6, "traceback", CODEC_STRING, 0, offsetof(struct event, traceback)},
-    {7, "status", CODEC_NUMBER, 0, offsetof(struct event, status)},
-};
-static const struct codec_message event_message =
-    {"event", sizeof(struct event), event_fields, COUNT_OF(event_fields)};
-/* clang-format on */
 
 static void read_events(void *ctx);
 
@@ -154,7 +133,7 @@ static void end_prints(struct pipes *p)
 
 /* Events. */
 
-static void on_result(struct pipes *p, const struct event *e, struct arena *a)
+static void on_result(struct pipes *p, const struct kernel_event *e, struct arena *a)
 {
     struct codec_list data = {0};
     struct err err;
@@ -165,20 +144,20 @@ static void on_result(struct pipes *p, const struct event *e, struct arena *a)
         line_error(&p->out, STR("UnreadableOutput"), str_of(err.text), STR(""));
 }
 
-static void on_error(struct pipes *p, const struct event *e, struct arena *a)
+static void on_error(struct pipes *p, const struct kernel_event *e, struct arena *a)
 {
     ignore(a == NULL); /* not needed here */
     line_error(&p->out, e->name, e->value, e->traceback);
 }
 
-static void on_ready(struct pipes *p, const struct event *e, struct arena *a)
+static void on_ready(struct pipes *p, const struct kernel_event *e, struct arena *a)
 {
     ignore(e == NULL || a == NULL); /* nothing in it */
     kernel_ready(p->k);
 }
 
 /* A shell's status is told as its error, as Jupyter's kernel for bash does. */
-static void on_done(struct pipes *p, const struct event *e, struct arena *a)
+static void on_done(struct pipes *p, const struct kernel_event *e, struct arena *a)
 {
     char status[32];
 
@@ -193,7 +172,7 @@ static void on_done(struct pipes *p, const struct event *e, struct arena *a)
 
 struct kind {
     const char *type;
-    void (*handle)(struct pipes *p, const struct event *e, struct arena *a);
+    void (*handle)(struct pipes *p, const struct kernel_event *e, struct arena *a);
 };
 
 static const struct kind kinds[] = {
@@ -205,13 +184,13 @@ static const struct kind kinds[] = {
 
 static int handle(struct pipes *p, struct str line)
 {
-    struct event e = {0};
+    struct kernel_event e = {0};
     struct arena a;
     struct err err;
     int result;
 
     arena_init(&a, 2 * EVENT_MAX);
-    result = json_decode(&event_message, line, &a, &e, &err);
+    result = json_decode(&kernel_event_message, line, &a, &e, &err);
     for (size_t i = 0; result == 0 && i < COUNT_OF(kinds); i++) {
         if (str_is(e.type, kinds[i].type)) {
             kinds[i].handle(p, &e, &a);

@@ -5,6 +5,7 @@
 
 #include "codec/codec.h"
 #include "interpreter/ascii.h"
+#include "interpreter/bodies.h"
 #include "interpreter/globals.h"
 
 enum { JOB_MAX = 4 * BODY_MAX };
@@ -13,33 +14,6 @@ struct route {
     struct route_key key;
     void (*handle)(struct service *s, struct exchange *x, struct context *c);
 };
-
-struct execute_body {
-    struct str code, context_id, language, env_vars;
-    bool has_context_id, has_language;
-};
-
-struct context_body {
-    struct str language, cwd;
-};
-
-/* clang-format off */
-static const struct codec_field execute_fields[] = {
-    {1, "code", CODEC_STRING, CODEC_REQUIRED, offsetof(struct execute_body, code)},
-    {2, "context_id", CODEC_STRING, CODEC_OPTIONAL, offsetof(struct execute_body, context_id), offsetof(struct execute_body, has_context_id)},
-    {3, "language", CODEC_STRING, CODEC_OPTIONAL, offsetof(struct execute_body, language), offsetof(struct execute_body, has_language)},
-    {4, "env_vars", CODEC_RAW, 0, offsetof(struct execute_body, env_vars)},
-};
-static const struct codec_message execute_message =
-    {"execute", sizeof(struct execute_body), execute_fields, COUNT_OF(execute_fields)};
-
-static const struct codec_field context_fields[] = {
-    {1, "language", CODEC_STRING, 0, offsetof(struct context_body, language)},
-    {2, "cwd", CODEC_STRING, 0, offsetof(struct context_body, cwd)},
-};
-static const struct codec_message context_message =
-    {"context", sizeof(struct context_body), context_fields, COUNT_OF(context_fields)};
-/* clang-format on */
 
 static void reply_text(struct exchange *x, unsigned status, struct str text)
 {

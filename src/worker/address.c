@@ -80,8 +80,8 @@ int address_parse(struct str url, enum address_kind kind, struct address *out, s
 
     a.is_tls = str_has_prefix(url, schemes[kind][1]);
     if (!a.is_tls && !str_has_prefix(url, schemes[kind][0]))
-        return err_set(err, ERR_INVALID, "'%.100s' does not begin with %s or %s",
-                       url.len == 0 ? "" : url.at, schemes[kind][0], schemes[kind][1]);
+        return err_set(err, ERR_INVALID, "'%.*s' does not begin with %s or %s",
+                       STR_ARG(str_upto(url, 100)), schemes[kind][0], schemes[kind][1]);
     authority = str_from(url, strlen(schemes[kind][a.is_tls]));
     slash = str_find(authority, '/');
     path = slash < 0 ? (struct str){0} : str_from(authority, (size_t)slash);

@@ -25,9 +25,14 @@ static void name(struct str in, struct arena *a)
 {
     struct template_name n = {0};
     struct err err = {0};
+    struct str tag;
 
     if (template_name_parse(in, a, &n, &err) == 0)
         assert(n.name.len > 0 && n.tag.len > 0 && str_find(n.name, '/') < 0);
+    if (template_ref_parse(in, a, &n, &err) == 0)
+        assert(n.name.len > 0 && n.tag.len > 0 && str_find(n.name, ':') < 0);
+    if (template_tag_parse(in, a, &tag, &err) == 0)
+        assert(tag.len > 0 && str_find(tag, ':') < 0);
 }
 
 static void cursor(struct str in, struct arena *a)
