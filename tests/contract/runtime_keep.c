@@ -424,6 +424,7 @@ int main(int argc, char **argv)
         {"one that starts programs is paused", one_that_starts_programs_is_paused},
         {"a traced process fails the pause",   a_traced_process_fails_the_pause  },
         {"what cannot be kept is frozen",      what_cannot_be_kept_is_frozen     },
+        {"what is frozen goes to swap",        what_is_frozen_goes_to_swap       },
         {"CL-25: forks share nothing",         forks_share_nothing               },
         {"a snapshot boots cold",              a_snapshot_boots_cold             },
         {"stacks do not grow",                 stacks_do_not_grow                },

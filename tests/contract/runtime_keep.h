@@ -18,6 +18,7 @@ void each_boot_has_its_id(void);
 void a_pause_lifts_the_processor_limit(void);
 void one_that_starts_programs_is_paused(void);
 void what_cannot_be_kept_is_frozen(void);
+void what_is_frozen_goes_to_swap(void);
 void stacks_do_not_grow(void);
 void resumes_at_once(void);
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* More of runtime_keep.c: what a sandbox is after it was kept, and what may not keep it from that.
  */
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -173,6 +176,76 @@ static void freeze_and_go_on(bool is_by_another)
     CHECK(rig_resume("frozen") == ERR_NONE);
     CHECK(says("frozen", "pgrep -f '^python3 /p'", pid));
     CHECK(rig_until(counts_on, SETTLE_MS));
+}
+
+static unsigned long swapped(void)
+{
+    struct sysinfo now;
+
+    return sysinfo(&now) == 0 ? (now.totalswap - now.freeswap) * now.mem_unit : 0;
+}
+
+enum { SWAP_PAGES = 24 << 10 };
+
+/* A file of zeros with the kernel's header (include/linux/swap.h: version, last page, magic). */
+static bool swap_begin(const char *path)
+{
+    static char page[4096];
+    const uint32_t head[] = {1, SWAP_PAGES - 1};
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool is_good = fd >= 0;
+
+    for (size_t i = 0; is_good && i < SWAP_PAGES; i++) {
+        memset(page, 0, sizeof(page));
+        if (i == 0) {
+            memcpy(page + 1024, head, sizeof(head));
+            memcpy(page + sizeof(page) - 10, "SWAPSPACE2", 10);
+        }
+        is_good = write(fd, page, sizeof(page)) == (ssize_t)sizeof(page);
+    }
+    if (fd >= 0)
+        close(fd);
+    return is_good && swapon(path, 0) == 0;
+}
+
+static const char hoard[] =
+    "python3 -c 'import os, time\nx = os.urandom(1 << 25)\nopen(\"/x\", \"w\").close()\n"
+    "time.sleep(1000)' >/dev/null 2>&1 </dev/null & while [ ! -e /x ]; do sleep .02; done";
+
+/* With swap of its own, which the machine may refuse, what is frozen is there and not in memory. */
+void what_is_frozen_goes_to_swap(void)
+{
+    enum err_kind paused, resumed;
+    unsigned long before, after;
+    char path[PATH_SIZE];
+
+    need_memory();
+    if (!rig_has("memory limit"))
+        test_skip("no memory controller");
+    snprintf(path, sizeof(path), "%s/swap", rig.dir);
+    if (!swap_begin(path)) {
+        unlink(path);
+        test_skip("no swap can be added here");
+    }
+    rig.config.on_uncheckpointable = "freeze";
+    reopen_with(0);
+    resumed = rig_start("frozen");
+    rig_sh("frozen", traced);
+    rig_sh("frozen", hoard);
+    before = swapped();
+    paused = rig_pause("frozen", true);
+    after = swapped();
+    if (resumed == ERR_NONE)
+        resumed = rig_resume("frozen");
+    CHECK(swapoff(path) == 0 && unlink(path) == 0);
+    CHECK(paused == ERR_NONE && resumed == ERR_NONE);
+    test_note("%lu MiB swapped out", (after - before) >> 20);
+    CHECK(after >= before + (16 << 20));
+    count_before = counted();
+    CHECK(rig_until(counts_on, SETTLE_MS));
+    CHECK(rig_stop("frozen") == ERR_NONE);
+    rig.config.on_uncheckpointable = "fail";
+    check_clean("what is in swap");
 }
 
 /* What no checkpoint can keep stays in memory, if that is wished: for as long as it takes, and

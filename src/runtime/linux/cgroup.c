@@ -196,6 +196,14 @@ void cgroup_set_aside(const struct cgroups *g, const char *name, bool is_aside)
     ignore(file_write(cpu->fd, path, str_of(versions[cpu->version]->weights[is_aside]), &unused));
 }
 
+void cgroup_push_out(const struct cgroups *g, const char *name)
+{
+    const struct cgroup_dir *memory = dir_of(g, CGROUP_MEMORY);
+
+    if (memory != NULL)
+        versions[memory->version]->push_out(memory->fd, name);
+}
+
 void cgroup_let_die(const struct cgroups *g, const char *name)
 {
     const struct cgroup_dir *pids = dir_of(g, CGROUP_PIDS);

@@ -68,6 +68,8 @@ must_check int cgroup_attach(const struct cgroups *g, const char *name, int pid,
 void cgroup_lift_cpu(const struct cgroups *g, const char *name);
 /* Others get the processor first, until it is called back. A preference. */
 void cgroup_set_aside(const struct cgroups *g, const char *name, bool is_aside);
+/* Writes its memory to swap, as much as the kernel can: seconds, for gigabytes. A preference. */
+void cgroup_push_out(const struct cgroups *g, const char *name);
 /* Let nothing new begin in it and lift its CPU limit: a thousand processes that were told to end
  * need processor time to do so. */
 void cgroup_let_die(const struct cgroups *g, const char *name);

@@ -12,6 +12,7 @@ struct cgroup_files {
     uint64_t (*cpu_us)(int dir, const char *name);
     void (*memory_use)(int dir, const char *name, struct sandbox_stats *out);
     uint64_t (*oom_kills)(int dir, const char *name);
+    void (*push_out)(int dir, const char *name);
     const char *weight_file, *weights[2]; /* as the kernel has it, and the least */
 };
 

@@ -89,7 +89,15 @@ static uint64_t oom_kills(int dir, const char *name)
     return cgroup_field(dir, cgroup_path(path, name, "memory.oom_control"), "oom_kill");
 }
 
+static void push_out(int dir, const char *name)
+{
+    char path[CGROUP_PATH_SIZE];
+    struct err unused;
+
+    ignore(file_write(dir, cgroup_path(path, name, "memory.force_empty"), STR("0"), &unused));
+}
+
 const struct cgroup_files cgroup_v1_files = {
-    memory_limit, cpu_limit, cpu_unlimit,  cpu_us,
-    memory_use,   oom_kills, "cpu.shares", {"1024", "2"}
+    memory_limit, cpu_limit, cpu_unlimit,  cpu_us,       memory_use,
+    oom_kills,    push_out,  "cpu.shares", {"1024", "2"}
 };

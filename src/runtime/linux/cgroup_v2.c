@@ -60,7 +60,22 @@ static uint64_t oom_kills(int dir, const char *name)
     return cgroup_field(dir, cgroup_path(path, name, "memory.events"), "oom_kill");
 }
 
+/* Swap is allowed for as long as this takes; what is there stays. The kernel says EAGAIN when it
+ * got less than it was asked for. */
+static void push_out(int dir, const char *name)
+{
+    char path[CGROUP_PATH_SIZE];
+    uint64_t bytes = 0;
+    struct err unused;
+
+    if (file_number(dir, cgroup_path(path, name, "memory.current"), &bytes) != 0 ||
+        file_write(dir, cgroup_path(path, name, "memory.swap.max"), STR("max"), &unused) != 0)
+        return;
+    ignore(file_write_u64(dir, cgroup_path(path, name, "memory.reclaim"), bytes, &unused));
+    ignore(file_write_u64(dir, cgroup_path(path, name, "memory.swap.max"), 0, &unused));
+}
+
 const struct cgroup_files cgroup_v2_files = {
-    memory_limit, cpu_limit, cpu_unlimit,  cpu_us,
-    memory_use,   oom_kills, "cpu.weight", {"100", "1"}
+    memory_limit, cpu_limit, cpu_unlimit,  cpu_us,      memory_use,
+    oom_kills,    push_out,  "cpu.weight", {"100", "1"}
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysinfo.h>
 
 #include "base/clock.h"
 #include "runtime/linux/criu.h"
@@ -115,7 +116,15 @@ static void checkpoint_undo(void *ctx)
     ignore(tree_remove(s->driver->files_fd, path, &unused)); /* it goes with the sandbox, then */
 }
 
-/* Instead of a checkpoint. CRIU may have let them go on. */
+static bool has_swap(void)
+{
+    struct sysinfo now;
+
+    return sysinfo(&now) == 0 && now.freeswap > 0;
+}
+
+/* Instead of a checkpoint. CRIU may have let them go on. Where there is swap they take no memory.
+ */
 static int stay_frozen(struct guest *s, struct err *err)
 {
     struct err why = {0};
@@ -125,6 +134,8 @@ static int stay_frozen(struct guest *s, struct err *err)
         return -1;
     }
     s->saving.is_frozen = true;
+    if (has_swap())
+        cgroup_push_out(&s->driver->cgroups, s->cell.cgroup);
     return 0;
 }
 
