@@ -1,8 +1,20 @@
 # Rooms for tests: a fresh Debian in its own mount, pid, ipc and uts namespaces. To be sourced.
 
-room_make() { # room_make DIRECTORY SUITE PACKAGES, from the package mirror of this machine
-    local room=$1
-    mmdebstrap --mode=root --variant=minbase --quiet --dpkgopt=force-unsafe-io --include="$3" "$2" "$room" || return
+# Making one takes a minute or more: for a day one is kept beside the build, as all rooms begin alike.
+room_base() { # room_base SUITE: prints the path of its archive
+    local base=$root/build/rooms/$1.tar
+    if [ -z "$(find "$base" -mtime -1 2>/dev/null)" ]; then
+        mkdir -p "$root/build/rooms" &&
+            mmdebstrap --mode=root --variant=minbase --quiet --dpkgopt=force-unsafe-io --include=make,ca-certificates \
+                "$1" "$base.$$.tar" >&2 && mv "$base.$$.tar" "$base" ||
+            { rm -f "$base.$$.tar"; return 1; }
+    fi
+    echo "$base"
+}
+
+room_make() { # room_make DIRECTORY SUITE, from the package mirror of this machine
+    local room=$1 base
+    base=$(room_base "$2") && mkdir -p "$room" && tar x --numeric-owner -C "$room" -f "$base" || return
     cp /etc/resolv.conf "$room/etc/resolv.conf"
     cp /etc/hosts "$room/etc/hosts"
     # Who this machine trusts and where its packages come from is not part of what is tested.
