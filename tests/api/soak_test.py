@@ -145,6 +145,8 @@ class Soak:
         names = ("api", "edge", "node", "egress")
         while not SETTINGS["only"] and not STOP.wait(rng.uniform(*KILL_EVERY_S)) and time.monotonic() < self.lethal_until:
             with self.kills:
+                if time.monotonic() >= self.lethal_until:  # while it waited for a meeting to end
+                    return
                 on, _ = kill(self.bench, (rng.choice(names),))
                 self.note(f"killed {on}")
                 self.tally[f"kill -9 {on}"] = self.tally.get(f"kill -9 {on}", 0) + 1
