@@ -6,6 +6,7 @@
 #   make bench   measurements as JSON        make fuzz    every fuzz target at length
 #   make build   only build                  make format  clang-format in place
 #   make analyse    gcc -fanalyzer and clang-tidy over src
+#   make coverage   which lines of src the suites run: build/coverage/report
 #   make soak    mixed load beside a model, with faults: SOAK_MINUTES=45 SOAK_SEED=1
 #   make install                             make clean
 #   make deb     build/sandlot_VERSION_amd64.deb, for Debian 12 and 13
@@ -15,7 +16,7 @@ FUZZ_SECONDS ?= 600
 SOAK_MINUTES ?= 45
 SOAK_SEED ?= 1
 
-.PHONY: run interpreter build test bench fuzz analyse soak format tidy install deb clean
+.PHONY: run interpreter build test bench fuzz analyse coverage soak format tidy install deb clean
 
 run:
 	tools/deps run
@@ -47,6 +48,11 @@ bench:
 fuzz:
 	tools/deps test
 	tools/fuzz $(FUZZ_SECONDS)
+
+coverage:
+	tools/deps coverage
+	tools/criu
+	tools/coverage
 
 analyse:
 	tools/deps test
