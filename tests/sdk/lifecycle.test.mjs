@@ -51,7 +51,8 @@ for (const generation of ['e2b-old', 'e2b-new']) {
     const { endAt } = await s.getInfo()
     await until('it ends', async () => !(await s.isRunning()), 3000)
     assert.ok(Date.now() - endAt < 1000)
-    await assert.rejects(Sandbox.connect(s.sandboxId), (e) => e instanceof NotFoundError)
+    // Closed at once; 409 "is being killed" for as long as its processes need.
+    await until('it is gone', async () => (await Sandbox.connect(s.sandboxId).catch((e) => e)) instanceof NotFoundError, 5000)
     await assert.rejects(s.getInfo(), (e) => e instanceof NotFoundError)
     await assert.rejects(s.setTimeout(5_000), (e) => e instanceof NotFoundError)
     assert.equal(await s.kill(), false)
