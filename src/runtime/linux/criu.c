@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "runtime/linux/enter.h"
 #include "runtime/linux/files.h"
+#include "runtime/linux/mounts.h"
 #include "runtime/linux/tool.h"
 
 enum {
@@ -110,7 +111,7 @@ static void add_mounts_restore(struct command *c, const char *stage)
     for (size_t i = 0; i < COUNT_OF(mounted); i++)
         add(c, "--external=mnt[%s]:%s/%s", mounted[i].path, stage, mounted[i].source);
     for (const struct enter_mask *m = enter_masks; m->path != NULL; m++)
-        add(c, "--external=mnt[%s]:%s/%s", m->path, stage, m->is_dir ? "none" : "dev/null");
+        add(c, "--external=mnt[%s]:%s/%s", m->path, stage, m->is_dir ? mounts_empty : "dev/null");
 }
 
 /* ---- which one ---- */

@@ -20,6 +20,8 @@ struct enter {
     const char *root_path;               /* empty directories to attach the root to, */
     const char *boot_path;               /* and boot_fd, which is left behind with the stage; */
     const char *boot_file, *boot_target; /* all but its file, which is bound here */
+    const char *empty_path;              /* there, too: a directory with nothing in it, */
+    int empty_fd;                        /* and its descriptor, once the root is attached */
     const char *hostname;
     uint64_t capabilities;           /* bounding set and final set */
     const struct sock_fprog *filter; /* NULL: inherited from the creator, or none */

@@ -25,8 +25,10 @@ static const char *const droppable[] = {
     "pstore", "ramfs",       "securityfs", "selinuxfs", "squashfs", "tracefs",
 };
 
-static const char *const stage_dirs[] = {"dev",  "root", "upper", "cgroup",
-                                         "none", "sys",  "guest", "boot"};
+const char mounts_empty[] = "none";
+
+static const char *const stage_dirs[] = {"dev",        "root", "upper", "cgroup",
+                                         mounts_empty, "sys",  "guest", "boot"};
 
 static bool is_droppable(const struct mountinfo *m)
 {

@@ -9,6 +9,8 @@
 /* Below the stage: dev (the device tree); empty, to attach to: root, upper, cgroup, sys, guest;
  * none, which stays empty. */
 
+extern const char mounts_empty[]; /* that one */
+
 /* Gives the calling thread a mount namespace of its own with the stage mounted at `stage` (an
  * existing directory; data_dir stays visible; NULL: all mounts do, for tools that look at them),
  * and lets it change its file-system ids without losing capabilities. The thread's working

@@ -17,6 +17,7 @@
 #include "runtime/linux/creator.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/idmap.h"
+#include "runtime/linux/mounts.h"
 #include "runtime/linux/raw.h"
 
 enum {
@@ -145,6 +146,7 @@ static void enter_fill(struct guest *s)
         .boot_path = boot_id_place,
         .boot_file = boot_id_file,
         .boot_target = boot_id_target,
+        .empty_path = mounts_empty,
         .hostname = s->hostname,
         .capabilities = d->capabilities,
         .filter = is_inherited ? NULL : &d->filter,
