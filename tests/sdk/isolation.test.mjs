@@ -49,6 +49,25 @@ test("one after the other: none has an earlier one's names, and PID 1 says whose
   }
 })
 
+test("another user inside does not get at the guest daemon's token, nor past it", async () => {
+  const s = await Sandbox.create('base', { secure: true }), token = s.envdAccessToken
+  assert.ok(token?.length >= 32)
+  await root(s, 'echo of-root >/root/private && chmod 600 /root/private')
+  const user = async (cmd) => { const r = await s.commands.run(`${cmd}; true`, { user: 'user' }); return r.stdout + r.stderr }
+  const told = await user('cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/1/maps; env; ls -lR /proc/1/fd /proc/1/map_files;' +
+    ' grep -rs . /run /tmp /etc /var/tmp --include=* -I')
+  assert.ok(!told.includes(token), 'the token is told')
+  for (const file of ['mem', 'environ', 'maps', 'auxv', 'stack', 'syscall'])
+    assert.match(await user(`cat /proc/1/${file} >/dev/null && echo GOT`), /denied|not permitted/i, file)
+  assert.match(await user("python3 -c 'import ctypes, os; l = ctypes.CDLL(None, use_errno=True);" +
+    ' print(l.ptrace(16, 1, 0, 0), os.strerror(ctypes.get_errno()))\''), /-1 Operation not permitted/)
+  const ask = (auth) => user(`curl -s -o /tmp/answer -w '%{http_code}' ${auth} 'http://127.0.0.1:49983/files?path=/root/private&username=root'`)
+  assert.equal(await ask(''), '401')
+  assert.equal(await ask(`-H 'X-Access-Token: ${'0'.repeat(token.length)}'`), '401')
+  assert.equal(await ask(`-H 'X-Access-Token: ${token}'`), '200') // so it was asked the right way
+  await s.kill()
+})
+
 test('files of the host and of other sandboxes are invisible', async () => {
   await b.files.write('/etc/secret-of-b', 'b')
   mkdirSync('/tmp/sandlot-host-secret', { recursive: true })
