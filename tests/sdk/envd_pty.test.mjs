@@ -93,8 +93,8 @@ for (const { name: generation, Sandbox, CommandExitError, NotFoundError, Timeout
     await t.type(`python3 -c "
 import os, signal, sys, time
 def told(*_):
-    size = os.get_terminal_size(); print('told', size.columns, size.lines, flush=True); sys.exit(0)
-signal.signal(signal.SIGWINCH, told); print('wai' + 'ting', flush=True); time.sleep(20)"
+    size = os.get_terminal_size(); os.write(1, b'told %d %d' % tuple(size)); os._exit(0)
+signal.signal(signal.SIGWINCH, told); os.write(1, b'wai' + b'ting'); time.sleep(20)"
 `)
     await t.until(/waiting/)
     await sandbox.pty.resize(t.handle.pid, { cols: 99, rows: 11 })

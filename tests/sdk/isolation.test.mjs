@@ -207,8 +207,10 @@ test('a 10 GiB allocation ends at the memory limit, the sandbox and the server s
 
 test('a full disk stops at the limit, one file or many, and the server stays', async () => {
   const s = await Sandbox.create('small')
-  const one = await root(s, 'dd if=/dev/zero of=/big bs=1M count=512 2>&1 | tail -1; stat -c %s /big', { timeoutMs: 60000 })
-  assert.ok(Number(one.stdout.trim().split('\n').pop()) <= 64 << 20, one.stdout)
+  // The file's own limit stops it, or the look at the disk, which kills who writes most, comes between.
+  await root(s, 'dd if=/dev/zero of=/big bs=1M count=512', { timeoutMs: 60000 }).catch((e) => assert.match(String(e), /exit|signal/))
+  const one = await s.files.getInfo('/big')
+  assert.ok(one.size <= 64 << 20, one.size)
   await root(s, 'rm -f /big')
   await root(s, 'for i in $(seq 1 2000); do head -c 4M /dev/zero > /many.$i || break; sleep 0.01; done', { timeoutMs: 40000 }).catch(() => {})
   const used = await root(s, 'du -sm --one-file-system / 2>/dev/null | cut -f1; cat /proc/1/comm').catch(() => null)
