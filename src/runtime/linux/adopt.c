@@ -51,7 +51,7 @@ static void hold_files(struct guest *s)
     char path[SANDBOX_PATH_SIZE], place[PLACE_SIZE];
     struct err unused;
 
-    ignore(snprintf(place, sizeof(place), "sandboxes/%s", s->dir));
+    place_of_sandbox(s->dir, place);
     place_hold(&d->places, place);
     ignore(snprintf(path, sizeof(path), "%s/layers", s->dir));
     ignore(stack_read(d->files_fd, path, &s->layers, &unused)); /* it is whole, or nobody's */
@@ -239,7 +239,7 @@ static void sweep_dir(struct linux_driver *d, const char *name)
 
     char place[PLACE_SIZE];
 
-    ignore(snprintf(place, sizeof(place), "sandboxes/%s", name));
+    place_of_sandbox(name, place);
     if (strlen(name) >= SANDBOX_DIR_SIZE || place_holders(&d->places, place) > 0)
         return;
     s = guest_new(d, "");
@@ -255,7 +255,7 @@ static void sweep_snapshot(struct linux_driver *d, const char *name)
     char place[PLACE_SIZE];
     struct err unused;
 
-    ignore(snprintf(place, sizeof(place), "snapshots/%s", name));
+    place_of_snapshot(name, place);
     if (place_holders(&d->places, place) == 0)
         ignore(tree_remove(d->snapshots_fd, name, &unused)); /* next time, then */
 }
@@ -289,7 +289,7 @@ static void adopt_kept(struct linux_driver *d, const char *name)
     own_close_fd(&dir);
     s = guest_new(d, k.id);
     ignore(snprintf(s->dir, sizeof(s->dir), "%s", name));
-    ignore(snprintf(place, sizeof(place), "sandboxes/%s", s->dir));
+    place_of_sandbox(s->dir, place);
     place_hold(&d->places, place);
     free(k.layers.paths[--k.layers.count]); /* its own */
     s->limits = k.limits;

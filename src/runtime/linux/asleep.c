@@ -18,11 +18,6 @@ bool asleep_is_paused(const struct guest *s)
            s->state == SANDBOX_KEEPING || s->state == SANDBOX_WAKING;
 }
 
-static void place_name(const struct guest *s, char out[PLACE_SIZE])
-{
-    ignore(snprintf(out, PLACE_SIZE, "sandboxes/%s", s->dir));
-}
-
 /* What only the paused one needed goes even if its layer stays, unless that is in use. */
 static void files_undo(void *ctx)
 {
@@ -162,7 +157,6 @@ void asleep_remove(struct guest *s)
     int dir;
 
     ignore(err_set(&gone, ERR_NOT_FOUND, "%s was stopped", s->id));
-
     if (dir_open(d->files_fd, s->dir, &dir, &unused) == 0) {
         kept_remove(dir); /* it is nobody's any more, whatever comes now */
         own_close_fd(&dir);
@@ -232,9 +226,9 @@ static void keep_snapshot(struct guest *s)
     char place[PLACE_SIZE];
 
     if (s->saving.has_paused)
-        place_name(s, place);
+        place_of_sandbox(s->dir, place);
     else
-        ignore(snprintf(place, sizeof(place), "snapshots/%s", s->saving.dir));
+        place_of_snapshot(s->saving.dir, place);
     own = place_layer(&d->places, place);
     stack_copy(&layers, &s->layers);
     stack_add(&layers, own);
@@ -468,7 +462,7 @@ static void drop_images(struct guest *s)
         guest_free(janitor); /* the next pause, or its end, removes them */
         return;
     }
-    place_name(janitor, place);
+    place_of_sandbox(janitor->dir, place);
     place_hold(&d->places, place);
     asleep_only_files(janitor);
     janitor->state = SANDBOX_REAPING;

@@ -344,8 +344,8 @@ bool asleep_is_paused(const struct guest *s);
 bool parked_pause(struct guest *s, bool keeps_memory, runtime_started_fn *fn, void *ctx);
 bool parked_snapshot(struct guest *s, const char *name, bool keeps_memory, runtime_started_fn *fn,
                      void *ctx);
+bool parked_resume(struct guest *s, struct guest *waker); /* which is parked's then */
 /* What waits leaves s, which may be freed, and is asked again: the callbacks may do anything. */
-bool parked_resume(struct guest *s, struct guest *waker);
 void parked_take(struct guest *s, struct list *out);
 void parked_again(struct linux_driver *d, struct list *all);
 void parked_free(struct guest *s);

@@ -38,11 +38,6 @@ struct flat_job {
     bool is_merge, is_kept, has_failed;
 };
 
-static void place_name(const char *dir, char out[PLACE_SIZE])
-{
-    ignore(snprintf(out, PLACE_SIZE, "snapshots/%s", dir));
-}
-
 static void path_in(const char *dir, const char *name, char out[SANDBOX_PATH_SIZE])
 {
     ignore(snprintf(out, SANDBOX_PATH_SIZE, "%s/%s", dir, name));
@@ -132,7 +127,7 @@ static void *flattener(void *ctx)
             continue;
         }
         places_leave_stack(&d->places, &j->run);
-        place_name(j->dir, place);
+        place_of_snapshot(j->dir, place);
         if (!j->is_kept)
             place_leave(&d->places, place);
         job_free(j);
@@ -166,7 +161,7 @@ static struct flat *add(struct linux_driver *d, const char *dir, const struct st
     char place[PLACE_SIZE];
 
     ignore(snprintf(f->dir, sizeof(f->dir), "%s", dir));
-    place_name(dir, place);
+    place_of_snapshot(dir, place);
     f->layer = place_layer(&d->places, place);
     stack_copy(&f->run, run);
     list_push(&d->flats.all, &f->node);
@@ -283,7 +278,7 @@ int flats_adopt(struct linux_driver *d, struct err *err)
     for (size_t i = 0; i < all.count; i++) {
         struct stack run = {.count = 0};
 
-        place_name(all.at[i], place);
+        place_of_snapshot(all.at[i], place);
         path_in(all.at[i], list_name, list);
         if (strlen(all.at[i]) < SANDBOX_DIR_SIZE && str_has_prefix(str_of(place), prefix) &&
             stack_read(d->snapshots_fd, list, &run, &unused) == 0 && is_whole(d, &run)) {
@@ -373,7 +368,7 @@ static void begin(struct linux_driver *d, const struct stack *run)
     ignore(snprintf(j->dir, sizeof(j->dir), "flat-%llx", (unsigned long long)d->serial++));
     stack_copy(&j->run, run);
     places_hold_stack(&d->places, &j->run);
-    place_name(j->dir, place);
+    place_of_snapshot(j->dir, place);
     place_hold(&d->places, place);
     d->flats.merging = j;
     put(d, j);

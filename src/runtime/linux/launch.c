@@ -137,19 +137,13 @@ static int layers_write(struct guest *s, struct err *err)
     return stack_write(s->driver->files_fd, path, &s->layers, err);
 }
 
-static const char *place_name(const struct guest *s, char out[PLACE_SIZE])
-{
-    ignore(snprintf(out, PLACE_SIZE, "sandboxes/%s", s->dir));
-    return out;
-}
-
 void launch_leave_directories(void *sandbox)
 {
     struct guest *s = sandbox;
     char name[PLACE_SIZE];
 
     if (!s->keeps_files)
-        place_leave(&s->driver->places, place_name(s, name));
+        place_leave(&s->driver->places, place_of_sandbox(s->dir, name));
 }
 
 /* The layer is there, and the list of those below it. What says that the layer was written without
@@ -161,7 +155,7 @@ static int take_directories(struct guest *s, struct err *err)
     ignore(snprintf(path, sizeof(path), "%s/w/work/incompat", s->dir));
     if (tree_remove(s->driver->files_fd, path, err) != 0)
         return -1;
-    place_hold(&s->driver->places, place_name(s, name));
+    place_hold(&s->driver->places, place_of_sandbox(s->dir, name));
     return 0;
 }
 
@@ -176,7 +170,7 @@ int launch_directories(void *sandbox, struct err *err)
         return take_directories(s, err);
     if (mkdirat(s->driver->files_fd, s->dir, 0755) != 0)
         return err_sys(err, errno, "mkdir %s", s->dir);
-    place_hold(&s->driver->places, place_name(s, name));
+    place_hold(&s->driver->places, place_of_sandbox(s->dir, name));
     if (layer_make(s, "u", 0755, err) == 0 && layer_make(s, "w", 0755, err) == 0 &&
         settings_make(s, err) == 0 && layers_write(s, err) == 0)
         return 0;

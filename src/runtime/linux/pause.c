@@ -205,7 +205,7 @@ static int record_run(void *ctx, struct err *err)
         return -1;
     save_describe(s, s->id, &k);
     memcpy(k.boot_id, s->boot_id, sizeof(k.boot_id));
-    ignore(snprintf(place, sizeof(place), "sandboxes/%s", s->dir));
+    place_of_sandbox(s->dir, place);
     own = place_layer(&s->driver->places, place);
     stack_add(&k.layers, own);
     result = kept_write(dir, &k, err);

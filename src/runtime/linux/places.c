@@ -18,6 +18,18 @@ struct place {
 static const char layer_suffix[] = "/u";
 static const char *const parents[] = {"sandboxes/", "snapshots/"};
 
+const char *place_of_sandbox(const char *dir, char out[PLACE_SIZE])
+{
+    ignore(snprintf(out, PLACE_SIZE, "sandboxes/%s", dir));
+    return out;
+}
+
+const char *place_of_snapshot(const char *dir, char out[PLACE_SIZE])
+{
+    ignore(snprintf(out, PLACE_SIZE, "snapshots/%s", dir));
+    return out;
+}
+
 void stack_add(struct stack *s, const char *path)
 {
     assert(s->count < STACK_MAX); /* bounded by whoever reads or starts */

@@ -24,6 +24,10 @@ struct stack {
     size_t count;
 };
 
+/* The names of such directories, in `out`: of the files of a sandbox, of a snapshot's. */
+const char *place_of_sandbox(const char *dir, char out[PLACE_SIZE]);
+const char *place_of_snapshot(const char *dir, char out[PLACE_SIZE]);
+
 void stack_add(struct stack *s, const char *path);
 void stack_copy(struct stack *to, const struct stack *from); /* `to` is empty */
 void stack_done(struct stack *s);

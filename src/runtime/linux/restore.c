@@ -23,7 +23,7 @@
  * without: should that fail, its files must still be those of the memory. */
 static void choose_place(struct guest *n, struct guest *s, struct kept *k)
 {
-    ignore(snprintf(n->images_from, sizeof(n->images_from), "sandboxes/%s", s->dir));
+    place_of_sandbox(s->dir, n->images_from);
     n->is_in_place = place_holders(&s->driver->places, n->images_from) == 1 &&
                      k->layers.count > 0 && n->is_restored == k->has_memory;
     if (!n->is_in_place) {

@@ -14,11 +14,6 @@ struct snapshot {
     struct stack layers;        /* and these */
 };
 
-static void place_name(const char *dir, char out[PLACE_SIZE])
-{
-    ignore(snprintf(out, PLACE_SIZE, "snapshots/%s", dir));
-}
-
 bool shelf_has(const struct linux_driver *d, const char *name)
 {
     return map_get(&d->snapshots, str_of(name)) != NULL;
@@ -82,7 +77,7 @@ void shelf_remove(void *self, const char *name, runtime_stopped_fn *fn, void *ct
     w->fn = fn;
     w->ctx = ctx;
     list_push(&j->stops, &w->node);
-    place_name(s->dir, j->images_from);
+    place_of_snapshot(s->dir, j->images_from);
     ignore(snprintf(record, sizeof(record), "%s/kept", s->dir));
     ignore(unlinkat(d->snapshots_fd, record, 0)); /* from now on it is none */
     stack_copy(&j->layers, &s->layers);
@@ -132,7 +127,7 @@ int shelf_take(struct guest *g, const char *name, bool is_cold, struct err *err)
     }
     flats_apply(d, &k.layers);
     guest_take_kept(g, &k);
-    place_name(s->dir, g->images_from);
+    place_of_snapshot(s->dir, g->images_from);
     return 0;
 }
 
@@ -153,7 +148,7 @@ int shelf_open(struct linux_driver *d, struct err *err)
             kept_read(dir, &k, &unused) != 0)
             continue;              /* a layer of others, or swept later */
         if (!shelf_has(d, k.id)) { /* else its removal was not made sure of: it is swept */
-            place_name(all.at[i], place);
+            place_of_snapshot(all.at[i], place);
             place_hold(&d->places, place);
             shelf_add(d, k.id, all.at[i], &k.layers);
         }

@@ -12,17 +12,12 @@
 #include "runtime/linux/save.h"
 #include "runtime/linux/tree_copy.h"
 
-static void place_name(const struct guest *s, char out[PLACE_SIZE])
-{
-    ignore(snprintf(out, PLACE_SIZE, "snapshots/%s", s->saving.dir));
-}
-
 static void directories_undo(void *ctx)
 {
     struct guest *s = ctx;
     char place[PLACE_SIZE];
 
-    place_name(s, place);
+    place_of_snapshot(s->saving.dir, place);
     place_leave(&s->driver->places, place);
 }
 
@@ -35,7 +30,7 @@ static int directories_run(void *ctx, struct err *err)
     ignore(snprintf(images, sizeof(images), "%s/images", s->saving.dir));
     if (mkdirat(d->snapshots_fd, s->saving.dir, 0700) != 0)
         return err_sys(err, errno, "mkdir %s", s->saving.dir);
-    place_name(s, place);
+    place_of_snapshot(s->saving.dir, place);
     place_hold(&d->places, place);
     if (mkdirat(d->snapshots_fd, images, 0700) == 0)
         return 0;
@@ -105,9 +100,9 @@ static int record_run(void *ctx, struct err *err)
     if (dir_open(d->snapshots_fd, s->saving.dir, &dir, err) != 0)
         return -1;
     if (s->saving.has_paused)
-        ignore(snprintf(place, sizeof(place), "sandboxes/%s", s->dir));
+        place_of_sandbox(s->dir, place);
     else
-        place_name(s, place);
+        place_of_snapshot(s->saving.dir, place);
     own = place_layer(&d->places, place);
     save_describe(s, s->saving.name, &k);
     stack_add(&k.layers, own);
