@@ -4,6 +4,7 @@
 
     serve_test.py SANDLOT [name part]
 """
+import contextlib
 import json
 import os
 import re
@@ -343,6 +344,44 @@ def _(_s):
     for key in ("build.keep_s", "build.records_max", "build.sweep_s"):
         run("config", "sample", f"--{key}=0")  # 0 turns it off
         run("config", "sample", f"--{key}=-1", code=2)
+
+
+@test("a role that does not end when it is told is killed: after its time, or at once when serve is told again")
+def _(s):
+    for signals in (1, 2):
+        hung = s.role("edge")
+        os.kill(hung, signal.SIGSTOP)
+        began = time.monotonic()
+        for _ in range(signals):
+            s.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        same(s.process.wait(30), 0)
+        took = time.monotonic() - began
+        check(took < 4.5 if signals == 2 else took > 4.5, signals, took)
+        check(not os.path.exists(f"/proc/{hung}"))
+        same(len(re.findall(r"role\.killed.* role=edge", s.log_text())), signals, s.log_text()[-2000:])
+        s.process.stdout.close()
+        s.start()
+
+
+@test("edge is replaced by one who asks in the right words, and only by one at a time")
+def _(s):
+    def ask(*questions):
+        with contextlib.ExitStack() as stack:
+            asking = [stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) for _ in questions]
+            for c, text in zip(asking, questions):
+                c.settimeout(30)
+                c.connect(f"{s.dir}/run/serve.sock")
+                c.sendall(text)
+            return [c.recv(1 << 10).decode() for c in asking]
+    old = s.role("edge")
+    same(ask(b"what"), ["error: unknown question"])
+    same(s.role("edge"), old)
+    same(ask(b"edge restart", b"edge restart"), ["ok", "error: edge is being replaced already"])
+    wait_until(lambda: s.role("edge") not in (0, old), "the old one to end")
+    done = subprocess.run([BINARY, "edge", "restart", f"--run_dir={s.dir}/nowhere"], capture_output=True, text=True)
+    same(done.returncode, 1)
+    check("does 'sandlot serve' run" in done.stderr, done.stderr)
 
 
 @test("kill -9 of serve: its roles end, the next one starts")
