@@ -27,6 +27,7 @@ static const struct codec_field event_fields[] = {
     {5, "value", CODEC_STRING, 0, offsetof(struct kernel_event, value)},
     {6, "traceback", CODEC_STRING, 0, offsetof(struct kernel_event, traceback)},
     {7, "status", CODEC_NUMBER, 0, offsetof(struct kernel_event, status)},
+    {8, "of", CODEC_NUMBER, 0, offsetof(struct kernel_event, of)},
 };
 const struct codec_message kernel_event_message =
     {"event", sizeof(struct kernel_event), event_fields, COUNT_OF(event_fields)};

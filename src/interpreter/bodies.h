@@ -21,6 +21,7 @@ struct kernel_event {
     struct str data;
     struct str name, value, traceback;
     int64_t status;
+    int64_t of; /* "done" of a shell: which execution, from 1; 0: not said */
 };
 
 extern const struct codec_message execute_message, context_message, kernel_event_message;

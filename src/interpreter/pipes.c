@@ -25,6 +25,7 @@ enum {
     CARRY_MAX = 3,  /* bytes of a character that is not complete */
     EVENTS_FD = 3,
     PRINTS = 2,
+    INTERRUPT_AGAIN_MS = 500,
 };
 
 /* What the code prints on one descriptor. */
@@ -43,6 +44,7 @@ struct pipes {
     struct print prints[PRINTS];
     int64_t count;
     bool is_paused;
+    struct timer again;
     struct buf out;
 };
 
@@ -162,6 +164,9 @@ static void on_done(struct pipes *p, const struct kernel_event *e, struct arena 
     char status[32];
 
     ignore(a == NULL); /* not needed here */
+    if (e->of != 0 && e->of != p->count)
+        return; /* told again of one that was done */
+    timer_stop(&p->again);
     end_prints(p);
     snprintf(status, sizeof(status), "%lld", (long long)e->status);
     if (e->status != 0)
@@ -353,6 +358,11 @@ static void add_variables(struct buf *out, const char *command, struct str json)
     variables_done(&v);
 }
 
+static void add_done(struct buf *out, const char *status, const struct pipes *p)
+{
+    buf_printf(out, "__sandlot_done %s %lld\n", status, (long long)p->count);
+}
+
 /* Lines for kernels/bash.rc. An interrupt ends the line that is running, not those behind it. */
 static void shell_execute(struct kernel *k, const struct kernel_job *job)
 {
@@ -366,7 +376,8 @@ static void shell_execute(struct kernel *k, const struct kernel_job *job)
     add_variables(&lines, "__sandlot_env ", job->envs);
     buf_add_text(&lines, "eval ");
     add_word(&lines, job->code);
-    buf_add_text(&lines, " </dev/null\n__sandlot_done $?\n");
+    buf_add_text(&lines, " </dev/null\n");
+    add_done(&lines, "$?", p);
     ignore(stream_write(&p->requests, buf_str(&lines))); /* a failure is told by on_broken */
     buf_done(&lines);
 }
@@ -374,6 +385,30 @@ static void shell_execute(struct kernel *k, const struct kernel_job *job)
 static void pipes_interrupt(struct kernel *k)
 {
     kernel_signal(k, SIGINT);
+}
+
+/* A shell may take an interrupt for that of a command which ends by itself at that moment, and go
+ * on with the next one. Or it takes one for two, and the second ends the line that tells us. */
+static void interrupt_again(void *ctx)
+{
+    struct kernel *k = ctx;
+    struct pipes *p = k->state;
+    struct buf line;
+
+    kernel_signal(k, SIGINT);
+    buf_init(&line, 128);
+    add_done(&line, "130", p);
+    ignore(stream_write(&p->requests, buf_str(&line))); /* a failure is told by on_broken */
+    buf_done(&line);
+    timer_start(k->place.loop, &p->again, INTERRUPT_AGAIN_MS, interrupt_again, k);
+}
+
+static void shell_interrupt(struct kernel *k)
+{
+    struct pipes *p = k->state;
+
+    kernel_signal(k, SIGINT);
+    timer_start(k->place.loop, &p->again, INTERRUPT_AGAIN_MS, interrupt_again, k);
 }
 
 static void pipes_pause(struct kernel *k, bool is_paused)
@@ -399,6 +434,7 @@ static void pipes_close(struct kernel *k)
 {
     struct pipes *p = k->state;
 
+    timer_stop(&p->again);
     stream_close(&p->requests);
     stream_close(&p->events);
     for (size_t i = 0; i < PRINTS; i++) {
@@ -420,5 +456,5 @@ const struct driver lines_driver = {
     pipes_open, NULL, lines_execute, pipes_interrupt, pipes_pause, pipes_close, pipes_free,
 };
 const struct driver shell_driver = {
-    pipes_open, NULL, shell_execute, pipes_interrupt, pipes_pause, pipes_close, pipes_free,
+    pipes_open, NULL, shell_execute, shell_interrupt, pipes_pause, pipes_close, pipes_free,
 };
