@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import sys
 import threading
@@ -149,6 +150,30 @@ def _(s):
     s.api.restart()
     same(put(s.api, url, b"y" * (1 << 20)).status, 200, "the signature outlives a restart")
     same(glob.glob(s.directory + "/uploads/*/.part-*"), [], "nothing half is left")
+
+
+@test("CT-10: uploads that stop in the middle leave nothing, 64 come in at once, and old archives go")
+def _(s):
+    made, name = request(s.api, "ten-more"), hashlib.sha256(b"cut").hexdigest()
+    parts = urlsplit(link(s.api, made, name)["url"])
+    head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf".encode()
+    cut = [socket.create_connection(("127.0.0.1", s.api.port), timeout=60) for _ in range(64)]
+    for sock in cut:
+        sock.sendall(head)
+    half = f"{s.directory}/uploads/*/.part-*"
+    wait_until(lambda: len(glob.glob(half)) == 64, "all to be under way")
+    same(put(s.api, link(s.api, made, name)["url"], b"x").status, 429)
+    for sock in cut:
+        sock.close()
+    wait_until(lambda: not glob.glob(half), "half of an archive to go")
+    same(link(s.api, made, name)["present"], False)
+    same(put(s.api, link(s.api, made, name)["url"], b"x").status, 200)
+    new, = glob.glob(f"{s.directory}/uploads/*/{name}")
+    old = shutil.copy(new, os.path.join(os.path.dirname(new), hashlib.sha256(b"old").hexdigest()))
+    os.utime(old, (0, 0))
+    s.api.restart()  # it looks for them once an hour
+    same(put(s.api, link(s.api, made, name)["url"], b"x").status, 200)
+    check(os.path.exists(new) and not os.path.exists(old))
 
 
 @test("CT-12: unknown builds are told to begin with POST /v3/templates; foreign ones are unknown")
