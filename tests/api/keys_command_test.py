@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 from sandlot_kit import Reader, Server, check, main, same, test, wait_until
 
@@ -160,6 +161,37 @@ def _(s):
     check("there is no limit 'colour'" in run(s, "team", "set", "crew", "colour=1", code=1).stderr)
 
 
+@test("words that are wrong are told apart: those that mean nothing, and those that the server does not know")
+def _(s):
+    none = "00" * 32
+    for args, code, why in (
+            (("key", "list", "--team=a/b"), 2, "'a/b'"), (("key", "list", "--status=odd"), 2, "'odd' is not a status"),
+            (("key", "revoke", "short"), 2, "neither the id of a key"), (("key", "rotate", none, "--grace=soon"), 2, "soon"),
+            (("key", "revoke", none, "--team=a/b"), 2, "'a/b'"), (("key", "revoke", none, "-f"), 1, f"no key is '{none}'"),
+            (("key", "rotate", none), 1, f"no key is '{none}'"), (("key", "create", "x", "--team=nobody"), 1, "nobody"),
+            (("team", "block", "a/b", "x"), 2, "'a/b' is not a team"), (("team", "set", "default", "banned=perhaps"), 2, "true or false"),
+            (("team", "set", "default", "sandboxes"), 2, "not WORD=VALUE"), (("team", "set", "nobody", "sandboxes=1"), 1, "nobody"),
+            (("webhook", "delete", "a/b"), 1, "'a/b' is no id of a webhook"), (("completion", "zsh"), 2, "no completion for 'zsh'")):
+        done = run(s, *args, code=code)
+        check(why in done.stderr and not done.stdout, args, done.stderr)
+
+
+@test("without its token or its server a command says which of them is missing")
+def _(s):
+    with tempfile.TemporaryDirectory() as other:
+        places = [f"--data_dir={other}", f"--run_dir={other}"]
+        def told(*args):
+            done = subprocess.run([BINARY, "key", "list", *args], capture_output=True, text=True, timeout=60)
+            same((done.returncode, done.stdout), (1, ""), done.stderr)
+            return done.stderr
+        check(f"{other}/admin.token" in told(*places))
+        with open(f"{other}/admin.token", "w") as f:
+            check("is empty" in told(*places))
+            f.write("0" * 64)
+        check("serve" in told(*places), told(*places))
+        check("admin token" in told(places[0], s.places[1]), told(places[0], s.places[1]))
+
+
 # --- keys that are given ---
 
 FILE_KEY, OTHER_KEY, LATE_KEY = "e2b_" + "a1" * 20, "legacy-key-of-another-kind", "e2b_" + "b2" * 20
@@ -175,6 +207,19 @@ def mount(root, number, text):
     os.rename(f"{root}/..new", f"{root}/..data")
     if not os.path.islink(f"{root}/keys"):
         os.symlink("..data/keys", f"{root}/keys")
+
+
+@test("AC-47 a prefix that two keys have means neither of them")
+def _(_):
+    with tempfile.NamedTemporaryFile("w", suffix=".keys") as f:
+        os.chmod(f.name, 0o644)
+        f.write("".join(f"sha256:{'abcdef01' + digit + '0' * 55}:default\n" for digit in "12"))
+        f.flush()
+        with Server(BINARY, [f"--keys.file={f.name}"]) as s:
+            for command in (("revoke", "-f"), ("rotate",)):
+                done = run(s, "key", command[0], "abcdef01", *command[1:], code=1)
+                check("'abcdef01' is ambiguous: 2 keys begin with it" in done.stderr, done.stderr)
+            check("change it there" in run(s, "key", "revoke", "abcdef012", "-f", code=1).stderr)
 
 
 @test("AC-32 AC-34 keys of a mounted Secret: hashed, followed through its swap, revoked by leaving it")
