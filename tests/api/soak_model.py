@@ -191,6 +191,7 @@ class SoakModel(Model):
                 sock.close()
                 raise
             if a.status == 101:
+                sock.settimeout(self.s.timeout_s)  # whatever a fault made it
                 self.socket = found
             else:
                 sock.close()
