@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The node process, the only one that stays root: wiring only. Started by supervisor.c. */
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "main/envd_path.h"
@@ -47,6 +49,17 @@ static int fill(const struct config *c, struct node_config *out, struct err *err
     return 0;
 }
 
+/* The store's commit of a resume is a sync of its device. */
+static bool is_store_beside(const struct config *c)
+{
+    auto_fd int data = open(c->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct stat files, store;
+
+    return strcmp(c->store_engine, "sqlite") == 0 && fstatat(data, "api", &store, 0) == 0 &&
+           (fstatat(data, "sandboxes", &files, 0) == 0 || fstat(data, &files) == 0) &&
+           files.st_dev == store.st_dev;
+}
+
 int role_node(const struct invocation *v)
 {
     struct program *program = v->ctx;
@@ -75,6 +88,7 @@ int role_node(const struct invocation *v)
     config_path(egress, sizeof egress, c->run_dir, "egress.sock");
     config_path(policies, sizeof policies, c->run_dir, "policies");
     config.runtime.envd_path = envd;
+    config.runtime.is_synced_after = is_store_beside(c);
     if (envd_path(c->runtime.envd_path, envd, sizeof envd, &err) != 0 ||
         fill(c, &config, &err) != 0 ||
         loop_on_signal(r.loop, SIGUSR2, on_stop_all, &r, &err) != 0 ||

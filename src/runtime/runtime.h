@@ -138,9 +138,13 @@ struct runtime_config {
                                     none of them */
     uint64_t uid_base;           /* first host uid given to sandboxes; 65536 each */
     uint64_t sandboxes_max;
-    uint64_t disk_reserve_bytes;     /* starts are refused when the disk has less free */
-    uint64_t hot_resume_s;           /* frozen processes of a paused one are kept so long … */
-    uint64_t hot_memory_bytes;       /* … while all of them together take no more than this */
+    uint64_t disk_reserve_bytes; /* starts are refused when the disk has less free */
+    uint64_t hot_resume_s;       /* frozen processes of a paused one are kept so long … */
+    uint64_t hot_memory_bytes;   /* … while all of them together take no more than this */
+    /* Who is told that a sandbox was resumed syncs something on the device of data_dir before he
+     * tells anyone, so that a resume need not. Until then a loss of power, but no end of the
+     * kernel, may leave the sandbox paused over files that were written to since. */
+    bool is_synced_after;
     const char *criu;                /* auto|off|absolute path */
     const char *on_uncheckpointable; /* fail|freeze: pauses of what no checkpoint can keep */
 };

@@ -53,7 +53,7 @@ static void comes_back(void)
     CHECK(back.layers.count == 2 && strcmp(back.layers.paths[1], "/b") == 0);
     CHECK(strcmp(back.rootfs, k.rootfs) == 0 && strcmp(back.envd, k.envd) == 0);
     kept_done(&back);
-    CHECK(kept_revoke(dir_fd, &err) == 0);
+    CHECK(kept_revoke(dir_fd, KEPT_SYNCED, &err) == 0);
     CHECK(kept_read(dir_fd, &back, &err) == -1 && err.kind == ERR_NOT_FOUND);
     kept_renew(dir_fd);
     CHECK(kept_read(dir_fd, &back, &err) == 0);

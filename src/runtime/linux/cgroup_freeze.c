@@ -14,12 +14,12 @@ enum {
 
 /* A freezer's files: what to write to, what to write, where and how it says that it is done. */
 struct freezer {
-    const char *control, *words[2], *told_in, *told[2];
+    const char *control, *words[2], *told_in, *told;
 };
 
 static const struct freezer freezers[] = {
-    [1] = {"freezer.state", {"THAWED", "FROZEN"}, "freezer.state", {"THAWED\n", "FROZEN\n"}    },
-    [2] = {"cgroup.freeze", {"0", "1"},           "cgroup.events", {"\nfrozen 0", "\nfrozen 1"}},
+    [1] = {"freezer.state", {"THAWED", "FROZEN"}, "freezer.state", "FROZEN\n"  },
+    [2] = {"cgroup.freeze", {"0", "1"},           "cgroup.events", "\nfrozen 1"},
 };
 
 static const struct cgroup_dir *freezer_dir(const struct cgroups *g)
@@ -66,16 +66,17 @@ int cgroup_freeze(const struct cgroups *g, const char *name, bool is_frozen, str
         return err_set(err, ERR_UNSUPPORTED, "no freezer: mount cgroup2");
     f = &freezers[dir->version];
     cgroup_path(control, name, f->control);
+    if (!is_frozen) /* they are woken; when each of them runs is the scheduler's business */
+        return file_write(dir->fd, control, str_of(f->words[false]), err);
     cgroup_path(told_in, name, f->told_in);
     for (size_t i = 0; i < FREEZE_TRIES; i++) {
         /* v1 gives up on a group that forks meanwhile, and has to be told again */
         if ((i == 0 || dir->version == 1) &&
-            file_write(dir->fd, control, str_of(f->words[is_frozen]), err) != 0)
+            file_write(dir->fd, control, str_of(f->words[true]), err) != 0)
             return -1;
-        if (has_done(dir, told_in, f->told[is_frozen]))
+        if (has_done(dir, told_in, f->told))
             return 0;
         nanosleep(&pause, NULL);
     }
-    return err_set(err, ERR_TIMEOUT, "its processes do not %s",
-                   is_frozen ? "stand still" : "go on");
+    return err_set(err, ERR_TIMEOUT, "its processes do not stand still");
 }

@@ -15,6 +15,7 @@
 #include "runtime/linux/disk.h"
 #include "runtime/linux/flats.h"
 #include "runtime/linux/host.h"
+#include "runtime/linux/kept.h"
 #include "runtime/linux/mailbox.h"
 #include "runtime/linux/places.h"
 #include "runtime/linux/pool.h"
@@ -213,6 +214,7 @@ struct linux_driver {
     struct err criu_err; /* why none */
     bool may_freeze;     /* what cannot be kept stays in memory instead */
     uint64_t hot_ms, hot_bytes_max, hot_bytes;
+    enum kept_sync revokes;
     struct list all;
     size_t starting; /* asked for and not answered */
     struct warm warm;

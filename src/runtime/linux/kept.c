@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "base/buf.h"
 #include "base/write.h"
@@ -152,27 +155,52 @@ int kept_read(int dir, struct kept *out, struct err *err)
     return kept_parse(text, out, err);
 }
 
-static int mark(int dir, const char word[sizeof(holds)], struct err *err)
+/* A block that is there is written over, without a word in a journal. Those that journal data, or
+ * have it within the inode, offer no direct I/O (statx(2), STATX_DIOALIGN; since Linux 6.1). */
+static bool writes_in_place(int fd)
+{
+    struct statfs fs;
+    struct statx file;
+
+    return fstatfs(fd, &fs) == 0 &&
+           (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC) &&
+           statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &file) == 0 &&
+           (file.stx_mask & STATX_DIOALIGN) != 0 && file.stx_dio_mem_align != 0;
+}
+
+static int send_or_sync(int fd, enum kept_sync how)
+{
+    const unsigned whole =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+    if (how == KEPT_SENT && writes_in_place(fd))
+        return sync_file_range(fd, 0, sizeof(holds) - 1, whole);
+    return fdatasync(fd);
+}
+
+static int mark(int dir, const char word[sizeof(holds)], enum kept_sync how, struct err *err)
 {
     auto_fd int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
 
     if (fd < 0)
         return err_sys(err, errno, "open the record");
-    if (pwrite(fd, word, sizeof(holds) - 1, 0) != (ssize_t)sizeof(holds) - 1 || fdatasync(fd) != 0)
+    if (pwrite(fd, word, sizeof(holds) - 1, 0) != (ssize_t)sizeof(holds) - 1 ||
+        send_or_sync(fd, how) != 0)
         return err_sys(err, errno, "mark the record");
     return 0;
 }
 
-int kept_revoke(int dir, struct err *err)
+int kept_revoke(int dir, enum kept_sync how, struct err *err)
 {
-    return mark(dir, revoked, err);
+    return mark(dir, revoked, how, err);
 }
 
 void kept_renew(int dir)
 {
     struct err unused;
 
-    ignore(mark(dir, holds, &unused)); /* it is whole, and was written to a moment ago */
+    ignore(
+        mark(dir, holds, KEPT_SYNCED, &unused)); /* it is whole, and was written to a moment ago */
 }
 
 void kept_remove(int dir)

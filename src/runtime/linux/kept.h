@@ -32,8 +32,15 @@ void kept_done(struct kept *k);
 must_check int kept_write(int dir, const struct kept *k, struct err *err);
 /* ERR_NOT_FOUND: none, or revoked. */
 must_check int kept_read(int dir, struct kept *out, struct err *err);
-/* On the disk when it returns. */
-must_check int kept_revoke(int dir, struct err *err);
+enum kept_sync {
+    KEPT_SYNCED, /* on the disk when it returns */
+    /* In the device when it returns, so that it outlives the kernel; the next sync of anything on
+     * the same device, by anybody, makes it last. A flush of the device is most of what a sync
+     * costs. KEPT_SYNCED where the file system does not write in place. */
+    KEPT_SENT,
+};
+
+must_check int kept_revoke(int dir, enum kept_sync how, struct err *err);
 /* Takes a revocation back. Not made sure of. */
 void kept_renew(int dir);
 void kept_remove(int dir); /* not made sure of */

@@ -162,6 +162,7 @@ static int slots_open(struct linux_driver *d, const struct runtime_config *confi
 
 static int savers_open(struct linux_driver *d, const struct runtime_config *config, struct err *err)
 {
+    d->revokes = config->is_synced_after ? KEPT_SENT : KEPT_SYNCED;
     d->hot_ms = config->hot_resume_s * 1000;
     d->hot_bytes_max = config->hot_memory_bytes;
     criu_find(config->criu, &d->criu, &d->criu_err);

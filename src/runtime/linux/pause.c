@@ -186,7 +186,8 @@ static void record_undo(void *ctx)
 
     if (dir_open(s->driver->files_fd, s->dir, &dir, &unused) != 0)
         return;
-    ignore(kept_revoke(dir, &unused)); /* its processes are there: they count, next time too */
+    ignore(kept_revoke(dir, KEPT_SYNCED,
+                       &unused)); /* its processes are there: they count, next time too */
     kept_remove(dir);
 }
 
@@ -250,7 +251,7 @@ static int warm_up(struct guest *s, struct err *err)
 
     if (dir_open(d->files_fd, s->dir, &dir, err) != 0 || process_call(s, err) != 0)
         return -1;
-    if ((!s->has_state && state_write(s, err) != 0) || kept_revoke(dir, err) != 0)
+    if ((!s->has_state && state_write(s, err) != 0) || kept_revoke(dir, d->revokes, err) != 0)
         return -1;
     kept_remove(dir);
     return cgroup_freeze(&d->cgroups, s->cell.cgroup, false, err);

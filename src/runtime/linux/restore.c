@@ -142,7 +142,7 @@ static int pass_return(struct guest *s, struct err *err)
     if (dir_open(s->driver->files_fd, s->dir, &dir, err) != 0 || state_write(s, err) != 0)
         return -1;
     s->is_beyond_return = true;
-    return kept_revoke(dir, err);
+    return kept_revoke(dir, s->driver->revokes, err);
 }
 
 static int about_to_run(void *ctx, const struct criu_restored *made, struct err *err)
