@@ -167,7 +167,7 @@ static int restore(struct guest *s, struct criu_restored *out, struct err *err)
     const struct criu_restore r = {
         .path = d->criu,
         .images = images,
-        .stage = saver_stage,
+        .stage = SAVER_STAGE,
         .cgroups = &d->cgroups,
         .group = s->cell.cgroup,
         .wish = &d->wish,

@@ -22,7 +22,6 @@ static const char hook[] = "#!/bin/sh\n"
                            "[ \"$answer\" = go ]\n";
 
 static const char run_path[] = "/run";
-const char saver_stage[] = "/run/stage";
 
 /* Two reasons for a /run of our own: CRIU remembers what it knows of the kernel there, but only on
  * a tmpfs (without one it finds it out each time, for a third of a second); and what it restores,
@@ -36,9 +35,9 @@ static int move_stage(const struct linux_driver *d, struct err *err)
     stage = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     if (stage < 0 || mount("sandlot", run_path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2m"))
         return err_sys(err, errno, "mount %s", run_path);
-    if (mkdir(saver_stage, 0755) != 0 ||
-        move_mount(stage, "", AT_FDCWD, saver_stage, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
-        chdir(saver_stage) != 0 || chmod(".", 0755) != 0)
+    if (mkdir(SAVER_STAGE, 0755) != 0 ||
+        move_mount(stage, "", AT_FDCWD, SAVER_STAGE, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+        chdir(SAVER_STAGE) != 0 || chmod(".", 0755) != 0)
         return err_sys(err, errno, "move the stage");
     return 0;
 }

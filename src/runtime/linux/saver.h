@@ -4,7 +4,8 @@
  *
  *   sys          a sysfs as sandboxes see it
  *   guest/envd   the binary to restore with
- *   guest/hook   what CRIU calls, and guest/asked, guest/told, the pipes it talks through */
+ *   guest/hook   what CRIU calls, and guest/asked, guest/told, the pipes it talks through; ours
+ *                talks through them without it */
 #ifndef RUNTIME_LINUX_SAVER_H
 #define RUNTIME_LINUX_SAVER_H
 
@@ -13,7 +14,7 @@
 struct linux_driver;
 
 /* Where a saver has its stage, in its own mount namespace. */
-extern const char saver_stage[];
+#define SAVER_STAGE "/run/stage"
 
 /* On the thread, once, in its stage. *out_net_fd must stay open as long as the stage is used: what
  * is in sys is of this network namespace, and goes with it. */

@@ -13,6 +13,7 @@
 
 #include "runtime/linux/enter_tool.h"
 #include "runtime/linux/raw.h"
+#include "runtime/linux/saver.h"
 
 enum {
     STACK_SIZE = 64 << 10,
@@ -20,10 +21,15 @@ enum {
     PATH_SIZE = 128,
 };
 
-/* What CRIU calls: tar, and the script, by our patch only for what that heeds (saver.c). */
+/* What CRIU calls: tar, and the script, by our patch only for what that heeds, and without starting
+ * it: the patch does itself what the script does (saver.c). */
 static const char *const environment[] = {
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-    "CRTOOLS_SCRIPT_ACTIONS=setup-namespaces pre-resume", NULL};
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL=C",
+    "CRTOOLS_SCRIPT_ACTIONS=setup-namespaces pre-resume",
+    "CRTOOLS_SCRIPT_ASK=" SAVER_STAGE "/guest/asked",
+    "CRTOOLS_SCRIPT_ANSWER=" SAVER_STAGE "/guest/told",
+    NULL};
 
 static void groups_close(struct enter_tool *e)
 {
