@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -155,8 +156,22 @@ const char *rig_reason_to_skip(void)
     return NULL;
 }
 
+/* What keeps a node small is nothing to its sandboxes: runtime_linux and runtime_warm look. */
+static void limit_ourselves(void)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+    limit.rlim_cur = (rlim_t)100 << 40; /* a sanitizer takes tens of TiB */
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
+    limit.rlim_cur = 7 << 20;
+    CHECK(setrlimit(RLIMIT_STACK, &limit) == 0);
+}
+
 void rig_dirs_make(void)
 {
+    limit_ourselves();
     snprintf(rig.dir, sizeof(rig.dir), "/var/tmp/sandlot-contract-XXXXXX");
     CHECK(mkdtemp(rig.dir) != NULL);
     snprintf(rig.run_dir, sizeof(rig.run_dir), "%s/run", rig.dir);

@@ -77,7 +77,7 @@ static void is_a_machine_of_its_own(void)
     CHECK(says("box", "echo x > /dev/null; head -c2 /dev/zero | wc -c", "2\n"));
     CHECK(says("box", "touch /dev/shm/a && ls /dev/shm", "a\n"));
     CHECK(says("box", "ls /dev/pts /dev/ptmx | tr '\\n' ' '", "/dev/ptmx  /dev/pts: ptmx "));
-    CHECK(says("box", "ulimit -c", "0\n"));
+    CHECK(says("box", "ulimit -c; ulimit -v; ulimit -s", "0\nunlimited\n8192\n"));
     CHECK(rig_stop("box") == ERR_NONE);
     check_clean("a sandbox");
 }

@@ -98,7 +98,7 @@ static void a_start_takes_one(void)
     CHECK(ahead().claimed == claimed + 1);
     test_note("claimed in %llu us", (unsigned long long)rig.took_us);
     CHECK(rig_lists("box") && runtime_count(rig.runtime) == 1);
-    CHECK(says("box", "id -u; pwd; umask", "0\n/\n0022\n"));
+    CHECK(says("box", "id -u; pwd; umask; ulimit -v", "0\n/\n0022\nunlimited\n"));
     CHECK(says("box", "cat /proc/sys/kernel/hostname", "inside\n"));
     CHECK(says("box", "grep -c sandlot /proc/self/cgroup", "0\n"));
     CHECK(says("box", "grep -c warm /proc/self/mountinfo", "0\n"));

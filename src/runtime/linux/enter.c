@@ -25,6 +25,7 @@ enum {
     CONTROL_FD = 3,
     OPEN_FILES_SOFT = 65536,
     OPEN_FILES_HARD = 1048576,
+    STACK_SOFT = 8 << 20,
     SIGNAL_SET_SIZE = 8,
     SIGNALS = 64,
 };
@@ -287,6 +288,32 @@ static int change_root(struct enter *e)
     return r == 0 ? 0 : failed(e, "chdir /", r);
 }
 
+/* As the kernel starts a host with (include/asm-generic/resource.h): what keeps our own process
+ * small is nothing to them. The hard ones are passed on. */
+static const struct {
+    int which;
+    uint64_t soft;
+} soft_limits[] = {
+    {RLIMIT_AS,    RLIM64_INFINITY},
+    {RLIMIT_DATA,  RLIM64_INFINITY},
+    {RLIMIT_RSS,   RLIM64_INFINITY},
+    {RLIMIT_CPU,   RLIM64_INFINITY},
+    {RLIMIT_STACK, STACK_SOFT     },
+};
+
+static void reset_soft_limits(void)
+{
+    struct rlimit64 limit;
+
+    for (size_t i = 0; i < sizeof(soft_limits) / sizeof(soft_limits[0]); i++) {
+        if (raw5(SYS_prlimit64, (const long[5]){0, soft_limits[i].which, 0, (long)&limit}) != 0)
+            continue;
+        limit.rlim_cur =
+            soft_limits[i].soft < limit.rlim_max ? soft_limits[i].soft : limit.rlim_max;
+        raw5(SYS_prlimit64, (const long[5]){0, soft_limits[i].which, (long)&limit, 0});
+    }
+}
+
 /* What cannot be set is bounded by the parent's own limits, as the size of core files is (open.c).
  */
 static void set_rlimits(const struct enter *e)
@@ -295,6 +322,7 @@ static void set_rlimits(const struct enter *e)
     const struct rlimit64 files_less = {OPEN_FILES_SOFT, OPEN_FILES_SOFT};
     const struct rlimit64 size = {e->file_size_max, e->file_size_max};
 
+    reset_soft_limits();
     if (raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_NOFILE, (long)&files, 0}) != 0)
         raw5(SYS_prlimit64, (const long[5]){0, RLIMIT_NOFILE, (long)&files_less, 0});
     if (e->file_size_max != 0)
