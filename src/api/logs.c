@@ -42,19 +42,20 @@ static const struct {
     enum event_kind kind;
     const char *text;
 } messages[] = {
-    {EVENT_SANDBOX_CREATED,           "Sandbox started"                          },
-    {EVENT_SANDBOX_CREATE_FAILED,     "Sandbox could not start"                  },
-    {EVENT_SANDBOX_UPDATED,           "Sandbox changed"                          },
-    {EVENT_SANDBOX_KILLED,            "Sandbox ended"                            },
-    {EVENT_SANDBOX_KILL_FAILED,       "Sandbox could not be ended yet"           },
-    {EVENT_SANDBOX_KILL_ALARM,        "Sandbox cannot be ended"                  },
-    {EVENT_SANDBOX_PAUSED,            "Sandbox paused"                           },
-    {EVENT_SANDBOX_PAUSE_FAILED,      "Sandbox could not be paused"              },
-    {EVENT_SANDBOX_RESUMED,           "Sandbox resumed"                          },
-    {EVENT_SANDBOX_RESUME_FAILED,     "Sandbox could not be resumed"             },
-    {EVENT_SANDBOX_CHECKPOINTED,      "Snapshot made of the sandbox"             },
-    {EVENT_SANDBOX_CHECKPOINT_FAILED, "Snapshot could not be made of the sandbox"},
-    {EVENT_SANDBOX_ROLLED_BACK,       "Sandbox rolled back to a snapshot"        },
+    {EVENT_SANDBOX_CREATED,           "Sandbox started"                                             },
+    {EVENT_SANDBOX_CREATE_FAILED,     "Sandbox could not start"                                     },
+    {EVENT_SANDBOX_UPDATED,           "Sandbox changed"                                             },
+    {EVENT_SANDBOX_KILLED,            "Sandbox ended"                                               },
+    {EVENT_SANDBOX_KILL_FAILED,       "Sandbox could not be ended yet"                              },
+    {EVENT_SANDBOX_KILL_ALARM,        "Sandbox cannot be ended"                                     },
+    {EVENT_SANDBOX_PAUSED,            "Sandbox paused"                                              },
+    {EVENT_SANDBOX_PAUSE_FAILED,      "Sandbox could not be paused"                                 },
+    {EVENT_SANDBOX_RESUMED,           "Sandbox resumed"                                             },
+    {EVENT_SANDBOX_RESUME_FAILED,     "Sandbox could not be resumed"                                },
+    {EVENT_SANDBOX_CHECKPOINTED,      "Snapshot made of the sandbox"                                },
+    {EVENT_SANDBOX_CHECKPOINT_FAILED, "Snapshot could not be made of the sandbox"                   },
+    {EVENT_SANDBOX_ROLLED_BACK,       "Sandbox rolled back to a snapshot"                           },
+    {EVENT_SANDBOX_FROZEN,            "Memory stays in RAM: a reboot of the node ends its processes"},
 };
 
 struct log_query {

@@ -11,11 +11,14 @@ enum {
 
 static void on_paused(void *ctx, const struct sandbox *s, const struct err *err)
 {
+    static const struct http_field frozen = {
+        STR("X-Sandlot-Warning"),
+        STR("its memory stays in RAM, as no checkpoint can keep one of its processes: "
+            "a reboot of the node ends them, and its files are what is left")};
     struct call *c = ctx;
 
-    ignore(s == NULL);
     if (err == NULL)
-        call_reply_empty(c, 204);
+        call_reply_fields(c, 204, (struct str){0}, &frozen, s != NULL && s->is_frozen);
     else if (err->kind == ERR_NOT_FOUND)
         call_fail(c, err);
     else

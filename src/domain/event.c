@@ -44,6 +44,7 @@ static const struct {
     [EVENT_SANDBOX_CHECKPOINTED] = {"sandbox.checkpointed",      EVENT_NOTE   },
     [EVENT_SANDBOX_CHECKPOINT_FAILED] = {"sandbox.checkpoint_failed", EVENT_WARNING},
     [EVENT_SANDBOX_ROLLED_BACK] = {"sandbox.rolled_back",       EVENT_NOTE   },
+    [EVENT_SANDBOX_FROZEN] = {"sandbox.frozen",            EVENT_WARNING},
     [EVENT_SNAPSHOT_REMOVED] = {"snapshot.removed",          EVENT_NOTE   },
     [EVENT_TEMPLATE_CREATED] = {"template.created",          EVENT_NOTE   },
     [EVENT_TEMPLATE_CHANGED] = {"template.changed",          EVENT_NOTE   },

@@ -42,6 +42,7 @@ enum event_kind {
     EVENT_SANDBOX_CHECKPOINTED,  /* a snapshot of it was made */
     EVENT_SANDBOX_CHECKPOINT_FAILED,
     EVENT_SANDBOX_ROLLED_BACK,
+    EVENT_SANDBOX_FROZEN, /* paused; its memory could not be kept on the disk */
     EVENT_SNAPSHOT_REMOVED,
     EVENT_TEMPLATE_CREATED,
     EVENT_TEMPLATE_CHANGED,

@@ -42,6 +42,7 @@ struct node_client {
     void *ctx;
     struct channel *channel; /* NULL: not connected */
     bool is_ready;           /* connected and listed */
+    bool was_frozen;         /* of the command that is being answered */
     uint64_t next_seq, list_seq;
     struct map ids, snapshots; /* struct node_id, while the list arrives */
     struct map by_seq;
@@ -264,6 +265,7 @@ static void on_done(struct node_client *c, const struct node_done *done)
     }
     if (m == NULL)
         return; /* its deadline has passed */
+    c->was_frozen = done->is_frozen;
     if (done->kind == ERR_NONE) {
         command_end(m, done->took_us, NULL);
         return;
@@ -382,6 +384,11 @@ void node_client_free(struct node_client *c)
 bool node_client_is_ready(const struct node_client *c)
 {
     return c->is_ready;
+}
+
+bool node_client_was_frozen(const struct node_client *c)
+{
+    return c->was_frozen;
 }
 
 /* NULL: too many. */

@@ -58,6 +58,8 @@ struct node_client *node_client_new(struct loop *l, const char *path, uint64_t c
                                     const struct node_client_hooks *hooks, void *ctx);
 void node_client_free(struct node_client *c); /* forgets commands without calling back */
 bool node_client_is_ready(const struct node_client *c);
+/* In the callback of a pause that worked: nothing but its processes keeps its memory. */
+bool node_client_was_frozen(const struct node_client *c);
 
 /* Answer by `fn`, always from the loop. The message is copied; its seq is set here. */
 must_check int node_client_start(struct node_client *c, const struct node_start *m,

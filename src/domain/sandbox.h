@@ -45,6 +45,7 @@ struct sandbox {
     struct list resumers; /* struct resumer: they wait until it runs */
     bool was_running;     /* before the rollback that is under way */
     bool is_resumed_cold; /* by the resume that is under way */
+    bool is_frozen;       /* paused; a reboot of the node ends its processes. As node said, to us */
     unsigned pause_tries; /* at the end of its time, that failed */
     struct task wake_task;
     struct list_node in_signers; /* while is_signer: its token may sign file URLs */

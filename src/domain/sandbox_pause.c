@@ -111,10 +111,16 @@ static void on_paused(void *ctx, struct str id, uint64_t took_us, const struct e
 
     if (s == NULL || s->state != SANDBOX_PAUSING)
         return; /* it ended meanwhile; who waited was told */
-    if (err != NULL)
+    if (err != NULL) {
         fail(s, err);
-    else
-        sandbox_paused(s, took_us);
+        return;
+    }
+    s->is_frozen = node_client_was_frozen(s->domain->node);
+    if (s->is_frozen)
+        event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_FROZEN,
+                                             .subject = s->r.id,
+                                             .team_id = s->r.team_id});
+    sandbox_paused(s, took_us);
 }
 
 static void begin(struct sandbox *s, bool keeps_memory)
@@ -127,6 +133,7 @@ static void begin(struct sandbox *s, bool keeps_memory)
         return;
     }
     s->r.is_files_only = !keeps_memory;
+    s->is_frozen = false;
     sandbox_move(s, SANDBOX_PAUSING);
 }
 

@@ -60,10 +60,11 @@ static const struct codec_message image_message = {"NodeImage", sizeof(struct no
                                                    image_fields, COUNT_OF(image_fields)};
 
 static const struct codec_field done_fields[] = {
-    {1, "seq",    CODEC_UINT64, 0, offsetof(struct node_done, seq)    },
-    {2, "kind",   CODEC_UINT32, 0, offsetof(struct node_done, kind)   },
-    {3, "text",   CODEC_STRING, 0, offsetof(struct node_done, text)   },
-    {4, "tookUs", CODEC_UINT64, 0, offsetof(struct node_done, took_us)},
+    {1, "seq",      CODEC_UINT64, 0, offsetof(struct node_done, seq)      },
+    {2, "kind",     CODEC_UINT32, 0, offsetof(struct node_done, kind)     },
+    {3, "text",     CODEC_STRING, 0, offsetof(struct node_done, text)     },
+    {4, "tookUs",   CODEC_UINT64, 0, offsetof(struct node_done, took_us)  },
+    {5, "isFrozen", CODEC_BOOL,   0, offsetof(struct node_done, is_frozen)},
 };
 static const struct codec_message done_message = {"NodeDone", sizeof(struct node_done), done_fields,
                                                   COUNT_OF(done_fields)};

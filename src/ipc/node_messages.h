@@ -82,6 +82,7 @@ struct node_done {
     struct str text;
     uint64_t took_us; /* NODE_START, NODE_RESUME: launch to envd ready; NODE_PAUSE: all of it;
                          NODE_SNAPSHOT: while the sandbox stood still */
+    bool is_frozen;   /* NODE_PAUSE: its memory is in its processes alone (runtime_is_frozen()) */
 };
 
 enum node_item_kind {

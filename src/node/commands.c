@@ -45,14 +45,21 @@ static bool send_done(struct peer *p, struct node_done *done, const struct err *
 }
 
 /* False: the peer is gone, or does not read and was closed. */
-static bool pay(struct debt *d, uint64_t took_us, const struct err *err)
+static bool pay_with(struct debt *d, struct node_done done, const struct err *err)
 {
     struct peer *p = peer_find(d->node, d->peer);
-    struct node_done done = {.seq = d->seq, .took_us = took_us};
-    bool is_paid = p != NULL && send_done(p, &done, err);
+    bool is_paid;
+
+    done.seq = d->seq;
+    is_paid = p != NULL && send_done(p, &done, err);
 
     free(d);
     return is_paid;
+}
+
+static bool pay(struct debt *d, uint64_t took_us, const struct err *err)
+{
+    return pay_with(d, (struct node_done){.took_us = took_us}, err);
 }
 
 static void outlet_gone(struct node *n, const char *id)
@@ -228,6 +235,7 @@ static void on_worked(void *ctx, const char *id, uint64_t took_us, const struct 
 {
     struct debt *d = ctx;
     struct node *n = d->node;
+    struct node_done done = {.took_us = took_us};
 
     n->works[d->work] += err == NULL;
     n->work_failures[d->work] += err != NULL;
@@ -235,7 +243,8 @@ static void on_worked(void *ctx, const char *id, uint64_t took_us, const struct 
         outlets_close(n->outlets, id);
     if (n->outlets != NULL && d->work == RUNTIME_RESUME && err == NULL)
         outlets_open(n->outlets, id);
-    ignore((long)pay(d, took_us, err));
+    done.is_frozen = d->work == RUNTIME_PAUSE && runtime_is_frozen(n->runtime, id);
+    ignore((long)pay_with(d, done, err));
 }
 
 static void do_resume(struct peer *p, const void *message)

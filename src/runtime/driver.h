@@ -31,6 +31,7 @@ struct runtime_driver {
     int (*outlet)(void *self, const char *id, struct runtime_outlet *out, struct err *err);
     void (*each)(void *self, runtime_each_fn *fn, void *ctx);
     size_t (*count)(const void *self);
+    bool (*is_frozen)(const void *self, const char *id); /* NULL: none ever is */
     size_t (*features)(void *self, const struct runtime_feature **out);
     void (*ahead)(const void *self, struct runtime_ahead *out);
     const char *const *(*step_names)(const void *self);

@@ -287,6 +287,11 @@ size_t runtime_count(const struct runtime *r)
     return r->driver->count(r->self);
 }
 
+bool runtime_is_frozen(const struct runtime *r, const char *id)
+{
+    return r->driver->is_frozen != NULL && r->driver->is_frozen(r->self, id);
+}
+
 size_t runtime_features(struct runtime *r, const struct runtime_feature **out)
 {
     return r->driver->features(r->self, out);

@@ -203,6 +203,9 @@ must_check int runtime_outlet(struct runtime *r, const char *id, struct runtime_
 void runtime_outlet_close(struct runtime_outlet *o);
 void runtime_each(struct runtime *r, runtime_each_fn *fn, void *ctx);
 size_t runtime_count(const struct runtime *r); /* those paused are not in it */
+/* Is it paused with nothing but its processes to keep its memory (on_uncheckpointable)? They end
+ * with the host. */
+bool runtime_is_frozen(const struct runtime *r, const char *id);
 void runtime_ahead(const struct runtime *r, struct runtime_ahead *out);
 
 /* Probed once at runtime_new(). Returns the number of rows; *out is the runtime's. */

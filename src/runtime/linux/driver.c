@@ -152,6 +152,14 @@ static void linux_each(void *self, runtime_each_fn *fn, void *ctx)
     }
 }
 
+static bool linux_is_frozen(const void *self, const char *id)
+{
+    const struct linux_driver *d = self;
+    const struct guest *s = map_get(&d->sandboxes, str_of(id));
+
+    return s != NULL && s->state == SANDBOX_HOT && s->is_frozen;
+}
+
 static size_t linux_count(const void *self)
 {
     const struct linux_driver *d = self;
@@ -266,6 +274,7 @@ const struct runtime_driver runtime_linux_driver = {
     .outlet = linux_outlet,
     .each = linux_each,
     .count = linux_count,
+    .is_frozen = linux_is_frozen,
     .features = linux_features,
     .ahead = linux_ahead,
     .step_names = linux_step_names,
