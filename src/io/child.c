@@ -17,6 +17,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#ifdef __SANITIZE_THREAD__
+/* TSan takes clone() for fork(): it locks what it has, and each side, though one, unlocks it. */
+extern __typeof__(clone) __clone;
+#define clone __clone
+#endif
+
 enum {
     CHILD_FDS_MAX = 64,
     CHILD_STACK = 64 << 10,
@@ -37,7 +43,7 @@ struct plan {
     const char *volatile what;
 };
 
-__attribute__((no_sanitize("address", "undefined"), noinline)) static _Noreturn void
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static _Noreturn void
 give_up(struct plan *p, const char *what)
 {
     p->sys = errno;
@@ -46,7 +52,8 @@ give_up(struct plan *p, const char *what)
         syscall(SYS_exit_group, 127L);
 }
 
-__attribute__((no_sanitize("address", "undefined"), noinline)) static void reset_signals(void)
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
+reset_signals(void)
 {
     const unsigned char fallback[KERNEL_SIGACTION_MAX] = {0}; /* SIG_DFL is 0 */
     const uint64_t none = 0;
@@ -57,7 +64,8 @@ __attribute__((no_sanitize("address", "undefined"), noinline)) static void reset
 }
 
 /* Numbers may overlap ({3→4}, {4→3}): everything is copied above them first, then put in place. */
-__attribute__((no_sanitize("address", "undefined"), noinline)) static void place_fds(struct plan *p)
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
+place_fds(struct plan *p)
 {
     const struct child_spec *s = p->spec;
     long from = 3;
@@ -84,7 +92,8 @@ __attribute__((no_sanitize("address", "undefined"), noinline)) static void place
         give_up(p, "close descriptors");
 }
 
-__attribute__((no_sanitize("address", "undefined"), noinline)) static void set_user(struct plan *p)
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
+set_user(struct plan *p)
 {
     long uid = p->spec->uid == 0 ? -1L : (long)p->spec->uid;
     long gid = p->spec->gid == 0 ? -1L : (long)p->spec->gid;
@@ -97,7 +106,8 @@ __attribute__((no_sanitize("address", "undefined"), noinline)) static void set_u
         give_up(p, "set user");
 }
 
-__attribute__((no_sanitize("address", "undefined"), noinline)) static int child_main(void *ctx)
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static int
+child_main(void *ctx)
 {
     struct plan *p = ctx;
 

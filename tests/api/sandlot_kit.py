@@ -22,8 +22,6 @@ TEMPLATE = {
     "rootfs": "tree", "cpuCount": 2, "memoryMB": 512, "diskSizeMB": 1024, "defaultUser": "user",
     "defaultWorkdir": "/home/user", "envVars": {}, "createdAt": "2026-01-01T00:00:00Z",
 }
-# Another build of edge to run with: one for TSan, which does not survive the supervisor's clone().
-OTHER_EDGE = os.environ.get("SANDLOT_TEST_EDGE")
 TESTS = []
 
 
@@ -224,10 +222,7 @@ class Server:
         self.key = self.command("key", "create", "tests").strip()
 
     def start(self):
-        binary = f"{self.dir}/sandlot" if OTHER_EDGE else self.binary
-        if OTHER_EDGE:
-            shutil.copy(self.binary, binary)
-        args = [binary, "serve", *self.places, f"--listen=127.0.0.1:{self.port}", f"--api_user={API_UID}",
+        args = [self.binary, "serve", *self.places, f"--listen=127.0.0.1:{self.port}", f"--api_user={API_UID}",
                 f"--edge_user={EDGE_UID}", f"--egress_user={EGRESS_UID}", "--runtime.driver=fake", f"--runtime.envd_path={self.dir}/envd",
                 "--on_exit=kill", "--runtime.checkpoint_probe=off", *self.flags]
         began = time.monotonic()
@@ -235,12 +230,6 @@ class Server:
         line = self.process.stdout.readline().decode()
         check("ready on" in line, "serve says", repr(line), self.log_text()[-2000:])
         self.ready_s = time.monotonic() - began
-        if OTHER_EDGE:
-            os.unlink(binary)
-            shutil.copy(OTHER_EDGE, binary)
-            old = self.role("edge")
-            self.command("edge", "restart")
-            wait_until(lambda: self.role("edge") not in (0, old), "the other edge")
 
     def command(self, *args, code=0):
         done = subprocess.run([self.binary, *args, *self.places], capture_output=True, text=True, timeout=60)

@@ -280,7 +280,7 @@ def _(w):
 
 @test("serve says which certificate it cannot use; TLS alone cuts off clear text")
 def _(w):
-    done = subprocess.run([BINARY, "serve", f"--data_dir={w.dir}/d", f"--run_dir={w.dir}/r", "--listen=127.0.0.1:0", "--runtime.driver=fake",
+    done = subprocess.run([BINARY, "serve", f"--data_dir={w.dir}/d", f"--run_dir={w.dir}/r", "--listen=127.0.0.1:0", "--runtime.driver=fake", "--runtime.envd_path=/bin/false",
                            f"--tls.certificates={w.dir}/none.pem", f"--edge_user={EDGE_UID}", "--api_user=4001", "--egress_user=4003"],
                           capture_output=True, text=True, timeout=60)
     check(done.returncode != 0 and "none.pem" in done.stderr, done.returncode, done.stderr[-600:])
