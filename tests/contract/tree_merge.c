@@ -249,26 +249,93 @@ static void merged_is_the_same(void)
 }
 
 /* As it is done: those in the middle, with others below and above. */
-static void a_part_of_a_stack(void)
+static void replace(size_t from, size_t to)
 {
-    enum { FROM = 3, TO = 9 };
     char command[3 * PATH_SIZE];
 
-    one_seed(99);
     snprintf(command, sizeof(command), "rm -rf %s/merged", base);
     CHECK(run(command) == 0);
-    merge(FROM, TO);
-    for (size_t i = FROM; i < TO; i++) {
+    merge(from, to);
+    for (size_t i = from; i < to; i++) {
         snprintf(command, sizeof(command), "rm -rf %s/l%zu && mkdir %s/l%zu", base, i, base, i);
         CHECK(run(command) == 0);
     }
-    snprintf(command, sizeof(command), "rmdir %s/l%d && mv %s/merged %s/l%d", base, FROM, base,
-             base, FROM);
+    snprintf(command, sizeof(command), "rmdir %s/l%zu && mv %s/merged %s/l%zu", base, from, base,
+             base, from);
     CHECK(run(command) == 0);
+}
+
+static void a_part_of_a_stack(void)
+{
+    one_seed(99);
+    replace(3, 9);
     mount_stack(LAYERS, NULL, NULL);
     describe("two");
     unmount();
     CHECK(are_same());
+}
+
+/* What each layer does: directories go to other ones and on from there, and those on their former
+ * path are renamed, covered, filled anew or removed. Chance hardly ever makes this. */
+static const char *const moves[] = {
+    "mkdir -p a/x/deep/er b; echo f >a/x/f; echo g >a/x/deep/g; echo h >a/x/deep/er/h",
+    "mv a/x b/y; echo new >b/y/new; mkdir a/x; echo other >a/x/f",
+    "mv b/y z; mv a q; mkdir -p b/y a/x/deep; echo third >a/x/deep/g; rm z/f",
+    "mv z/deep q/down; mkdir z/deep; echo fresh >z/deep/g; mv q b/q; echo late >b/q/down/late",
+    "mv b/q/down/er er; mv b/q/down a/x/back; rm -r z; mv b/q z; chmod 711 er; echo i >er/i",
+    "mv a/x/back/late er/late; mv er a/x/deep/er; mv a er; mkdir a; mv er/x a/x",
+    "echo top >top", /* stays: what the top is like in itself is its highest layer's */
+};
+
+static void build_moves(void)
+{
+    char name[PATH_SIZE], command[4 * PATH_SIZE];
+
+    clear();
+    write_script();
+    make_dir("ground");
+    make_dir("m");
+    for (size_t i = 0; i < COUNT_OF(moves); i++) {
+        snprintf(name, sizeof(name), "l%zu", i);
+        make_dir(name);
+        make_dir("w");
+        mount_stack(i, NULL, name);
+        snprintf(command, sizeof(command), "cd %s/m && set -e && %s", base, moves[i]);
+        CHECK(run(command) == 0);
+        unmount();
+        snprintf(command, sizeof(command), "rm -rf %s/w", base);
+        CHECK(run(command) == 0);
+    }
+}
+
+static void directories_that_move(void)
+{
+    static const struct {
+        size_t from, to;
+    } parts[] = {
+        {0, 6},
+        {1, 6},
+        {1, 4},
+        {2, 5},
+        {3, 5},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        bool is_good;
+
+        build_moves();
+        mount_stack(COUNT_OF(moves), NULL, NULL);
+        describe("one");
+        unmount();
+        replace(parts[i].from, parts[i].to);
+        mount_stack(COUNT_OF(moves), NULL, NULL);
+        describe("two");
+        unmount();
+        is_good = are_same();
+        if (!is_good)
+            test_note("layers %zu to %zu", parts[i].from, parts[i].to);
+        CHECK(is_good);
+    }
 }
 
 static void stops_when_told(void)
@@ -291,9 +358,10 @@ static void stops_when_told(void)
 int main(void)
 {
     static const struct test tests[] = {
-        {"what is merged is the same", merged_is_the_same},
-        {"a part of a stack",          a_part_of_a_stack },
-        {"stops when told",            stops_when_told   },
+        {"what is merged is the same", merged_is_the_same   },
+        {"a part of a stack",          a_part_of_a_stack    },
+        {"directories that move",      directories_that_move},
+        {"stops when told",            stops_when_told      },
     };
     int result;
 
