@@ -66,6 +66,7 @@ class Model:
         self.s, self.worker, self.mode, self.life, self.boxes, self.kept, self.count = server, f"w{worker}", mode, life, [], {}, 0
         self.rng, self.tally, self.error = random.Random(life.seed * 1000 + worker), {}, None
         self.untold = 0  # copies that may be there
+        self.failed = None  # of the last command that ended badly: its end, and what it complained of
 
     def until(self, what, ask, wanted):
         """Asks until one of the wanted statuses comes; others are only those of a role that is away."""
@@ -129,12 +130,14 @@ class Model:
                 raise EOFError(a.body)
             return a
 
-        said, out = self.until("exec", ask, (200,)).body, b""
+        said, out, errors = self.until("exec", ask, (200,)).body, b"", b""
         while said:
             size = struct.unpack(">BI", said[:5])[1]
             event = json.loads(said[5:5 + size]).get("event", {})
             out, said = out + base64.b64decode(event.get("data", {}).get("stdout", "")), said[5 + size:]
+            errors += base64.b64decode(event.get("data", {}).get("stderr", ""))
             if "end" in event and event["end"].get("exitCode", 0) != 0:
+                self.failed = (event["end"], errors)
                 return None
         return out
 
@@ -146,7 +149,7 @@ class Model:
             box.files[PROCESS] = int(self.shell(box, "setsid sleep 1000000 >/dev/null 2>&1 </dev/null & echo $!"))
         name, text = f"x{self.rng.randrange(4)}", f"{self.count} " * self.rng.randrange(1, 200)
         path = "/home/user/" + name
-        same(self.shell(box, f"printf %s '{text}' >{path} && sync {path}"), b"", box.id, name)
+        same(self.shell(box, f"printf %s '{text}' >{path} && sync {path}"), b"", box.id, name, self.failed)
         box.files[name] = text.encode()
 
     def read(self, box=None):
