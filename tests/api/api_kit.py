@@ -15,26 +15,11 @@ import threading
 import time
 from datetime import datetime, timezone
 
+from sandlot_kit import TESTS, check, report, same, test
+
 API_MAIN, FAKE_NODE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 ONLY = sys.argv[3] if len(sys.argv) > 3 else ""
 NOT_FOUND = 'Sandbox "%s" doesn\'t exist or you don\'t have access to it'
-TESTS = []
-
-
-def test(name):
-    def add(fn):
-        TESTS.append((name, fn))
-        return fn
-    return add
-
-
-def check(claim, *what):
-    if not claim:
-        raise AssertionError(" ".join(str(w) for w in what))
-
-
-def same(got, want, *what):
-    check(got == want, *what, "got", repr(got), "want", repr(want))
 
 
 class Node:
@@ -332,22 +317,7 @@ def main():
     failed = 0
     with Stack() as shared:
         for number, (name, fn) in enumerate(chosen, 1):
-            began = time.monotonic()
-            try:
-                fn(shared)
-                print(f"ok {number} - {name} # {time.monotonic() - began:.2f} s", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"not ok {number} - {name}", flush=True)
-                where = error.__traceback__
-                while where.tb_next:
-                    where = where.tb_next
-                print(f"# {type(error).__name__}: {error}".replace("\n", "\n# "))
-                frames = [error.__traceback__]
-                while frames[-1].tb_next:
-                    frames.append(frames[-1].tb_next)
-                for frame in frames[1:]:
-                    print(f"#   {frame.tb_frame.f_code.co_name}:{frame.tb_lineno}", flush=True)
+            failed += report(number, name, fn, shared)
         code = shared.api.kill(signal.SIGTERM)
         if code != 0:
             failed += 1

@@ -11,18 +11,10 @@ import subprocess
 import sys
 import tempfile
 
-from sandlot_kit import check, free_port, report, same
+from sandlot_kit import TESTS, check, free_port, report, same, test
 
 BINARY = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
-TESTS = []
-
-
-def test(name):
-    def add(fn):
-        TESTS.append((name, fn))
-        return fn
-    return add
 
 
 def write(path, text, mode=0o755):

@@ -16,21 +16,13 @@ import tempfile
 import threading
 import time
 
-from sandlot_kit import Reader, Upstream, check, free_port, growth_max_kib, reply, report, same, wait_until
+from sandlot_kit import TESTS, Reader, Upstream, check, free_port, growth_max_kib, reply, report, same, test, wait_until
 
 PROGRAM = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = os.path.join(HERE, "../../src/interpreter/kernels")
 STAND_IN = f"#!/usr/bin/python3\nimport sys\nsys.path.insert(0, {HERE!r})\nsys.dont_write_bytecode = True\nfrom jupyter_kernel import main\n"
-TESTS = []
-
-
-def test(name):
-    def add(fn):
-        TESTS.append((name, fn))
-        return fn
-    return add
 
 
 class Interpreter:

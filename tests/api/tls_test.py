@@ -20,24 +20,16 @@ import threading
 import time
 
 import sandlot_kit
-from sandlot_kit import EDGE_UID, Reader, Server, Upstream, check, growth_max_kib, reply, report, same, wait_until
+from sandlot_kit import EDGE_UID, TESTS, Reader, Server, Upstream, check, growth_max_kib, reply, report, same, test, wait_until
 
 BINARY = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOMAIN = "box.localhost"
-TESTS = []
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 NO_ERROR, PROTOCOL_ERROR, FRAME_SIZE_ERROR, ENHANCE_YOUR_CALM = 0, 1, 6, 11
-
-
-def test(name):
-    def add(fn):
-        TESTS.append((name, fn))
-        return fn
-    return add
 
 
 class World:
