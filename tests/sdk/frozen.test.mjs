@@ -9,12 +9,7 @@ const server = await startServer(['--runtime.on_uncheckpointable=freeze'])
 Object.assign(process.env, server.env)
 after(() => server.stop())
 
-const api = (method, path, body) =>
-  fetch(server.url + path, {
-    method,
-    headers: { 'X-API-Key': server.key, 'Content-Type': 'application/json' },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  })
+const { api } = server
 
 const traced = `import ctypes, os, time
 p = os.fork()

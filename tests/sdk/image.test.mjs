@@ -142,9 +142,7 @@ test('an image of a hundred layers: the lowest become one, and all of it is ther
 })
 
 async function rest(method, url, body) {
-  const answer = await fetch(server.url + url, {
-    method, headers: { 'X-API-Key': server.key, 'Content-Type': 'application/json' }, body: body && JSON.stringify(body),
-  })
+  const answer = await server.api(method, url, body)
   const text = await answer.text()
   return { status: answer.status, json: text ? JSON.parse(text) : null }
 }

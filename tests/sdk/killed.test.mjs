@@ -33,12 +33,7 @@ after(async () => {
 })
 const { Sandbox } = skip ? {} : await import('e2b-new')
 
-const call = (method, where, body) =>
-  fetch(server.url + where, {
-    method,
-    headers: { 'X-API-Key': server.key, 'Content-Type': 'application/json' },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  }).then((a) => a.status, () => 0)
+const call = (method, where, body) => server.api(method, where, body).then((a) => a.status, () => 0)
 const state = (s) => Sandbox.getInfo(s.sandboxId).then((info) => info.state, () => undefined)
 const connect = (s) => call('POST', `/v2/sandboxes/${s.sandboxId}/connect`, { timeout: 600 })
 const pause = (s) => call('POST', `/sandboxes/${s.sandboxId}/pause`, {})

@@ -11,12 +11,7 @@ const server = await startServer(['--sandbox.timeout_max=86400'])
 Object.assign(process.env, server.env)
 after(() => server.stop())
 
-const api = (method, path, body) =>
-  fetch(server.url + path, {
-    method,
-    headers: { 'X-API-Key': server.key, 'Content-Type': 'application/json' },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  })
+const { api } = server
 
 // Why a kind of pause is not to be had here, or false.
 async function missing(body) {

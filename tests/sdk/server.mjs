@@ -57,6 +57,14 @@ export async function startServer(flags = [], prepare = () => {}, output = 'inhe
   return {
     url, port, key, dir, child,
     env: { E2B_API_KEY: key, E2B_API_URL: url, E2B_SANDBOX_URL: url },
+    // A request to the control plane, past the SDK.
+    api(method, path, body) {
+      return fetch(url + path, {
+        method,
+        headers: { 'X-API-Key': key, 'Content-Type': 'application/json' },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      })
+    },
     // Pids of the server's roles by name, read from /proc as a person would with ps.
     rolePid(role) {
       for (const pid of readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
