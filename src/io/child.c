@@ -23,6 +23,9 @@ extern __typeof__(clone) __clone;
 #define clone __clone
 #endif
 
+/* Between clone() and exec the child has our memory, which no sanitizer expects. */
+#define uninstrumented __attribute__((no_sanitize("address", "thread", "undefined"), noinline))
+
 enum {
     CHILD_FDS_MAX = 64,
     CHILD_STACK = 64 << 10,
@@ -43,8 +46,7 @@ struct plan {
     const char *volatile what;
 };
 
-__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static _Noreturn void
-give_up(struct plan *p, const char *what)
+uninstrumented static _Noreturn void give_up(struct plan *p, const char *what)
 {
     p->sys = errno;
     p->what = what;
@@ -52,8 +54,7 @@ give_up(struct plan *p, const char *what)
         syscall(SYS_exit_group, 127L);
 }
 
-__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
-reset_signals(void)
+uninstrumented static void reset_signals(void)
 {
     const unsigned char fallback[KERNEL_SIGACTION_MAX] = {0}; /* SIG_DFL is 0 */
     const uint64_t none = 0;
@@ -64,8 +65,7 @@ reset_signals(void)
 }
 
 /* Numbers may overlap ({3→4}, {4→3}): everything is copied above them first, then put in place. */
-__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
-place_fds(struct plan *p)
+uninstrumented static void place_fds(struct plan *p)
 {
     const struct child_spec *s = p->spec;
     long from = 3;
@@ -92,8 +92,7 @@ place_fds(struct plan *p)
         give_up(p, "close descriptors");
 }
 
-__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
-set_user(struct plan *p)
+uninstrumented static void set_user(struct plan *p)
 {
     long uid = p->spec->uid == 0 ? -1L : (long)p->spec->uid;
     long gid = p->spec->gid == 0 ? -1L : (long)p->spec->gid;
@@ -106,8 +105,7 @@ set_user(struct plan *p)
         give_up(p, "set user");
 }
 
-__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static int
-child_main(void *ctx)
+uninstrumented static int child_main(void *ctx)
 {
     struct plan *p = ctx;
 

@@ -199,8 +199,8 @@ void kept_renew(int dir)
 {
     struct err unused;
 
-    ignore(
-        mark(dir, holds, KEPT_SYNCED, &unused)); /* it is whole, and was written to a moment ago */
+    /* it is whole, and was written to a moment ago */
+    ignore(mark(dir, holds, KEPT_SYNCED, &unused));
 }
 
 void kept_remove(int dir)

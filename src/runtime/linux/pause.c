@@ -186,8 +186,8 @@ static void record_undo(void *ctx)
 
     if (dir_open(s->driver->files_fd, s->dir, &dir, &unused) != 0)
         return;
-    ignore(kept_revoke(dir, KEPT_SYNCED,
-                       &unused)); /* its processes are there: they count, next time too */
+    /* its processes are there: they count, next time too */
+    ignore(kept_revoke(dir, KEPT_SYNCED, &unused));
     kept_remove(dir);
 }
 
