@@ -304,12 +304,15 @@ static const struct {
 static void reset_soft_limits(void)
 {
     struct rlimit64 limit;
+    uint64_t soft;
 
     for (size_t i = 0; i < sizeof(soft_limits) / sizeof(soft_limits[0]); i++) {
         if (raw5(SYS_prlimit64, (const long[5]){0, soft_limits[i].which, 0, (long)&limit}) != 0)
             continue;
-        limit.rlim_cur =
-            soft_limits[i].soft < limit.rlim_max ? soft_limits[i].soft : limit.rlim_max;
+        soft = soft_limits[i].soft < limit.rlim_max ? soft_limits[i].soft : limit.rlim_max;
+        if (soft == limit.rlim_cur)
+            continue; /* mostly */
+        limit.rlim_cur = soft;
         raw5(SYS_prlimit64, (const long[5]){0, soft_limits[i].which, (long)&limit, 0});
     }
 }
