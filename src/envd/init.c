@@ -152,8 +152,20 @@ static bool is_valid(const struct init_request *r, const char **why)
     return false;
 }
 
+/* After most resumes. */
+static bool is_settled_as(const struct guest *g, const struct init_request *now)
+{
+    const struct init_request *c = &g->config;
+
+    return g->is_settled && str_eq(c->hostname, now->hostname) &&
+           str_eq(c->events_address, now->events_address) &&
+           str_eq(c->sandbox_id, now->sandbox_id) && str_eq(c->template_id, now->template_id);
+}
+
 static void apply(struct guest *g, struct arena *a, const struct init_request *now)
 {
+    bool is_settled = is_settled_as(g, now);
+
     arena_done(&g->config_arena);
     g->config_arena = *a;
     g->config = *now;
@@ -161,7 +173,8 @@ static void apply(struct guest *g, struct arena *a, const struct init_request *n
     if (now->has_replay_bytes)
         g->processes.replay_max = now->replay_bytes; /* of those to come */
     guest_claimed(g);
-    guest_settle_soon(g);
+    if (!is_settled)
+        guest_settle_soon(g);
     if (g->is_init && now->hostname.len > 0)
         ignore(sethostname(now->hostname.at, now->hostname.len)); /* EPERM without the privilege */
     if (now->entropy.len > 0)

@@ -187,7 +187,11 @@ def as_first_process(e):
         out, err, _ = inner.run("hostname; cat /etc/hostname; grep -c sbxhost /etc/hosts;"
                                 "cat /run/e2b/.E2B_SANDBOX_ID; echo; cat /run/e2b/.E2B_SANDBOX")
         assert out == b"sbxhost\nsbxhost\n1\nisbx\ntrue", (out, err)
+        inner.run("grep -v sbxhost /etc/hosts >/run/h; cat /run/h >/etc/hosts; echo own >/etc/hostname")
+        assert inner.init() == 204  # after a resume nothing is another: the files are the user's
+        assert inner.run("grep -c sbxhost /etc/hosts; cat /etc/hostname")[0] == b"0\nown\n"
         assert inner.init(hostname="other") == 204
+        assert inner.run("cat /etc/hostname; grep -c other /etc/hosts")[0] == b"other\n1\n"
         assert inner.run("hostname; grep -c sbxhost /etc/hosts")[0] == b"other\n0\n"
         for address in ("192.0.2.1", "192.0.2.2"):
             assert inner.init(hyperloopIP=address) == 204
