@@ -236,15 +236,19 @@ static void on_worked(void *ctx, const char *id, uint64_t took_us, const struct 
     struct debt *d = ctx;
     struct node *n = d->node;
     struct node_done done = {.took_us = took_us};
+    bool must_open;
 
     n->works[d->work] += err == NULL;
     n->work_failures[d->work] += err != NULL;
     if (n->outlets != NULL && d->work == RUNTIME_PAUSE && err == NULL)
         outlets_close(n->outlets, id);
-    if (n->outlets != NULL && d->work == RUNTIME_RESUME && err == NULL)
-        outlets_open(n->outlets, id);
+    must_open = n->outlets != NULL && d->work == RUNTIME_RESUME && err == NULL;
     done.is_frozen = d->work == RUNTIME_PAUSE && runtime_is_frozen(n->runtime, id);
     ignore((long)pay_with(d, done, err));
+    /* After the answer, which has a disk to pass: its sockets are there already, and hold what
+     * comes meanwhile. */
+    if (must_open)
+        outlets_open(n->outlets, id);
 }
 
 static void do_resume(struct peer *p, const void *message)

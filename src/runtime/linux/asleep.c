@@ -466,7 +466,7 @@ static void drop_images(struct guest *s)
     place_hold(&d->places, place);
     asleep_only_files(janitor);
     janitor->state = SANDBOX_REAPING;
-    reaper_put(d, janitor);
+    reaper_put_resting(d, janitor);
 }
 
 void asleep_answered(struct guest *s)
@@ -508,7 +508,8 @@ void asleep_woken(struct guest *n)
         list_push(&n->stops, w);
     parked_take(s, &n->parked);
     if (dir_open(d->files_fd, s->dir, &dir, &unused) == 0) {
-        kept_remove(dir); /* should it be there after a reboot: what is younger wins */
+        /* should it be there after a reboot: what is younger wins */
+        kept_set_aside(dir, SET_ASIDE);
         own_close_fd(&dir);
     }
     ignore(map_put(&d->sandboxes, str_of(n->id), n) != NULL); /* it was s */

@@ -32,6 +32,8 @@ enum {
     CREATORS_MAX = 64,
     START_QUEUE_MAX = 4096,   /* starts that wait for a creator; more are refused */
     REAP_BACKLOG_MAX = 256,   /* sandboxes being freed; starts wait while there are more */
+    REAP_REST_MS = 10,        /* the writes that are waited for right after a resume take a few */
+    REAP_LOOK_MS = 5,         /* while something rests */
     ANSWER_SIZE = 256,        /* of envd's first answer, as much as we look at */
     READY_TIMEOUT_MS = 10000, /* envd must have answered */
     CLAIM_TIMEOUT_MS = 1000,  /* the same, when it only has to be told who it is */
@@ -39,6 +41,9 @@ enum {
     STOP_RETRY_MS = 1000,
     ENTER_TIMEOUT_MS = 10000, /* the child must have executed envd */
 };
+
+/* In a sandbox's directory: where a record of no use waits, to be removed with the images. */
+#define SET_ASIDE "images/kept"
 
 enum sandbox_state {
     SANDBOX_QUEUED,    /* waits for a creator, or has one */
@@ -90,6 +95,7 @@ struct guest {
     struct linux_driver *driver;
     struct list_node all;   /* in driver->all, always */
     struct list_node queue; /* of the creators, of those that wait (warm.c), or of the reaper */
+    uint64_t due_ms;        /* while it rests there, on clock_mono_ms() */
     struct mail mail;
     char id[SANDBOX_ID_SIZE];
     char dir[SANDBOX_DIR_SIZE]; /* of its files, below driver->files_dir; never used again */
@@ -167,7 +173,8 @@ struct reaper {
     pthread_t thread;
     bool has_thread, is_closing;
     struct list queue;
-    size_t backlog;
+    struct list resting; /* the one that is due first is the first */
+    size_t backlog;      /* of the queue */
 };
 
 /* How far opening came: what closing has to take back, in order. */
@@ -369,6 +376,9 @@ must_check int shelf_take(struct guest *s, const char *name, bool is_cold, struc
 must_check int reaper_init(struct linux_driver *d, struct err *err);
 void reaper_done(struct linux_driver *d); /* finishes its work first */
 void reaper_put(struct linux_driver *d, struct guest *s);
+/* Not at once: to free much of a disk slows what is written to it meanwhile, and somebody waits for
+ * that now. */
+void reaper_put_resting(struct linux_driver *d, struct guest *s);
 void reaper_wait_room(struct linux_driver *d);
 
 /* lifecycle.c: what happens on the loop */

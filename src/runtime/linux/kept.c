@@ -207,3 +207,9 @@ void kept_remove(int dir)
 {
     ignore(unlinkat(dir, name, 0)); /* not there is fine */
 }
+
+void kept_set_aside(int dir, const char *to)
+{
+    if (renameat(dir, name, dir, to) != 0)
+        kept_remove(dir);
+}

@@ -98,6 +98,16 @@ int netns_outlet(const struct netns_wish *wish, struct netns *n, struct runtime_
     return 0;
 }
 
+void netns_prepare(const struct netns_wish *wish, struct netns *n)
+{
+    struct err unused;
+
+    if (!wish->is_outward || n->outlet.fds[RUNTIME_STREAM] >= 0)
+        return;
+    if (outward_open_in(wish->host_fd, n->fd, &n->outlet, &unused) != 0)
+        n->outlet = netns_none.outlet;
+}
+
 int netns_configure(const struct netns_wish *wish, int netns_fd, struct err *err)
 {
     int result;

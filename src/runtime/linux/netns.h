@@ -15,16 +15,19 @@ struct netns_wish {
 
 struct netns {
     int fd, sys_fd;               /* sys_fd: a read-only sysfs that shows it */
-    struct runtime_outlet outlet; /* made with it, until netns_outlet() gives them away; all -1 */
+    struct runtime_outlet outlet; /* made ahead, until netns_outlet() gives them away; all -1 */
 };
 
 extern const struct netns netns_none;
 
 /* lo is up, every port and ping are open to users. */
 must_check int netns_make(const struct netns_wish *wish, struct netns *out, struct err *err);
-/* Its sockets of outward.h: those that were made with it, the first time; else new ones. */
+/* Its sockets of outward.h: those that were made with it or prepared, once; else new ones. */
 must_check int netns_outlet(const struct netns_wish *wish, struct netns *n,
                             struct runtime_outlet *out, struct err *err);
+/* Makes them now for the next netns_outlet(), if there are none and sandboxes have a way out. Its
+ * failure is that one's to tell. */
+void netns_prepare(const struct netns_wish *wish, struct netns *n);
 /* As netns_make() for a namespace that somebody else has made. */
 must_check int netns_configure(const struct netns_wish *wish, int netns_fd, struct err *err);
 void netns_done(struct netns *n); /* closes what it holds */

@@ -253,8 +253,12 @@ static int warm_up(struct guest *s, struct err *err)
         return -1;
     if ((!s->has_state && state_write(s, err) != 0) || kept_revoke(dir, d->revokes, err) != 0)
         return -1;
-    kept_remove(dir);
-    return cgroup_freeze(&d->cgroups, s->cell.cgroup, false, err);
+    if (cgroup_freeze(&d->cgroups, s->cell.cgroup, false, err) != 0)
+        return -1;
+    /* while its envd answers */
+    netns_prepare(&d->wish, &s->cell.net);
+    kept_set_aside(dir, SET_ASIDE);
+    return 0;
 }
 
 void warm_up_job(struct guest *s, const struct err *broken)

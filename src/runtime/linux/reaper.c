@@ -1,15 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frees what a sandbox leaves: everything that takes time and that nobody waits for. */
+#include <time.h>
+
+#include "base/clock.h"
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/thread.h"
+
+/* The rest of those that may rest follows the first: all rest as long. */
+static void wake_due(struct reaper *r, uint64_t now_ms)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&r->resting)) != NULL &&
+           (r->is_closing || container_of(n, struct guest, queue)->due_ms <= now_ms)) {
+        list_remove(n);
+        list_push(&r->queue, n);
+        r->backlog++;
+    }
+}
+
+static void wait_work(struct reaper *r)
+{
+    struct timespec until;
+
+    if (list_first(&r->resting) == NULL) {
+        pthread_cond_wait(&r->wanted, &r->lock);
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += REAP_LOOK_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_cond_timedwait(&r->wanted, &r->lock, &until);
+}
 
 static struct guest *next(struct reaper *r)
 {
     struct list_node *n;
 
     pthread_mutex_lock(&r->lock);
-    while ((n = list_pop(&r->queue)) == NULL && !r->is_closing)
-        pthread_cond_wait(&r->wanted, &r->lock);
+    for (;;) {
+        wake_due(r, clock_mono_ms());
+        n = list_pop(&r->queue);
+        if (n != NULL || r->is_closing)
+            break;
+        wait_work(r);
+    }
     pthread_mutex_unlock(&r->lock);
     return n == NULL ? NULL : container_of(n, struct guest, queue);
 }
@@ -40,9 +76,13 @@ static void *reaper_main(void *ctx)
 int reaper_init(struct linux_driver *d, struct err *err)
 {
     struct reaper *r = &d->reaper;
+    pthread_condattr_t by_mono;
 
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->wanted, NULL);
+    pthread_condattr_init(&by_mono);
+    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC); /* the wall clock may be set back */
+    pthread_cond_init(&r->wanted, &by_mono);
+    pthread_condattr_destroy(&by_mono);
     pthread_cond_init(&r->drained, NULL);
     if (thread_start(&r->thread, reaper_main, d, err) != 0)
         return err_wrap(err, "reaper");
@@ -72,6 +112,17 @@ void reaper_put(struct linux_driver *d, struct guest *s)
     pthread_mutex_lock(&r->lock);
     list_push(&r->queue, &s->queue);
     r->backlog++;
+    pthread_cond_signal(&r->wanted);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void reaper_put_resting(struct linux_driver *d, struct guest *s)
+{
+    struct reaper *r = &d->reaper;
+
+    pthread_mutex_lock(&r->lock);
+    s->due_ms = clock_mono_ms() + REAP_REST_MS;
+    list_push(&r->resting, &s->queue);
     pthread_cond_signal(&r->wanted);
     pthread_mutex_unlock(&r->lock);
 }

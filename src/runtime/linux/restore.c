@@ -189,6 +189,8 @@ static int restore(struct guest *s, struct criu_restored *out, struct err *err)
     ignore(umount2("root", MNT_DETACH)); /* theirs is another */
     ignore(umount2("cgroup", MNT_DETACH));
     ignore(umount2(boot_id_place, MNT_DETACH));
+    if (result == 0)
+        netns_prepare(&d->wish, &s->cell.net); /* while their envd answers */
     return result;
 }
 
