@@ -34,17 +34,16 @@ static struct build_guest *find(const struct domain *d, struct str id)
     return map_get(&d->builds->guests, id);
 }
 
-static void on_done(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_done(void *ctx, struct str id, const struct node_result *result)
 {
     struct build_guest *g = find(ctx, id);
     build_guest_fn *fn;
 
-    ignore((long)took_us);
     if (g == NULL || g->fn == NULL)
         return;
     fn = g->fn;
     g->fn = NULL;
-    fn(g->ctx, err);
+    fn(g->ctx, result->err);
 }
 
 /* The record that it has none of: what node and envd are told. */
@@ -161,10 +160,10 @@ struct str build_guest_id(const struct build_guest *g)
     return str_of(g->id);
 }
 
-static void on_stopped(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_stopped(void *ctx, struct str id, const struct node_result *result)
 {
     /* When it failed, the next comparison with node's list finds it. */
-    ignore(ctx == NULL && id.len == 0 && took_us == 0 && err == NULL);
+    ignore(ctx == NULL && id.len == 0 && result == NULL);
 }
 
 void build_guest_stop(struct build_guest *g)

@@ -42,7 +42,6 @@ struct node_client {
     void *ctx;
     struct channel *channel; /* NULL: not connected */
     bool is_ready;           /* connected and listed */
-    bool was_frozen;         /* of the command that is being answered */
     uint64_t next_seq, list_seq;
     struct map ids, snapshots; /* struct node_id, while the list arrives */
     struct map by_seq;
@@ -91,7 +90,7 @@ static void command_free(struct command *m)
     free(m);
 }
 
-static void command_end(struct command *m, uint64_t took_us, const struct err *err)
+static void command_end(struct command *m, const struct node_result *result)
 {
     node_done_fn *fn = m->fn;
     node_dial_fn *dial = m->dial;
@@ -103,9 +102,9 @@ static void command_end(struct command *m, uint64_t took_us, const struct err *e
     memcpy(text, m->id.at, m->id.len);
     command_free(m);
     if (dial != NULL)
-        dial(dial_ctx, id, fd, err);
+        dial(dial_ctx, id, fd, result->err);
     else
-        fn(ctx, id, took_us, err);
+        fn(ctx, id, result);
 }
 
 static void on_deadline(void *ctx)
@@ -117,7 +116,7 @@ static void on_deadline(void *ctx)
         err_set(&err, ERR_TIMEOUT, "node did not answer in time");
     else
         err_set(&err, ERR_UNAVAILABLE, "node is not connected");
-    command_end(m, 0, &err);
+    command_end(m, &(struct node_result){.err = &err});
 }
 
 /* Give up the connection and come back later. Commands stay. */
@@ -192,7 +191,7 @@ static void settle(struct node_client *c)
         at = list_next(&c->commands, at);
         if (!m->is_settled)
             continue;
-        command_end(m, 0, NULL);
+        command_end(m, &(struct node_result){0});
         at = list_first(&c->commands); /* the callback may have changed the list */
     }
     for (at = list_first(&c->commands); at != NULL; at = list_next(&c->commands, at))
@@ -252,6 +251,7 @@ static void on_item(struct node_client *c, const struct node_item *item)
 static void on_done(struct node_client *c, const struct node_done *done)
 {
     struct command *m = map_get(&c->by_seq, seq_key(&done->seq));
+    struct node_result result = {.took_us = done->took_us, .is_frozen = done->is_frozen};
     struct err err = {0};
 
     if (done->seq == c->list_seq && c->list_seq != 0) {
@@ -265,14 +265,12 @@ static void on_done(struct node_client *c, const struct node_done *done)
     }
     if (m == NULL)
         return; /* its deadline has passed */
-    c->was_frozen = done->is_frozen;
-    if (done->kind == ERR_NONE) {
-        command_end(m, done->took_us, NULL);
-        return;
+    if (done->kind != ERR_NONE) {
+        err_set(&err, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
+                STR_ARG(done->text));
+        result.err = &err;
     }
-    err_set(&err, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
-            STR_ARG(done->text));
-    command_end(m, done->took_us, &err);
+    command_end(m, &result);
 }
 
 static void on_dialed(struct node_client *c, const struct node_done *done, int fd)
@@ -290,7 +288,7 @@ static void on_dialed(struct node_client *c, const struct node_done *done, int f
     else if (done->kind != ERR_NONE)
         err_set(&err, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
                 STR_ARG(done->text));
-    command_end(m, 0, err.kind == ERR_NONE ? NULL : &err);
+    command_end(m, &(struct node_result){.err = err.kind == ERR_NONE ? NULL : &err});
 }
 
 static void on_message(void *ctx, unsigned type, const void *message, int fd)
@@ -320,7 +318,6 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_START:
     case NODE_STOP:
     case NODE_LIST:
-    case NODE_STATS:
     case NODE_DIAL:
     case NODE_DIALED:
     case NODE_RESUME:
@@ -384,11 +381,6 @@ void node_client_free(struct node_client *c)
 bool node_client_is_ready(const struct node_client *c)
 {
     return c->is_ready;
-}
-
-bool node_client_was_frozen(const struct node_client *c)
-{
-    return c->was_frozen;
 }
 
 /* NULL: too many. */

@@ -48,8 +48,14 @@ struct node_client_hooks {
     void (*on_connection)(void *ctx, const struct egress_record *r); /* the same, of egress */
 };
 
-/* err NULL: done. `id` is valid during the call. */
-typedef void node_done_fn(void *ctx, struct str id, uint64_t took_us, const struct err *err);
+struct node_result {
+    const struct err *err; /* NULL: done */
+    uint64_t took_us;      /* there */
+    bool is_frozen;        /* a pause: nothing but its processes keeps its memory */
+};
+
+/* All of it is valid during the call. */
+typedef void node_done_fn(void *ctx, struct str id, const struct node_result *result);
 
 /* err NULL: fd is the callee's, a socket that is connecting. */
 typedef void node_dial_fn(void *ctx, struct str id, int fd, const struct err *err);
@@ -58,8 +64,6 @@ struct node_client *node_client_new(struct loop *l, const char *path, uint64_t c
                                     const struct node_client_hooks *hooks, void *ctx);
 void node_client_free(struct node_client *c); /* forgets commands without calling back */
 bool node_client_is_ready(const struct node_client *c);
-/* In the callback of a pause that worked: nothing but its processes keeps its memory. */
-bool node_client_was_frozen(const struct node_client *c);
 
 /* Answer by `fn`, always from the loop. The message is copied; its seq is set here. */
 must_check int node_client_start(struct node_client *c, const struct node_start *m,

@@ -240,18 +240,18 @@ static void on_trusted(struct trust *t, const struct err *err)
         keep_started(s);
 }
 
-static void on_started(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_started(void *ctx, struct str id, const struct node_result *result)
 {
     static const struct trust model = {.then = on_trusted};
     struct sandbox *s = sandbox_find(ctx, id);
 
     if (s == NULL || s->state != SANDBOX_STARTING)
         return; /* given up: the stop is on its way */
-    if (err != NULL) {
-        sandbox_start_failed(s, err);
+    if (result->err != NULL) {
+        sandbox_start_failed(s, result->err);
         return;
     }
-    s->start_us = took_us;
+    s->start_us = result->took_us;
     if (s->r.authority != NULL)
         authority_install(s, &model);
     else

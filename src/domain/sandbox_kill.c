@@ -115,15 +115,14 @@ static void remove_record(struct sandbox *s)
     store_commit(d->store, on_removed, commit);
 }
 
-static void on_stopped(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_stopped(void *ctx, struct str id, const struct node_result *result)
 {
     struct sandbox *s = sandbox_find(ctx, id);
 
-    ignore((long)took_us);
     if (s == NULL || s->state != SANDBOX_KILLING)
         return;
-    if (err != NULL && err->kind != ERR_NOT_FOUND)
-        again(s, err);
+    if (result->err != NULL && result->err->kind != ERR_NOT_FOUND)
+        again(s, result->err);
     else
         remove_record(s);
 }

@@ -104,17 +104,16 @@ static bool has_secrets(const struct sandbox *s)
 }
 
 /* Who does not hear it while node is away is told when it is back: egress_tell_all(). */
-static void on_told(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_told(void *ctx, struct str id, const struct node_result *result)
 {
-    ignore(ctx == NULL);
-    ignore((long)(took_us + id.len));
-    if (err != NULL && err->kind != ERR_NOT_FOUND)
-        event_emit(ctx, (struct event){.kind = EVENT_STORE_FAILED, .detail = err->text});
+    ignore((long)id.len);
+    if (result->err != NULL && result->err->kind != ERR_NOT_FOUND)
+        event_emit(ctx, (struct event){.kind = EVENT_STORE_FAILED, .detail = result->err->text});
 }
 
 static void tell_failure(struct sandbox *s, const struct err *err)
 {
-    on_told(s->domain, s->r.id, 0, err);
+    on_told(s->domain, s->r.id, &(struct node_result){.err = err});
 }
 
 static void tell_secrets(struct sandbox *s)

@@ -105,22 +105,22 @@ void sandbox_paused(struct sandbox *s, uint64_t took_us)
     store_commit(s->domain->store, on_stored, commit);
 }
 
-static void on_paused(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_paused(void *ctx, struct str id, const struct node_result *result)
 {
     struct sandbox *s = sandbox_find(ctx, id);
 
     if (s == NULL || s->state != SANDBOX_PAUSING)
         return; /* it ended meanwhile; who waited was told */
-    if (err != NULL) {
-        fail(s, err);
+    if (result->err != NULL) {
+        fail(s, result->err);
         return;
     }
-    s->is_frozen = node_client_was_frozen(s->domain->node);
+    s->is_frozen = result->is_frozen;
     if (s->is_frozen)
         event_emit(s->domain, (struct event){.kind = EVENT_SANDBOX_FROZEN,
                                              .subject = s->r.id,
                                              .team_id = s->r.team_id});
-    sandbox_paused(s, took_us);
+    sandbox_paused(s, result->took_us);
 }
 
 static void begin(struct sandbox *s, bool keeps_memory)

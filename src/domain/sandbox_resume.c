@@ -190,20 +190,20 @@ static void on_trusted(struct trust *t, const struct err *err)
 }
 
 /* The snapshot may be older than its authority. */
-static void on_resumed(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_resumed(void *ctx, struct str id, const struct node_result *result)
 {
     static const struct trust model = {.then = on_trusted};
     struct sandbox *s = sandbox_find(ctx, id);
 
     if (s == NULL || s->state != SANDBOX_RESUMING)
         return;
-    s->start_us = took_us;
-    if (err != NULL)
-        fail(s, err);
+    s->start_us = result->took_us;
+    if (result->err != NULL)
+        fail(s, result->err);
     else if (s->r.at_snapshot.len > 0 && s->r.authority != NULL)
         authority_install(s, &model);
     else
-        sandbox_resumed(s, took_us);
+        sandbox_resumed(s, result->took_us);
 }
 
 /* At a snapshot: node starts it anew, after what it still has of it is gone. */
@@ -225,16 +225,15 @@ static int tell_node(struct sandbox *s, struct err *err)
     return result;
 }
 
-static void on_stopped(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_stopped(void *ctx, struct str id, const struct node_result *result)
 {
     struct sandbox *s = sandbox_find(ctx, id);
     struct err why = {0};
 
-    ignore((long)took_us);
     if (s == NULL || s->state != SANDBOX_RESUMING)
         return;
-    if (err != NULL && err->kind != ERR_NOT_FOUND)
-        fail(s, err);
+    if (result->err != NULL && result->err->kind != ERR_NOT_FOUND)
+        fail(s, result->err);
     else if (tell_node(s, &why) != 0)
         fail(s, &why);
 }

@@ -131,7 +131,7 @@ static void on_made(struct making *m, const struct err *failed)
 }
 
 /* Node's answer names the sandbox, of which one at most is being made. */
-static void on_answer(void *ctx, struct str id, uint64_t took_us, const struct err *err)
+static void on_answer(void *ctx, struct str id, const struct node_result *result)
 {
     struct domain *d = ctx;
 
@@ -141,8 +141,8 @@ static void on_answer(void *ctx, struct str id, uint64_t took_us, const struct e
 
         if (!str_is(id, m->sandbox))
             continue;
-        m->took_us = took_us;
-        on_made(m, err);
+        m->took_us = result->took_us;
+        on_made(m, result->err);
         return;
     }
 }

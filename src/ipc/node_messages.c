@@ -78,7 +78,6 @@ static const struct codec_message item_message = {"NodeItem", sizeof(struct node
                                                   COUNT_OF(item_fields)};
 
 static const struct codec_field usage_fields[] = {
-    {1, "seq",              CODEC_UINT64, 0, offsetof(struct node_usage, seq)               },
     {2, "id",               CODEC_STRING, 0, offsetof(struct node_usage, id)                },
     {3, "cpuUs",            CODEC_UINT64, 0, offsetof(struct node_usage, cpu_us)            },
     {4, "memoryBytes",      CODEC_UINT64, 0, offsetof(struct node_usage, memory_bytes)      },
@@ -153,7 +152,6 @@ static const struct codec_message *const node_table[NODE_MESSAGE_COUNT] = {
     [NODE_START] = &start_message,
     [NODE_STOP] = &stop_message,
     [NODE_LIST] = &list_message,
-    [NODE_STATS] = &stop_message,
     [NODE_DONE] = &done_message,
     [NODE_ITEM] = &item_message,
     [NODE_USAGE] = &usage_message,

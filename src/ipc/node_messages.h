@@ -14,10 +14,9 @@ enum node_message {
     NODE_START = 1, /* struct node_start */
     NODE_STOP,      /* struct node_stop */
     NODE_LIST,      /* struct node_list: NODE_ITEM per sandbox and snapshot, then NODE_DONE */
-    NODE_STATS,     /* struct node_stop: NODE_USAGE, or NODE_DONE with an error */
     NODE_DONE,      /* struct node_done */
     NODE_ITEM,      /* struct node_item */
-    NODE_USAGE,     /* struct node_usage; unasked samples have seq 0 */
+    NODE_USAGE,     /* struct node_usage, unasked: a sample */
     NODE_EXITED,    /* struct node_exited */
     NODE_DIAL,      /* struct node_dial */
     NODE_DIALED,    /* struct node_done; fd attached when kind is 0 */
@@ -99,7 +98,6 @@ struct node_item {
 };
 
 struct node_usage {
-    uint64_t seq;
     struct str id;
     uint64_t cpu_us, memory_bytes, memory_cache_bytes, disk_bytes;
     uint32_t pids;

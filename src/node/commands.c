@@ -349,31 +349,6 @@ static void do_list(struct peer *p, const void *message)
         reporter_tell(p->owner->reporter, p);
 }
 
-static void do_stats(struct peer *p, const void *message)
-{
-    const struct node_stop *m = message;
-    struct node_done done = {.seq = m->seq};
-    struct sandbox_stats s;
-    struct node_usage usage;
-    char id[NAME_SIZE];
-    struct err err;
-
-    if (!take_name(p, m->seq, m->id, "sandbox id", id))
-        return;
-    if (runtime_stats(p->owner->runtime, id, &s, &err) != 0) {
-        ignore(send_done(p, &done, &err));
-        return;
-    }
-    usage = (struct node_usage){.seq = m->seq,
-                                .id = m->id,
-                                .cpu_us = s.cpu_us,
-                                .memory_bytes = s.memory_bytes,
-                                .memory_cache_bytes = s.memory_cache_bytes,
-                                .disk_bytes = s.disk_bytes,
-                                .pids = s.pids};
-    ignore(peer_send(p, NODE_USAGE, &usage, -1));
-}
-
 static void do_policy(struct peer *p, const void *message)
 {
     const struct node_policy *m = message;
@@ -432,17 +407,11 @@ static void do_dial(struct peer *p, const void *message)
 void command_message(void *ctx, unsigned type, const void *message, int fd)
 {
     static void (*const commands[NODE_MESSAGE_COUNT])(struct peer * p, const void *message) = {
-        [NODE_START] = do_start,
-        [NODE_STOP] = do_stop,
-        [NODE_LIST] = do_list,
-        [NODE_STATS] = do_stats,
-        [NODE_RESUME] = do_resume,
-        [NODE_POLICY] = do_policy,
-        [NODE_PAUSE] = do_pause,
-        [NODE_SNAPSHOT] = do_snapshot,
-        [NODE_SNAPSHOT_REMOVE] = do_snapshot_remove,
-        [NODE_DIAL] = do_dial,
-        [NODE_SECRETS] = do_secrets,
+        [NODE_START] = do_start,       [NODE_STOP] = do_stop,
+        [NODE_LIST] = do_list,         [NODE_RESUME] = do_resume,
+        [NODE_POLICY] = do_policy,     [NODE_PAUSE] = do_pause,
+        [NODE_SNAPSHOT] = do_snapshot, [NODE_SNAPSHOT_REMOVE] = do_snapshot_remove,
+        [NODE_DIAL] = do_dial,         [NODE_SECRETS] = do_secrets,
     };
 
     if (type == NODE_IMAGE) {
