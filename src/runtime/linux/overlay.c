@@ -10,6 +10,7 @@
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "runtime/linux/idmap.h"
 
@@ -66,6 +67,15 @@ static int create(int fs, uint32_t uid, struct err *err)
     return result;
 }
 
+/* A kernel that cannot make what it needs below the work directory (ovl_make_workdir(): ENOSPC,
+ * EDQUOT) says so in its log, mounts all the same, and lets nobody write. */
+static bool is_writable(int fd)
+{
+    struct statvfs now;
+
+    return fstatvfs(fd, &now) == 0 && (now.f_flag & ST_RDONLY) == 0;
+}
+
 static int mount_fs(int fs, const struct overlay_spec *spec, int *out_fd, struct err *err)
 {
     uint32_t uid = spec->userns_fd >= 0 ? spec->uid : 0;
@@ -75,7 +85,11 @@ static int mount_fs(int fs, const struct overlay_spec *spec, int *out_fd, struct
     *out_fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
     if (*out_fd < 0)
         return err_sys(err, errno, "fsmount overlay");
-    return 0;
+    if (is_writable(*out_fd))
+        return 0;
+    own_close_fd(out_fd);
+    *out_fd = -1;
+    return err_set(err, ERR_NO_SPACE, "no room for the overlay's own directories in %s", spec->dir);
 }
 
 static const char *lower_path(const struct overlay_spec *spec, size_t i)

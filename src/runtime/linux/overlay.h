@@ -18,8 +18,8 @@ struct overlay_spec {
     bool by_path;    /* give layers by path instead of by descriptor */
 };
 
-/* At most 128 layers. Runs on a creator, in its stage (see mounts.h). The mount is attached
- * nowhere: *out_fd is all that holds it. */
+/* At most 128 layers. ERR_NO_SPACE: the disk of `dir` is full. Runs on a creator, in its stage (see
+ * mounts.h). The mount is attached nowhere: *out_fd is all that holds it. */
 must_check int overlay_make(const struct overlay_spec *spec, int *out_fd, struct err *err);
 
 #endif
