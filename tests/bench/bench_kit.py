@@ -6,6 +6,7 @@ import shutil
 import statistics
 import struct
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../api"))
@@ -19,11 +20,18 @@ class RealServer(Server):
 
     def __init__(self, binary, envd, data, *flags, memory_mib=0):
         self.envd, self.shared, self.options, self.memory_mib = envd, data, flags, memory_mib
+        self.run = tempfile.mkdtemp(prefix="sandlot-run-", dir="/dev/shm")  # /run is in memory where systemd runs
+        os.chmod(self.run, 0o711)
         super().__init__(binary)
+
+    def __exit__(self, *args):
+        super().__exit__(*args)
+        shutil.rmtree(self.run)
 
     def start(self):
         data = f"{self.dir}/data"
         if not os.path.islink(f"{data}/rootfs"):
+            self.places = [f"--data_dir={data}", f"--run_dir={self.run}/run"]
             shutil.rmtree(f"{data}/rootfs")
             os.symlink(f"{self.shared}/rootfs", f"{data}/rootfs")
             with open(f"{self.shared}/templates/base.json") as f:
