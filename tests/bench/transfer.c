@@ -6,7 +6,8 @@
  *
  * Parts: `up` and `down` move a file of COUNT MiB, `disk` has dd write one as large inside the
  * sandbox and `loopback` sends as much over a bare TCP connection, which is what the first two are
- * measured by; `commands` runs COUNT of them. Prints one JSON object; rates in decimal MB/s.
+ * measured by; a file of before is removed first, for it is the file system that frees it.
+ * `commands` runs COUNT of them. Prints one JSON object; rates in decimal MB/s.
  * Started by tools/bench. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -223,6 +224,17 @@ static double disk(const struct place *p, const char *path, size_t size)
     return rate(size, began_us);
 }
 
+static void remove_file(const struct place *p, const char *path)
+{
+    char message[256];
+    int fd = dial(p);
+
+    snprintf(message, sizeof(message),
+             "{\"process\":{\"cmd\":\"rm\",\"args\":[\"-f\",\"%s\"]},\"stdin\":false}", path);
+    run_command(fd, p, message);
+    close(fd);
+}
+
 static int compare(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -252,13 +264,15 @@ int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
+        bool is_new; /* the file that it makes */
         double (*run)(const struct place *p, const char *path, size_t size);
     } parts[] = {
-        {"up",       upload  },
-        {"down",     download},
-        {"disk",     disk    },
-        {"loopback", loopback},
+        {"up",       true,  upload  },
+        {"down",     false, download},
+        {"disk",     true,  disk    },
+        {"loopback", false, loopback},
     };
+    static const char path[] = "/tmp/transfer";
     uint64_t port = 0, count = 0;
     struct place p;
 
@@ -271,9 +285,12 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(piece); i++)
         piece[i] = (char)(i * 2654435761u >> 13);
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        if (strcmp(argv[4], parts[i].name) == 0)
-            printf("{\"mib\":%llu,\"mb_s\":%.0f}\n", (unsigned long long)count,
-                   parts[i].run(&p, "/tmp/transfer", count << 20));
+        if (strcmp(argv[4], parts[i].name) != 0)
+            continue;
+        if (parts[i].is_new)
+            remove_file(&p, path);
+        printf("{\"mib\":%llu,\"mb_s\":%.0f}\n", (unsigned long long)count,
+               parts[i].run(&p, path, count << 20));
     }
     if (strcmp(argv[4], "commands") == 0)
         run_commands(&p, count);
