@@ -318,6 +318,7 @@ static void on_message(void *ctx, unsigned type, const void *message, int fd)
     case NODE_START:
     case NODE_STOP:
     case NODE_LIST:
+    case NODE_UNUSED:
     case NODE_DIAL:
     case NODE_DIALED:
     case NODE_RESUME:

@@ -14,6 +14,7 @@ enum node_message {
     NODE_START = 1, /* struct node_start */
     NODE_STOP,      /* struct node_stop */
     NODE_LIST,      /* struct node_list: NODE_ITEM per sandbox and snapshot, then NODE_DONE */
+    NODE_UNUSED,    /* no number changes: a role may be of a newer version than node */
     NODE_DONE,      /* struct node_done */
     NODE_ITEM,      /* struct node_item */
     NODE_USAGE,     /* struct node_usage, unasked: a sample */

@@ -103,6 +103,7 @@ static void fall_asleep(struct guest *s)
     struct sandbox_stats stats = {0};
 
     disk_remove(&d->disk, &s->disk);
+    netns_unprepare(&s->cell.net); /* what came to them meanwhile is of before */
     s->is_frozen = s->saving.is_frozen && !s->has_ended;
     if (s->is_frozen) { /* nothing else has its memory: for as long as it takes */
         stay_hot(s);
@@ -513,8 +514,7 @@ void asleep_woken(struct guest *n)
         own_close_fd(&dir);
     }
     ignore(map_put(&d->sandboxes, str_of(n->id), n) != NULL); /* it was s */
-    if (n->is_in_place)
-        drop_images(s);
+    drop_images(s);
     s->is_taken = n->is_in_place;
     n->is_beyond_return = false;
     s->state = SANDBOX_REAPING;

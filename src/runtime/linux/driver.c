@@ -129,6 +129,8 @@ static int linux_outlet(void *self, const char *id, struct runtime_outlet *out, 
 
     if (s == NULL)
         return -1;
+    if (s->state == SANDBOX_SAVING && s->saving.work == RUNTIME_RESUME) /* the saver's still */
+        return err_set(err, ERR_NOT_FOUND, "outlet %s: it is being resumed", id);
     if (!d->wish.is_outward)
         return err_set(err, ERR_UNSUPPORTED, "outlet %s: sandboxes have no way out here", id);
     if (netns_outlet(&d->wish, &s->cell.net, out, err) != 0)

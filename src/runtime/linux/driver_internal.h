@@ -42,8 +42,9 @@ enum {
     ENTER_TIMEOUT_MS = 10000, /* the child must have executed envd */
 };
 
-/* In a sandbox's directory: where a record of no use waits, to be removed with the images. */
-#define SET_ASIDE "images/kept"
+/* In a sandbox's directory: where a record of no use waits, to be removed with the images. Not by
+ * its own name, for these become a directory beside the sandboxes'. */
+#define SET_ASIDE "images/record"
 
 enum sandbox_state {
     SANDBOX_QUEUED,    /* waits for a creator, or has one */

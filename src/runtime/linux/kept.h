@@ -44,8 +44,8 @@ must_check int kept_revoke(int dir, enum kept_sync how, struct err *err);
 /* Takes a revocation back. Not made sure of. */
 void kept_renew(int dir);
 void kept_remove(int dir); /* not made sure of */
-/* The same where somebody waits: to rename is quicker than to free. It lies at `to`, below `dir`,
- * which is to be removed soon; where that cannot be it is removed. */
+/* The same where somebody waits: to rename is quicker than to free. It lies at `to`, which is below
+ * something in `dir` that is to be removed soon; where that is not there it is removed. */
 void kept_set_aside(int dir, const char *to);
 
 /* For tests: from and to text. */

@@ -108,6 +108,12 @@ void netns_prepare(const struct netns_wish *wish, struct netns *n)
         n->outlet = netns_none.outlet;
 }
 
+void netns_unprepare(struct netns *n)
+{
+    runtime_outlet_close(&n->outlet);
+    n->outlet = netns_none.outlet;
+}
+
 int netns_configure(const struct netns_wish *wish, int netns_fd, struct err *err)
 {
     int result;

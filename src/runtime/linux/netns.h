@@ -28,6 +28,7 @@ must_check int netns_outlet(const struct netns_wish *wish, struct netns *n,
 /* Makes them now for the next netns_outlet(), if there are none and sandboxes have a way out. Its
  * failure is that one's to tell. */
 void netns_prepare(const struct netns_wish *wish, struct netns *n);
+void netns_unprepare(struct netns *n); /* closes those that nobody has asked for */
 /* As netns_make() for a namespace that somebody else has made. */
 must_check int netns_configure(const struct netns_wish *wish, int netns_fd, struct err *err);
 void netns_done(struct netns *n); /* closes what it holds */

@@ -89,7 +89,8 @@ static int mount_fs(int fs, const struct overlay_spec *spec, int *out_fd, struct
         return 0;
     own_close_fd(out_fd);
     *out_fd = -1;
-    return err_set(err, ERR_NO_SPACE, "no room for the overlay's own directories in %s", spec->dir);
+    return err_set(err, ERR_NO_SPACE, "no overlay's own directories in %s: is the disk full?",
+                   spec->dir);
 }
 
 static const char *lower_path(const struct overlay_spec *spec, size_t i)

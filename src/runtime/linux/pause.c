@@ -144,9 +144,9 @@ static int checkpoint_run(void *ctx, struct err *err)
     struct guest *s = ctx;
     char images[SANDBOX_PATH_SIZE];
 
+    checkpoint_undo(s); /* of an earlier pause */
     if (!s->saving.keeps_memory)
         return 0;
-    checkpoint_undo(s); /* of an earlier pause */
     ignore(snprintf(images, sizeof(images), "%s/%s/images", s->driver->files_dir, s->dir));
     if (mkdir(images, 0700) != 0)
         return err_sys(err, errno, "mkdir %s", images);
