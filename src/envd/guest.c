@@ -170,9 +170,9 @@ static void make_run_dir(void)
 
 static void name_process(char *title, struct str id)
 {
-    size_t room = title == NULL ? 0 : strlen(title);
+    size_t room;
 
-    if (id.len > room)
+    if (title == NULL || id.len > (room = strlen(title)))
         return;
     memset(title, ' ', room); /* an earlier one of another length */
     memcpy(title, id.at, id.len);

@@ -303,7 +303,7 @@ static const struct {
 
 static void reset_soft_limits(void)
 {
-    struct rlimit64 limit;
+    struct rlimit64 limit = {0}; /* clang-tidy does not know what the call sets */
     uint64_t soft;
 
     for (size_t i = 0; i < sizeof(soft_limits) / sizeof(soft_limits[0]); i++) {
