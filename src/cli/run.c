@@ -140,7 +140,7 @@ static int create(struct run *r, struct err *err)
 
     template_call_set(&r->api, "POST", 201, "/v2/sandboxes");
     buf_printf(&r->api.body, "{\"templateID\":\"%s\",\"timeout\":%llu}", template_name,
-               (unsigned long long)(r->timeout_s + SPARE_S));
+               (unsigned long long)r->timeout_s + SPARE_S);
     r->api.call.timeout_ms = CREATE_MS;
     result = template_call_run(&r->api, r->v, &place_message, &p, err);
     r->api.call.timeout_ms = 0;
@@ -322,7 +322,7 @@ static int clean(struct run *r, struct err *err)
         if (template_call_run(&r->api, r->v, NULL, NULL, err) == 0 || err->kind == ERR_NOT_FOUND)
             return 0;
         return err_wrap(err, "kill sandbox '%s', which ends by itself after %llu s", r->id,
-                        (unsigned long long)(r->timeout_s + SPARE_S));
+                        (unsigned long long)r->timeout_s + SPARE_S);
     }
     if (r->context[0] == '\0')
         return 0;

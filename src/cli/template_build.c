@@ -121,7 +121,7 @@ static int read_ignored(struct building *b, struct err *err)
     char path[PATH_MAX + 16];
     char *text = NULL;
     struct str rest;
-    size_t len;
+    size_t len = 0;
     int result = 0;
 
     ignore(snprintf(path, sizeof path, "%s/.dockerignore", b->context));
@@ -227,7 +227,7 @@ static int map(int fd, struct str *out, struct err *err)
 static int hash_files(struct building *b, struct err *err)
 {
     uint8_t digest[SHA256_SIZE];
-    struct str data;
+    struct str data = {0};
     auto_fd int fd = -1;
 
     if (pack(b, false, &fd, err) != 0 || map(fd, &data, err) != 0)
@@ -240,7 +240,7 @@ static int hash_files(struct building *b, struct err *err)
 
 static int upload(struct building *b, const struct invocation *v, struct str url, struct err *err)
 {
-    struct str path = url, data;
+    struct str path = url, data = {0};
     auto_fd int fd = -1;
     int result;
 

@@ -271,7 +271,7 @@ static void drop(struct dns *d, const struct outlet *o, const struct dns_stream 
         struct ask *a = container_of(i, struct ask, node);
 
         next = list_next(&d->asks, i);
-        if (a->from.outlet == o || (s != NULL && a->from.stream == s) ||
+        if ((o != NULL && a->from.outlet == o) || (s != NULL && a->from.stream == s) ||
             (l != NULL && a->from.lookup == l))
             ask_free(a);
     }

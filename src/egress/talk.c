@@ -41,19 +41,20 @@ static const struct place *relay(const struct place *to)
 }
 
 static void record(struct outlet *o, enum talk_kind kind, const struct pair *pair,
-                   struct audit_note *n)
+                   const struct audit_note *what)
 {
+    struct audit_note n = *what;
     struct place to = pair->to;
 
     if (!audit_is_on(o))
         return;
     if (kind == TALK_ECHO)
         to.port = 0; /* the number of the asker */
-    n->protocol = kinds[kind].name;
-    n->to = &to;
-    if (n->is_denied && o->policy.proxy != NULL && n->rule == NULL)
-        n->rule = "egressProxy";
-    audit_tell(o, n);
+    n.protocol = kinds[kind].name;
+    n.to = &to;
+    if (n.is_denied && o->policy.proxy != NULL && n.rule == NULL)
+        n.rule = "egressProxy";
+    audit_tell(o, &n);
 }
 
 static void record_end(struct talk *t)

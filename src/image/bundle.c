@@ -118,7 +118,7 @@ static int run_manifest(struct bundle *b, const struct digest *digest, struct er
     struct digest at = *digest;
     struct oci_manifest m = {.is_index = true};
     struct oci_config c;
-    struct str text;
+    struct str text = {0};
 
     for (unsigned depth = 0; m.is_index; depth++) {
         const struct oci_descriptor *d;

@@ -145,12 +145,13 @@ static int run_keeper(const struct image_job *j, struct work *w, struct keeper_s
     k->uid_base = j->uid_base;
     k->file_bytes = j->limits.bytes_max;
     k->timeout_ms = j->timeout_ms;
-    k->store = &store;
     k->ctx = w;
     w->job = j;
     if (image_store_open(j->data_dir, &store, err) != 0)
         return -1;
+    k->store = &store;
     result = keeper_run(k, out, err);
+    k->store = NULL;
     image_store_close(&store);
     return result;
 }

@@ -50,6 +50,7 @@ static void check_kernel(const struct config *c, struct doctor_row *row)
     unsigned major = 0, minor = 0;
 
     ignore(c->runtime.uid_base != 0);
+    /* NOLINTNEXTLINE(cert-err34-c): no kernel has a number beyond an unsigned */
     if (uname(&name) != 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2) {
         doctor_advise(row, DOCTOR_FAIL, "the kernel does not tell its version");
         return;
@@ -114,6 +115,7 @@ static void check_ping(const struct config *c, struct doctor_row *row)
     struct err err;
     FILE *f = fopen("/proc/sys/net/ipv4/ping_group_range", "re");
 
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote them */
     if (f == NULL || fscanf(f, "%llu %llu", &low, &high) != 2)
         high = 0; /* the kernel's own word for nobody */
     if (f != NULL)
