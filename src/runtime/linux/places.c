@@ -11,6 +11,7 @@
 enum { STACK_TEXT_MAX = 160 << 10 };
 
 struct place {
+    struct list_node node; /* in places->left */
     char name[PLACE_SIZE];
     size_t holders;
 };
@@ -59,9 +60,12 @@ void places_init(struct places *p, const char *data_dir, int data_fd)
 
 void places_done(struct places *p)
 {
+    struct list_node *n;
     struct place *one;
     size_t cursor = 0;
 
+    while ((n = list_pop(&p->left)) != NULL)
+        free(container_of(n, struct place, node)); /* the next start sweeps */
     while ((one = map_next(&p->held, &cursor)) != NULL) {
         ignore(map_remove(&p->held, str_of(one->name)) != NULL); /* it was just there */
         free(one);
@@ -97,10 +101,40 @@ size_t place_holders(struct places *p, const char *name)
     return holders;
 }
 
+static void leave_for_later(struct places *p, struct place *one)
+{
+    pthread_mutex_lock(&p->lock);
+    list_push(&p->left, &one->node);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static struct place *next_left(struct places *p)
+{
+    struct list_node *n;
+
+    pthread_mutex_lock(&p->lock);
+    n = list_pop(&p->left);
+    pthread_mutex_unlock(&p->lock);
+    return n == NULL ? NULL : container_of(n, struct place, node);
+}
+
+/* And what could not be removed before: there were no descriptors, or no memory. */
+static void remove_all(struct places *p, struct place *one)
+{
+    struct err unused;
+
+    for (; one != NULL; one = next_left(p)) {
+        if (tree_remove(p->data_fd, one->name, &unused) != 0) {
+            leave_for_later(p, one);
+            return;
+        }
+        free(one);
+    }
+}
+
 void place_leave(struct places *p, const char *name)
 {
     struct place *one, *last = NULL;
-    struct err unused;
 
     pthread_mutex_lock(&p->lock);
     one = map_get(&p->held, str_of(name));
@@ -108,10 +142,8 @@ void place_leave(struct places *p, const char *name)
     if (--one->holders == 0)
         last = map_remove(&p->held, str_of(name));
     pthread_mutex_unlock(&p->lock);
-    if (last == NULL)
-        return;
-    ignore(tree_remove(p->data_fd, last->name, &unused)); /* the next start sweeps */
-    free(last);
+    if (last != NULL)
+        remove_all(p, last);
 }
 
 /* The place whose layer this is. */

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "base/err.h"
+#include "base/list.h"
 #include "base/map.h"
 
 enum {
@@ -37,7 +38,8 @@ must_check int stack_read(int dir, const char *path, struct stack *out, struct e
 
 struct places {
     pthread_mutex_t lock;
-    struct map held; /* by name */
+    struct map held;  /* by name */
+    struct list left; /* held by nobody, and not removed yet */
     const char *data_dir;
     int data_fd;
 };
@@ -46,7 +48,8 @@ void places_init(struct places *p, const char *data_dir, int data_fd);
 void places_done(struct places *p); /* forgets; removes nothing */
 
 void place_hold(struct places *p, const char *name);
-/* The last holder's leave removes the directory, which takes its time. */
+/* The last holder's leave removes the directory, which takes its time. What cannot be removed then
+ * is tried again after the next removal that works. */
 void place_leave(struct places *p, const char *name);
 size_t place_holders(struct places *p, const char *name);
 /* All directories of ours in a stack; layers of others are not counted. */
