@@ -23,8 +23,9 @@ struct steps {
     const char *fail_at; /* tests: this row is run and then declared failed; NULL = none */
 };
 
-/* Runs rows [done, upto). The error begins with the step's name. The row `fail_at` counts as done,
- * so that its undo is exercised too. */
+/* Runs rows [done, upto). The error begins with the step's name; one of the system's is
+ * ERR_SYSTEM where its own kind would blame the caller (ERR_EXISTS, ERR_CONFLICT, ERR_LIMIT). The
+ * row `fail_at` counts as done, so that its undo is exercised too. */
 must_check int steps_run(struct steps *s, size_t upto, struct err *err);
 /* Undoes rows [0, done) in reverse; done becomes 0. */
 void steps_undo(struct steps *s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runtime/steps.c: order, failure, undo in reverse, going on later. */
+#include <errno.h>
 #include <string.h>
 
 #include "runtime/steps.h"
@@ -9,11 +10,14 @@ enum { TRACE_SIZE = 64 };
 
 static char trace[TRACE_SIZE];
 static char refuses; /* this step fails by itself */
+static int meets;    /* with this errno, if not 0 */
 
 static int note(char what, struct err *err)
 {
     size_t len = strlen(trace);
 
+    if (what == refuses && meets != 0)
+        return err_sys(err, meets, "a name");
     if (what == refuses)
         return err_set(err, ERR_NO_SPACE, "no room");
     trace[len] = what;
@@ -61,6 +65,7 @@ static struct steps begin(const char *fail_at)
 {
     trace[0] = '\0';
     refuses = '\0';
+    meets = 0;
     return (struct steps){.rows = rows, .count = COUNT_OF(rows), .fail_at = fail_at};
 }
 
@@ -90,6 +95,29 @@ static void stops_at_a_failure_and_names_it(void)
     CHECK(strcmp(trace, "aA") == 0);
 }
 
+static void blames_nobody_for_what_the_system_says(void)
+{
+    static const struct {
+        int sys;
+        enum err_kind kind;
+    } rows_of[] = {
+        {EEXIST, ERR_SYSTEM  },
+        {EBUSY,  ERR_SYSTEM  },
+        {EMFILE, ERR_SYSTEM  },
+        {ENOSPC, ERR_NO_SPACE},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows_of); i++) {
+        struct steps s = begin(NULL);
+        struct err err = {0};
+
+        refuses = 'b';
+        meets = rows_of[i].sys;
+        CHECK(steps_run(&s, s.count, &err) == -1 && err.kind == rows_of[i].kind);
+        steps_undo(&s);
+    }
+}
+
 static void a_step_made_to_fail_is_undone_too(void)
 {
     struct steps s = begin("third");
@@ -114,10 +142,11 @@ static void goes_on_where_it_was(void)
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"runs in order and undoes in reverse", runs_in_order_and_undoes_in_reverse},
-        {"stops at a failure and names it",     stops_at_a_failure_and_names_it    },
-        {"a step made to fail is undone too",   a_step_made_to_fail_is_undone_too  },
-        {"goes on where it was",                goes_on_where_it_was               },
+        {"runs in order and undoes in reverse",    runs_in_order_and_undoes_in_reverse   },
+        {"stops at a failure and names it",        stops_at_a_failure_and_names_it       },
+        {"blames nobody for what the system says", blames_nobody_for_what_the_system_says},
+        {"a step made to fail is undone too",      a_step_made_to_fail_is_undone_too     },
+        {"goes on where it was",                   goes_on_where_it_was                  },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);

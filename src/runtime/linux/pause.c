@@ -106,14 +106,19 @@ int save_checkpoint(struct guest *s, const char *images, struct err *err)
     return images_part_network(fd, err);
 }
 
-static void checkpoint_undo(void *ctx)
+static int remove_images(struct guest *s, struct err *err)
 {
-    struct guest *s = ctx;
     char path[SANDBOX_PATH_SIZE];
-    struct err unused;
 
     ignore(snprintf(path, sizeof(path), "%s/images", s->dir));
-    ignore(tree_remove(s->driver->files_fd, path, &unused)); /* it goes with the sandbox, then */
+    return tree_remove(s->driver->files_fd, path, err);
+}
+
+static void checkpoint_undo(void *ctx)
+{
+    struct err unused;
+
+    ignore(remove_images(ctx, &unused)); /* they go with the next pause, or with the sandbox */
 }
 
 static bool has_swap(void)
@@ -144,7 +149,8 @@ static int checkpoint_run(void *ctx, struct err *err)
     struct guest *s = ctx;
     char images[SANDBOX_PATH_SIZE];
 
-    checkpoint_undo(s); /* of an earlier pause */
+    if (remove_images(s, err) != 0) /* of an earlier pause */
+        return -1;
     if (!s->saving.keeps_memory)
         return 0;
     ignore(snprintf(images, sizeof(images), "%s/%s/images", s->driver->files_dir, s->dir));
