@@ -178,56 +178,29 @@ static int send_or_sync(int fd, enum kept_sync how)
     return fdatasync(fd);
 }
 
-static int write_mark(int dir, const char word[sizeof(holds)], int *out_fd, struct err *err)
+static int mark(int dir, const char word[sizeof(holds)], enum kept_sync how, struct err *err)
 {
     auto_fd int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
 
     if (fd < 0)
         return err_sys(err, errno, "open the record");
-    if (pwrite(fd, word, sizeof(holds) - 1, 0) != (ssize_t)sizeof(holds) - 1)
+    if (pwrite(fd, word, sizeof(holds) - 1, 0) != (ssize_t)sizeof(holds) - 1 ||
+        send_or_sync(fd, how) != 0)
         return err_sys(err, errno, "mark the record");
-    *out_fd = take_fd(&fd);
     return 0;
-}
-
-/* Takes `fd`. */
-static int finish(int fd, enum kept_sync how, struct err *err)
-{
-    int result = send_or_sync(fd, how) == 0 ? 0 : err_sys(err, errno, "mark the record");
-
-    own_close_fd(&fd);
-    return result;
-}
-
-int kept_revoke_begin(int dir, int *out_fd, struct err *err)
-{
-    if (write_mark(dir, revoked, out_fd, err) != 0)
-        return -1;
-    /* under way; what fails here fails again at its end */
-    ignore(sync_file_range(*out_fd, 0, sizeof(holds) - 1, SYNC_FILE_RANGE_WRITE));
-    return 0;
-}
-
-int kept_revoke_end(int fd, enum kept_sync how, struct err *err)
-{
-    return finish(fd, how, err);
 }
 
 int kept_revoke(int dir, enum kept_sync how, struct err *err)
 {
-    int fd;
-
-    return kept_revoke_begin(dir, &fd, err) == 0 ? kept_revoke_end(fd, how, err) : -1;
+    return mark(dir, revoked, how, err);
 }
 
 void kept_renew(int dir)
 {
     struct err unused;
-    int fd;
 
     /* it is whole, and was written to a moment ago */
-    if (write_mark(dir, holds, &fd, &unused) == 0)
-        ignore(finish(fd, KEPT_SYNCED, &unused));
+    ignore(mark(dir, holds, KEPT_SYNCED, &unused));
 }
 
 void kept_remove(int dir)

@@ -41,9 +41,6 @@ enum kept_sync {
 };
 
 must_check int kept_revoke(int dir, enum kept_sync how, struct err *err);
-/* The same in two parts: between them the disk works, and the caller may. The end takes `fd`. */
-must_check int kept_revoke_begin(int dir, int *out_fd, struct err *err);
-must_check int kept_revoke_end(int fd, enum kept_sync how, struct err *err);
 /* Takes a revocation back. Not made sure of. */
 void kept_renew(int dir);
 void kept_remove(int dir); /* not made sure of */

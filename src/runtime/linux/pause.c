@@ -254,16 +254,15 @@ static int warm_up(struct guest *s, struct err *err)
 {
     struct linux_driver *d = s->driver;
     auto_fd int dir = -1;
-    int record;
 
     if (dir_open(d->files_fd, s->dir, &dir, err) != 0 || process_call(s, err) != 0)
         return -1;
-    if ((!s->has_state && state_write(s, err) != 0) || kept_revoke_begin(dir, &record, err) != 0)
+    if ((!s->has_state && state_write(s, err) != 0) || kept_revoke(dir, d->revokes, err) != 0)
         return -1;
-    netns_prepare(&d->wish, &s->cell.net); /* while the disk writes */
-    if (kept_revoke_end(record, d->revokes, err) != 0 ||
-        cgroup_freeze(&d->cgroups, s->cell.cgroup, false, err) != 0)
+    if (cgroup_freeze(&d->cgroups, s->cell.cgroup, false, err) != 0)
         return -1;
+    /* while its envd answers */
+    netns_prepare(&d->wish, &s->cell.net);
     kept_set_aside(dir, SET_ASIDE);
     return 0;
 }
