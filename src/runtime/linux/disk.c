@@ -3,7 +3,6 @@
 #include "runtime/linux/disk.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -279,11 +278,7 @@ static void *watcher(void *ctx)
 
     pthread_mutex_lock(&d->lock);
     while (!d->is_closing) {
-        struct timespec until;
-
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += LOOK_PERIOD_MS / 1000;
-        if (pthread_cond_timedwait(&d->closing, &d->lock, &until) == ETIMEDOUT)
+        if (!thread_cond_wait(&d->closing, &d->lock, LOOK_PERIOD_MS))
             look_round(d);
     }
     pthread_mutex_unlock(&d->lock);
@@ -292,14 +287,9 @@ static void *watcher(void *ctx)
 
 int disk_init(struct disk *d, int files_fd, int proc_fd, const struct cgroups *g, struct err *err)
 {
-    pthread_condattr_t by_mono;
-
     *d = (struct disk){.files_fd = files_fd, .proc_fd = proc_fd, .cgroups = g};
     pthread_mutex_init(&d->lock, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC); /* the wall clock may be set back */
-    pthread_cond_init(&d->closing, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    thread_cond_init(&d->closing);
     if (thread_start(&d->thread, watcher, d, err) != 0)
         return err_wrap(err, "disk watcher");
     d->has_thread = true;

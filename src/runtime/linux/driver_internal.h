@@ -33,7 +33,6 @@ enum {
     START_QUEUE_MAX = 4096,   /* starts that wait for a creator; more are refused */
     REAP_BACKLOG_MAX = 256,   /* sandboxes being freed; starts wait while there are more */
     REAP_REST_MS = 10,        /* the writes that are waited for right after a resume take a few */
-    REAP_LOOK_MS = 5,         /* while something rests */
     ANSWER_SIZE = 256,        /* of envd's first answer, as much as we look at */
     READY_TIMEOUT_MS = 10000, /* envd must have answered */
     CLAIM_TIMEOUT_MS = 1000,  /* the same, when it only has to be told who it is */

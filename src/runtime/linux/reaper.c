@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frees what a sandbox leaves: everything that takes time and that nobody waits for. */
-#include <time.h>
-
 #include "base/clock.h"
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/thread.h"
@@ -19,19 +17,16 @@ static void wake_due(struct reaper *r, uint64_t now_ms)
     }
 }
 
-static void wait_work(struct reaper *r)
+/* What rests is not due at now_ms. */
+static void wait_work(struct reaper *r, uint64_t now_ms)
 {
-    struct timespec until;
+    struct list_node *n = list_first(&r->resting);
 
-    if (list_first(&r->resting) == NULL) {
+    if (n == NULL)
         pthread_cond_wait(&r->wanted, &r->lock);
-        return;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += REAP_LOOK_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&r->wanted, &r->lock, &until);
+    else
+        ignore((long)thread_cond_wait(&r->wanted, &r->lock,
+                                      container_of(n, struct guest, queue)->due_ms - now_ms));
 }
 
 static struct guest *next(struct reaper *r)
@@ -40,11 +35,13 @@ static struct guest *next(struct reaper *r)
 
     pthread_mutex_lock(&r->lock);
     for (;;) {
-        wake_due(r, clock_mono_ms());
+        uint64_t now_ms = clock_mono_ms();
+
+        wake_due(r, now_ms);
         n = list_pop(&r->queue);
         if (n != NULL || r->is_closing)
             break;
-        wait_work(r);
+        wait_work(r, now_ms);
     }
     pthread_mutex_unlock(&r->lock);
     return n == NULL ? NULL : container_of(n, struct guest, queue);
@@ -76,13 +73,9 @@ static void *reaper_main(void *ctx)
 int reaper_init(struct linux_driver *d, struct err *err)
 {
     struct reaper *r = &d->reaper;
-    pthread_condattr_t by_mono;
 
     pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC); /* the wall clock may be set back */
-    pthread_cond_init(&r->wanted, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    thread_cond_init(&r->wanted);
     pthread_cond_init(&r->drained, NULL);
     if (thread_start(&r->thread, reaper_main, d, err) != 0)
         return err_wrap(err, "reaper");

@@ -2,7 +2,9 @@
 /* See thread.h. */
 #include "runtime/linux/thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <time.h>
 
 enum { STACK_SIZE = 256 << 10 };
 
@@ -22,4 +24,25 @@ int thread_start(pthread_t *out, void *(*fn)(void *ctx), void *ctx, struct err *
     if (error != 0)
         return err_sys(err, error, "start a thread");
     return 0;
+}
+
+void thread_cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t by_mono;
+
+    pthread_condattr_init(&by_mono);
+    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &by_mono);
+    pthread_condattr_destroy(&by_mono);
+}
+
+bool thread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m, uint64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)(ms % 1000) * 1000000L;
+    until.tv_sec += (time_t)(ms / 1000) + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return pthread_cond_timedwait(c, m, &until) != ETIMEDOUT;
 }
