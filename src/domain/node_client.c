@@ -248,6 +248,13 @@ static void on_item(struct node_client *c, const struct node_item *item)
     map_put(ids, (struct str){id->text, id->len}, id);
 }
 
+/* What node says of its failure; a kind that only a newer one knows is ERR_SYSTEM. */
+static void read_failure(const struct node_done *done, struct err *out)
+{
+    err_set(out, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
+            STR_ARG(done->text));
+}
+
 static void on_done(struct node_client *c, const struct node_done *done)
 {
     struct command *m = map_get(&c->by_seq, seq_key(&done->seq));
@@ -266,8 +273,7 @@ static void on_done(struct node_client *c, const struct node_done *done)
     if (m == NULL)
         return; /* its deadline has passed */
     if (done->kind != ERR_NONE) {
-        err_set(&err, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
-                STR_ARG(done->text));
+        read_failure(done, &err);
         result.err = &err;
     }
     command_end(m, &result);
@@ -286,8 +292,7 @@ static void on_dialed(struct node_client *c, const struct node_done *done, int f
     if (done->kind == ERR_NONE && fd < 0)
         err_set(&err, ERR_SYSTEM, "node sent no socket");
     else if (done->kind != ERR_NONE)
-        err_set(&err, done->kind <= ERR_SYSTEM ? (enum err_kind)done->kind : ERR_SYSTEM, "%.*s",
-                STR_ARG(done->text));
+        read_failure(done, &err);
     command_end(m, &(struct node_result){.err = err.kind == ERR_NONE ? NULL : &err});
 }
 
