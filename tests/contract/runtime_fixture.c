@@ -243,6 +243,19 @@ bool rig_pump(const size_t *counter, size_t wanted, uint64_t ms)
     return *counter >= wanted;
 }
 
+bool rig_has_file(const char *pattern)
+{
+    char path[RIG_TEXT_SIZE];
+    glob_t found;
+    int result;
+
+    snprintf(path, sizeof(path), "%s/%s", rig.dir, pattern);
+    result = glob(path, 0, NULL, &found);
+    globfree(&found);
+    CHECK(result == 0 || result == GLOB_NOMATCH);
+    return result == 0;
+}
+
 bool rig_until(bool (*holds)(void), uint64_t ms)
 {
     for (uint64_t passed = 0; passed < ms; passed += TICK_MS) {

@@ -48,6 +48,7 @@ void rig_close(void);
 bool rig_pump(const size_t *counter, size_t wanted, uint64_t ms);
 /* Turns the loop until `holds` or `ms` have passed; the last word. */
 bool rig_until(bool (*holds)(void), uint64_t ms);
+bool rig_has_file(const char *pattern); /* something in data_dir; of glob(3) */
 
 /* Wait for the answer, and return its kind. */
 enum err_kind rig_start(const char *id);

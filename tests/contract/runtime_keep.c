@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,18 +226,8 @@ void need_memory(void)
 /* They are removed once nobody waits for the disk: with the record, wherever these lie. */
 static bool has_no_images(void)
 {
-    static const char *const parts[] = {"*/images", "images.*", "*/kept"};
-    bool has_none = true;
-
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        char path[PATH_SIZE];
-        glob_t found;
-
-        snprintf(path, sizeof(path), "%s/sandboxes/%s", rig.dir, parts[i]);
-        has_none &= glob(path, 0, NULL, &found) == GLOB_NOMATCH;
-        globfree(&found);
-    }
-    return has_none;
+    return !rig_has_file("sandboxes/*/images") && !rig_has_file("sandboxes/images.*") &&
+           !rig_has_file("sandboxes/*/kept");
 }
 
 static void programs_go_on(void)

@@ -295,26 +295,12 @@ static size_t depth_of(const char *id)
 
 static bool has_flat(void)
 {
-    char path[PATH_SIZE];
-    glob_t found;
-    bool has_one;
-
-    snprintf(path, sizeof(path), "%s/snapshots/flat-*/stands_for", rig.dir);
-    has_one = glob(path, 0, NULL, &found) == 0 && found.gl_pathc > 0;
-    globfree(&found);
-    return has_one;
+    return rig_has_file("snapshots/flat-*/stands_for");
 }
 
 static bool has_no_snapshots(void)
 {
-    char path[PATH_SIZE];
-    glob_t found;
-    bool has_none;
-
-    snprintf(path, sizeof(path), "%s/snapshots/*", rig.dir);
-    has_none = glob(path, 0, NULL, &found) == GLOB_NOMATCH;
-    globfree(&found);
-    return has_none;
+    return !rig_has_file("snapshots/*");
 }
 
 /* As one that was killed in the midst of flattening leaves it. */
