@@ -304,6 +304,9 @@ static const struct config_key keys[] = {
     {"runtime.hot_memory_mb", CONFIG_NUMBER, offsetof(struct config, hot_memory_mb),
      "1024", 0, 1073741824, NULL,
      "MiB for all that are kept so; 0: none"},
+    {"runtime.lazy_memory_mb", CONFIG_NUMBER, offsetof(struct config, lazy_memory_mb),
+     "32", 0, 1073741824, NULL,
+     "MiB of saved memory from which on a resume does not wait until all is read; 0: it waits"},
     {"runtime.criu", CONFIG_TEXT, offsetof(struct config, runtime.criu),
      "auto", 0, 0, NULL,
      "the program that keeps processes: auto, off or a path; without it only files are kept"},
@@ -378,6 +381,7 @@ int config_load(struct config *c, int *argc, char **argv, bool takes_file, struc
     c->runtime.run_dir = c->run_dir;
     c->runtime.disk_reserve_bytes = c->disk_reserve_mb << 20;
     c->runtime.hot_memory_bytes = c->hot_memory_mb << 20;
+    c->runtime.lazy_memory_bytes = c->lazy_memory_mb << 20;
     c->runtime.warm_service_bytes = c->warm_service_mb << 20;
     return 0;
 }

@@ -36,7 +36,7 @@ struct config {
     uint64_t build_keep_s, builds_max, build_sweep_s, upload_max_mb, push_max_mb;
     const char *push_host, *push_prefix;
     uint64_t timeout_default_s, timeout_max_s, team_sandboxes_max;
-    uint64_t disk_reserve_mb, hot_memory_mb, warm_service_mb;
+    uint64_t disk_reserve_mb, hot_memory_mb, lazy_memory_mb, warm_service_mb;
     uint64_t events_max, events_days, webhook_tries_max;
     const char *metrics_listen, *webhook_ca_file;
     bool log_requests;

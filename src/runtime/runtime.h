@@ -141,6 +141,9 @@ struct runtime_config {
     uint64_t disk_reserve_bytes; /* starts are refused when the disk has less free */
     uint64_t hot_resume_s;       /* frozen processes of a paused one are kept so long … */
     uint64_t hot_memory_bytes;   /* … while all of them together take no more than this */
+    uint64_t lazy_memory_bytes;  /* a checkpoint of so much memory is resumed before that is read,
+                                    where the kernel can, unless processes may
+                                    share it; 0: never, 1: always */
     /* Who is told that a sandbox was resumed syncs something on the device of data_dir before he
      * tells anyone, so that a resume need not. Until then a loss of power, but no end of the
      * kernel, may leave the sandbox paused over files that were written to since. */

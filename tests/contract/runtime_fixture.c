@@ -41,13 +41,22 @@ static bool set_key(const char *text)
         {"criu=",    offsetof(struct runtime_config, criu)   },
     };
 
-    if (strncmp(text, "warm=", 5) == 0) {
-        rig.config.warm_size = strtoul(text + 5, NULL, 10);
-        return true;
-    }
-    if (strncmp(text, "uid_base=", 9) == 0) {
-        rig.config.uid_base = strtoul(text + 9, NULL, 10);
-        return true;
+    static const struct {
+        const char *key;
+        uint64_t *to;
+    } numbers[] = {
+        {"warm=",     &rig.config.warm_size        },
+        {"uid_base=", &rig.config.uid_base         },
+        {"lazy=",     &rig.config.lazy_memory_bytes},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        size_t len = strlen(numbers[i].key);
+
+        if (strncmp(text, numbers[i].key, len) == 0) {
+            *numbers[i].to = strtoul(text + len, NULL, 10);
+            return true;
+        }
     }
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         size_t len = strlen(keys[i].key);

@@ -438,6 +438,9 @@ int main(int argc, char **argv)
         {"a snapshot boots cold",              a_snapshot_boots_cold             },
         {"stacks do not grow",                 stacks_do_not_grow                },
         {"CL-25: resumes at once are one",     resumes_at_once                   },
+        {"memory comes later",                 memory_comes_later                },
+        {"memory comes without a node",        memory_comes_without_a_node       },
+        {"without its pager it ends",          without_its_pager_it_ends         },
         {"closes",                             closes                            },
     };
 

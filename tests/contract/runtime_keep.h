@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cases of runtime_keep.c that are in runtime_keep_more.c, and what they share. */
+/* The cases of runtime_keep.c that are in other files, and what they share. */
 #ifndef RUNTIME_KEEP_H
 #define RUNTIME_KEEP_H
 
@@ -21,5 +21,10 @@ void what_cannot_be_kept_is_frozen(void);
 void what_is_frozen_goes_to_swap(void);
 void stacks_do_not_grow(void);
 void resumes_at_once(void);
+
+/* Of runtime_keep_lazy.c. */
+void memory_comes_later(void);
+void memory_comes_without_a_node(void);
+void without_its_pager_it_ends(void);
 
 #endif

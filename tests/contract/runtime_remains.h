@@ -3,6 +3,7 @@
 #ifndef TESTS_CONTRACT_RUNTIME_REMAINS_H
 #define TESTS_CONTRACT_RUNTIME_REMAINS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Learns from a running sandbox how the groups of this runtime are named. */
@@ -15,5 +16,9 @@ void check_clean(const char *after);
 size_t remains_children(void);
 size_t remains_kill_children(void); /* how many there were */
 size_t remains_groups(void);
+/* Processes that bring memory to sandboxes which run already. */
+size_t remains_pagers(void);
+/* Ends one in the middle of its work; what guards it goes on. False: there is none. */
+bool remains_kill_pager(void);
 
 #endif

@@ -17,6 +17,7 @@
 #include "runtime/linux/enter.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/mounts.h"
+#include "runtime/linux/pager.h"
 #include "runtime/linux/tool.h"
 
 enum {
@@ -264,6 +265,8 @@ static int restore_command(struct command *c, const struct criu_restore *r, stru
     add(c, "--action-script=%s/guest/hook", r->stage);
     add_all(c, both_flags);
     add_all(c, restore_flags);
+    if (r->is_lazy)
+        add(c, "--lazy-pages");
     add_mounts_restore(c, r->stage);
     return finish(c, err);
 }
@@ -345,11 +348,35 @@ static int serve_hook(struct restoring *g)
     return 0;
 }
 
+/* Both do much before they need each other. The restore waits for the other one before it makes
+ * any process. */
+static int start_both(struct restoring *g, const struct tool *t)
+{
+    const struct pager pager = {g->r->path, g->r->images, g->r->cgroups, g->r->group};
+    struct tool_run paging;
+    struct err unused;
+
+    if (!g->r->is_lazy)
+        return tool_start(t, &g->run, g->err);
+    if (pager_start(&pager, &paging, g->err) != 0)
+        return -1;
+    if (tool_start(t, &g->run, g->err) != 0) {
+        cgroup_kill(g->r->cgroups, g->r->group);
+        ignore(pager_settle(&paging, &unused));
+        return -1;
+    }
+    if (pager_settle(&paging, g->err) == 0)
+        return 0;
+    cgroup_kill(g->r->cgroups, g->r->group);
+    ignore(tool_wait(&g->run, RESTORE_TIMEOUT_MS, &unused));
+    return -1;
+}
+
 static int run_restore(struct restoring *g, const struct tool *t)
 {
     struct err why = {0};
 
-    if (tool_start(t, &g->run, g->err) != 0)
+    if (start_both(g, t) != 0)
         return -1;
     if (serve_hook(g) != 0) {
         ignore(tool_wait(&g->run, RESTORE_TIMEOUT_MS, &why)); /* that is not the reason */

@@ -36,6 +36,7 @@ struct criu_restore {
     const struct cgroups *cgroups;
     const char *group; /* empty; what is restored will be in it */
     const struct netns_wish *wish;
+    bool is_lazy; /* it runs before its memory is there: see pager.h */
     /* Called when all is restored and none of them has run; takes the process and the descriptors.
      * -1: none will run. */
     int (*about_to_run)(void *ctx, const struct criu_restored *made, struct err *err);

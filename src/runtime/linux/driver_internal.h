@@ -7,6 +7,7 @@
 #define RUNTIME_LINUX_DRIVER_INTERNAL_H
 
 #include <linux/filter.h>
+#include <stdatomic.h>
 
 #include "base/map.h"
 #include "runtime/answers.h"
@@ -221,6 +222,8 @@ struct linux_driver {
     struct err criu_err; /* why none */
     bool may_freeze;     /* what cannot be kept stays in memory instead */
     uint64_t hot_ms, hot_bytes_max, hot_bytes;
+    uint64_t lazy_bytes_min;     /* of a checkpoint whose memory may come later; 0: none may */
+    atomic_bool has_lazy_failed; /* none may any more */
     enum kept_sync revokes;
     struct list all;
     size_t starting; /* asked for and not answered */

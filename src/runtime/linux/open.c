@@ -17,6 +17,7 @@
 #include "runtime/linux/envd_file.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/idmap.h"
+#include "runtime/linux/pager.h"
 #include "runtime/linux/seccomp.h"
 
 enum {
@@ -172,6 +173,8 @@ static int savers_open(struct linux_driver *d, const struct runtime_config *conf
         ignore(err_set(&d->criu_err, ERR_UNSUPPORTED,
                        "no checkpoints: there is no cgroup freezer, mount cgroup2"));
     }
+    if (d->criu != NULL && pager_is_possible(d->criu))
+        d->lazy_bytes_min = config->lazy_memory_bytes;
     d->savers.saves = d->has_savers = true;
     return creators_init(d, &d->savers, err);
 }

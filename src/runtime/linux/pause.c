@@ -12,8 +12,18 @@
 #include "runtime/linux/criu.h"
 #include "runtime/linux/files.h"
 #include "runtime/linux/images.h"
+#include "runtime/linux/pager.h"
 #include "runtime/linux/save.h"
 #include "runtime/linux/unkept.h"
+
+int save_settle(void *sandbox, struct err *err)
+{
+    const struct guest *s = sandbox;
+
+    if (s->saving.has_paused || !s->saving.keeps_memory)
+        return 0;
+    return pager_wait(&s->driver->cgroups, s->cell.cgroup, err);
+}
 
 int save_space(void *sandbox, struct err *err)
 {
@@ -221,6 +231,7 @@ static int record_run(void *ctx, struct err *err)
 }
 
 static const struct step pause_steps[] = {
+    {"pause settle",     save_settle,    NULL           },
     {"pause space",      save_space,     NULL           },
     {"pause freeze",     save_freeze,    save_thaw      },
     {"pause checkpoint", checkpoint_run, checkpoint_undo},
@@ -228,8 +239,9 @@ static const struct step pause_steps[] = {
     {"pause record",     record_run,     record_undo    },
 };
 
-const char *const pause_step_names[] = {"pause space", "pause freeze", "pause checkpoint",
-                                        "pause sync",  "pause record", NULL};
+const char *const pause_step_names[] = {
+    "pause settle", "pause space", "pause freeze", "pause checkpoint", "pause sync",
+    "pause record", NULL};
 
 _Static_assert(COUNT_OF(pause_step_names) == COUNT_OF(pause_steps) + 1, "a name for each step");
 

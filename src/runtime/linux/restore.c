@@ -15,6 +15,7 @@
 #include "runtime/linux/files.h"
 #include "runtime/linux/images.h"
 #include "runtime/linux/kept.h"
+#include "runtime/linux/pager.h"
 #include "runtime/linux/saver.h"
 #include "runtime/linux/tool.h"
 
@@ -160,11 +161,33 @@ static int about_to_run(void *ctx, const struct criu_restored *made, struct err 
     return s->is_in_place ? pass_return(s, err) : 0;
 }
 
+static bool may_be_lazy(struct linux_driver *d, const char *images)
+{
+    auto_fd int dir = -1;
+    struct err unused;
+
+    return d->lazy_bytes_min > 0 && !atomic_load(&d->has_lazy_failed) &&
+           dir_open(AT_FDCWD, images, &dir, &unused) == 0 && pager_pays(dir, d->lazy_bytes_min);
+}
+
+/* What is there of a restore that failed has changed nothing, so that it can be asked for again:
+ * then it waits for its memory, as all do that come after. */
+static int restore_at(struct linux_driver *d, struct criu_restore *r, struct criu_restored *out,
+                      struct err *err)
+{
+    r->is_lazy = may_be_lazy(d, r->images);
+    if (criu_restore(r, out, err) == 0)
+        return 0;
+    if (r->is_lazy)
+        atomic_store(&d->has_lazy_failed, true);
+    return -1;
+}
+
 static int restore(struct guest *s, struct criu_restored *out, struct err *err)
 {
     struct linux_driver *d = s->driver;
     char images[SANDBOX_PATH_SIZE];
-    const struct criu_restore r = {
+    struct criu_restore r = {
         .path = d->criu,
         .images = images,
         .stage = SAVER_STAGE,
@@ -185,7 +208,7 @@ static int restore(struct guest *s, struct criu_restored *out, struct err *err)
         ignore(umount2("root", MNT_DETACH)); /* it was attached just now */
         return err_sys(err, errno, "attach the boot id");
     }
-    result = criu_restore(&r, out, err);
+    result = restore_at(d, &r, out, err);
     ignore(umount2("root", MNT_DETACH)); /* theirs is another */
     ignore(umount2("cgroup", MNT_DETACH));
     ignore(umount2(boot_id_place, MNT_DETACH));

@@ -114,6 +114,7 @@ static int record_run(void *ctx, struct err *err)
 }
 
 static const struct step snapshot[] = {
+    {"snapshot settle",      save_settle,     NULL            },
     {"snapshot space",       save_space,      NULL            },
     {"snapshot directories", directories_run, directories_undo},
     {"snapshot freeze",      save_freeze,     save_thaw       },
@@ -124,10 +125,11 @@ static const struct step snapshot[] = {
     {"snapshot record",      record_run,      NULL            },
 };
 
-const char *const snapshot_step_names[] = {
-    "snapshot space",      "snapshot directories", "snapshot freeze",
-    "snapshot checkpoint", "snapshot files",       "snapshot thaw",
-    "snapshot sync",       "snapshot record",      NULL};
+const char *const snapshot_step_names[] = {"snapshot settle",      "snapshot space",
+                                           "snapshot directories", "snapshot freeze",
+                                           "snapshot checkpoint",  "snapshot files",
+                                           "snapshot thaw",        "snapshot sync",
+                                           "snapshot record",      NULL};
 
 _Static_assert(COUNT_OF(snapshot_step_names) == COUNT_OF(snapshot) + 1, "a name for each step");
 
