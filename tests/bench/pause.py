@@ -37,6 +37,7 @@ def resumes(hot_s, name):
     with RealServer(BINARY, ENVD, DATA, f"--runtime.hot_resume_s={hot_s}", memory_mib=512 + 2 * MIB) as s:
         path = f"/sandboxes/{begin(s)['sandboxID']}"
         for _ in range(TURNS):
+            time.sleep(0 if hot_s else 0.5 + MIB / 250)  # it is idle: its memory is there
             timed(pauses, lambda: s.api("POST", path + "/pause", {}), 204)
             time.sleep(0 if hot_s else 0.5)  # its processes are gone
             timed(connects, lambda: s.api("POST", f"/v2{path}/connect", {"timeout": 600}), 200, 201)

@@ -107,7 +107,11 @@ void creator_launch(struct guest *s, const struct err *broken)
 static void work(struct creator *c, struct guest *s, const struct err *broken)
 {
     s->creator = c;
+    if (c->line->saves)
+        saver_tell(c->driver);
     s->job(s, broken);
+    if (c->line->saves)
+        saver_note(c->driver);
     creator_clear(c);
     s->creator = NULL;
     mailbox_post(&c->driver->mailbox, &s->mail, s->job_done, s);

@@ -167,6 +167,12 @@ struct creators {
     size_t count;
 };
 
+/* See saver.h. */
+struct knowledge {
+    char *text;
+    size_t len;
+};
+
 struct reaper {
     pthread_mutex_t lock;
     pthread_cond_t wanted;  /* by the reaper: work */
@@ -210,6 +216,7 @@ struct linux_driver {
     struct answers answers;
     struct creators creators, savers;
     bool has_savers;
+    struct knowledge knowledge;
     struct reaper reaper;
     struct disk disk;
     struct recent recent;

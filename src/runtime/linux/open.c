@@ -321,5 +321,6 @@ void driver_close(void *self)
     free(d->stage);
     free(d->envd_path);
     free(d->criu);
+    free(d->knowledge.text);
     free(d);
 }

@@ -74,6 +74,32 @@ int saver_prepare(struct linux_driver *d, int *out_net_fd, struct err *err)
     return make_hook(err);
 }
 
+static const char knowledge_path[] = "/run/criu.kdat";
+
+enum { KNOWLEDGE_MAX = 256 << 10 };
+
+void saver_tell(struct linux_driver *d)
+{
+    struct knowledge *k = &d->knowledge;
+    struct err unused;
+
+    pthread_mutex_lock(&d->savers.lock);
+    if (k->text != NULL && access(knowledge_path, F_OK) != 0)
+        ignore(file_create(AT_FDCWD, knowledge_path, (struct str){k->text, k->len}, &unused));
+    pthread_mutex_unlock(&d->savers.lock);
+}
+
+void saver_note(struct linux_driver *d)
+{
+    struct knowledge *k = &d->knowledge;
+    struct err unused;
+
+    pthread_mutex_lock(&d->savers.lock);
+    if (k->text == NULL && file_load(knowledge_path, KNOWLEDGE_MAX, &k->text, &k->len, &unused))
+        k->text = NULL; /* CRIU did not run yet */
+    pthread_mutex_unlock(&d->savers.lock);
+}
+
 /* The file stays as long as it is the same one: those that were restored with it have it mounted,
  * and CRIU cannot restore a mount of a file that was removed. */
 int saver_set_guest(const char *envd, struct err *err)
