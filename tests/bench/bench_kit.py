@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../api"))
-from sandlot_kit import Server, check  # noqa: E402
+from sandlot_kit import Reader, Server, check  # noqa: E402
 
 
 class RealServer(Server):
@@ -20,6 +20,7 @@ class RealServer(Server):
 
     def __init__(self, binary, envd, data, *flags, memory_mib=0):
         self.envd, self.shared, self.options, self.memory_mib = envd, data, flags, memory_mib
+        self.kept = None
         self.run = tempfile.mkdtemp(prefix="sandlot-run-", dir="/dev/shm")  # /run is in memory where systemd runs
         os.chmod(self.run, 0o711)
         super().__init__(binary)
@@ -27,6 +28,21 @@ class RealServer(Server):
     def __exit__(self, *args):
         super().__exit__(*args)
         shutil.rmtree(self.run)
+
+    def api(self, method, path, body=None):
+        """On a connection that is kept, as SDKs do."""
+        self.kept = self.kept or self.connect()
+        data = b"" if body is None else json.dumps(body).encode()
+        head = [f"{method} {path} HTTP/1.1", "Host: localhost", f"X-API-Key: {self.key}", "Content-Type: application/json",
+                f"Content-Length: {len(data)}"]
+        self.kept.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + data)
+        return Reader(self.kept).answer(method)
+
+    def stop(self):
+        if self.kept:
+            self.kept.close()
+        self.kept = None
+        return super().stop()
 
     def start(self):
         data = f"{self.dir}/data"
