@@ -19,6 +19,7 @@
 #include "main/layout.h"
 #include "main/program_path.h"
 #include "runtime/linux/criu.h"
+#include "runtime/linux/pager.h"
 
 enum {
     KERNEL_MAJOR_MIN = 5,
@@ -309,7 +310,8 @@ static void check_criu(const struct config *c, struct doctor_row *row)
                       has_tool ? tool : "");
         return;
     }
-    doctor_found(row, "%s", path);
+    doctor_found(row, "%s%s", path,
+                 geteuid() != 0 || pager_is_possible(path) ? "" : ", resumes wait for all memory");
     if (geteuid() == 0 && ask_criu(path) != 0)
         doctor_advise(row, DOCTOR_WARN, "'criu check' fails: pausing to disk will not work here");
 }

@@ -89,14 +89,17 @@ def _(dir):
 SAYS_VERSION = "#!/bin/sh\n[ \"$1\" = check ] || echo 'Version: 4.1'\n"
 
 
-@test("CRIU: none, off, one that does not work here, one that does not end")
+@test("CRIU: none, off, one that does not work here, one that does not end, one whose memory comes later")
 def _(dir):
     says(doctor(dir, f"--runtime.criu={dir}/criu")["checkpoint (CRIU)"], "warn", "none", "no usable criu")
     says(doctor(dir, "--runtime.criu=off")["checkpoint (CRIU)"], "warn", "none", "criu is off")
     for end in ("exit 1", "kill -9 $$", "exec sleep 60"):
         write(f"{dir}/criu", SAYS_VERSION + f"[ \"$1\" = check ] && {end}\nexit 0\n")
         row = doctor(dir, f"--runtime.criu={dir}/criu")["checkpoint (CRIU)"]
-        says(row, "warn", f"{dir}/criu", "'criu check' fails")
+        says(row, "warn", f"{dir}/criu, resumes wait for all memory", "'criu check' fails")
+    if os.path.exists("/dev/userfaultfd"):
+        write(f"{dir}/criu.patches", "0123\n criu-lazy.patch \n")
+        says(doctor(dir, f"--runtime.criu={dir}/criu")["checkpoint (CRIU)"], "warn", f"{dir}/criu", "'criu check' fails")
 
 
 @test("runtime: no guest daemon, settings that cannot be, a user who is not root")

@@ -41,7 +41,8 @@ OUT = os.path.abspath(SETTINGS["out"]) if SETTINGS["out"] else ""
 class SoakServer(RealServer):
     """Its data directory, and the store's in that, are file systems of their own."""
 
-    more = ("--runtime.disk_reserve_mb=0", "--runtime.hot_resume_s=2", "--events.max=1000", "--sandbox.timeout_max=86400", "--log.format=json")
+    more = ("--runtime.disk_reserve_mb=0", "--runtime.hot_resume_s=2", "--runtime.lazy_memory_mb=1", "--events.max=1000",
+            "--sandbox.timeout_max=86400", "--log.format=json")
     disk = store = None
 
     def start(self):
