@@ -404,6 +404,8 @@ static void a_snapshot_boots_cold(void)
 static void closes(void)
 {
     check_clean("all of it");
+    if (rig.config.lazy_memory_bytes != 0 && lazy_is_possible())
+        CHECK(remains_had_pager());
     rig_close();
 }
 

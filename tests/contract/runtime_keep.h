@@ -23,6 +23,7 @@ void stacks_do_not_grow(void);
 void resumes_at_once(void);
 
 /* Of runtime_keep_lazy.c. */
+bool lazy_is_possible(void);
 void memory_comes_later(void);
 void memory_comes_without_a_node(void);
 void without_its_pager_it_ends(void);

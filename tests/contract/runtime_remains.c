@@ -85,6 +85,8 @@ static size_t count_children(pid_t of, bool (*fn)(pid_t child))
 
 /* Who brings memory outlives those who started it. It becomes ours, who may be nobody's init: serve
  * collects it, and so do we. */
+static bool has_seen_pager;
+
 static bool is_pager(pid_t pid)
 {
     char path[PATH_SIZE], name[PATH_SIZE] = "", state = 0;
@@ -99,6 +101,7 @@ static bool is_pager(pid_t pid)
     fclose(f);
     if (strcmp(name, "criu") != 0)
         return false;
+    has_seen_pager = true;
     if (state == 'Z')
         ignore(waitpid(pid, NULL, WNOHANG));
     return state != 'Z';
@@ -107,6 +110,11 @@ static bool is_pager(pid_t pid)
 size_t remains_pagers(void)
 {
     return count_children(getpid(), is_pager);
+}
+
+bool remains_had_pager(void)
+{
+    return has_seen_pager;
 }
 
 static bool end_process(pid_t pid)

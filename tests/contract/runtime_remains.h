@@ -18,6 +18,7 @@ size_t remains_kill_children(void); /* how many there were */
 size_t remains_groups(void);
 /* Processes that bring memory to sandboxes which run already. */
 size_t remains_pagers(void);
+bool remains_had_pager(void); /* ever */
 /* Ends one in the middle of its work; what guards it goes on. False: there is none. */
 bool remains_kill_pager(void);
 

@@ -43,12 +43,12 @@ static void has_image(const char *name, off_t kib)
 static void much_memory_comes_later(void)
 {
     makes();
-    CHECK(!pager_pays(fd, 1000 * KIB) && !pager_pays(-1, 1000 * KIB));
+    CHECK(!pager_pays(fd, 1000 * KIB, 0) && !pager_pays(-1, 1000 * KIB, 0));
     has_image("pages-1.img", 999);
     has_image("pagemap-1.img", 5000);
-    CHECK(!pager_pays(fd, 1000 * KIB) && pager_pays(fd, 999 * KIB));
+    CHECK(!pager_pays(fd, 1000 * KIB, 0) && pager_pays(fd, 999 * KIB, 0));
     has_image("pages-2.img", 1);
-    CHECK(pager_pays(fd, 1000 * KIB));
+    CHECK(pager_pays(fd, 1000 * KIB, 0));
     removes();
 }
 
@@ -59,10 +59,19 @@ static void not_what_may_be_shared(void)
     has_image("pages-1.img", 8000);
     has_image("pages-2.img", 600);
     has_image("pages-3.img", 400);
-    CHECK(pager_pays(fd, 1000 * KIB));
+    CHECK(pager_pays(fd, 1000 * KIB, 0));
     has_image("pages-4.img", 1);
-    CHECK(!pager_pays(fd, 1000 * KIB));
-    CHECK(pager_pays(fd, 1));
+    CHECK(!pager_pays(fd, 1000 * KIB, 0));
+    CHECK(pager_pays(fd, 1, 0));
+    removes();
+}
+
+static void not_without_room_for_a_fork(void)
+{
+    makes();
+    has_image("pages-1.img", 1000);
+    CHECK(pager_pays(fd, 1000 * KIB, 2000 * KIB) && !pager_pays(fd, 1000 * KIB, 1999 * KIB));
+    CHECK(pager_pays(fd, 1, 1999 * KIB));
     removes();
 }
 
@@ -82,14 +91,17 @@ static void not_with_any_program(void)
                       &err) == 0);
     CHECK(pager_is_possible(path) == has_device);
     removes();
+    if (!has_device)
+        test_skip("no /dev/userfaultfd here");
 }
 
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
-        {"much memory comes later",            much_memory_comes_later},
-        {"not what processes may share",       not_what_may_be_shared },
-        {"not with any program that restores", not_with_any_program   },
+        {"much memory comes later",            much_memory_comes_later    },
+        {"not what processes may share",       not_what_may_be_shared     },
+        {"not without room for a fork",        not_without_room_for_a_fork},
+        {"not with any program that restores", not_with_any_program       },
     };
 
     return test_main(tests, COUNT_OF(tests), argc, argv);

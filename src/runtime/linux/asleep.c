@@ -545,6 +545,7 @@ void asleep_return(struct guest *n)
 
     *r = (struct returning){.fn = n->on_started, .ctx = n->started_ctx, .why = n->err};
     ignore(err_wrap(&r->why, "resume %s", n->id));
+    restore_wait_for_memory(d); /* it did not answer in time: perhaps for want of it */
     d->starting--;
     warm_rest(d);
     own_close_fd(&n->control_fd);

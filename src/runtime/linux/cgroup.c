@@ -143,16 +143,23 @@ int cgroup_procs(const struct cgroups *g, const char *name, char *space, size_t 
     return file_read(g->dirs[0].fd, cgroup_path(path, name, "cgroup.procs"), space, size, out, err);
 }
 
+/* From the last one: who serves the others (pager.h) was there before them. */
 static size_t kill_listed(struct str procs)
 {
     size_t count = 0;
     uint64_t pid;
 
     while (procs.len > 0) {
-        if (str_to_u64(str_cut(procs, '\n', &procs), &pid) && pid > 1) {
+        size_t from = procs.len - 1; /* its end, with or without a newline */
+        struct str unused;
+
+        while (from > 0 && procs.at[from - 1] != '\n')
+            from--;
+        if (str_to_u64(str_cut(str_from(procs, from), '\n', &unused), &pid) && pid > 1) {
             ignore(kill((pid_t)pid, SIGKILL)); /* gone already is fine */
             count++;
         }
+        procs = str_upto(procs, from);
     }
     return count;
 }

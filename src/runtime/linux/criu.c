@@ -367,6 +367,7 @@ static int start_both(struct restoring *g, const struct tool *t)
     }
     if (pager_settle(&paging, g->err) == 0)
         return 0;
+    ignore(explain(g->r->images, "pager.log", g->err));
     cgroup_kill(g->r->cgroups, g->r->group);
     ignore(tool_wait(&g->run, RESTORE_TIMEOUT_MS, &unused));
     return -1;

@@ -114,7 +114,7 @@ static uint64_t written_by(int proc_dir, uint64_t pid)
     return bytes;
 }
 
-/* The process that wrote most, other than the first one. 0: none. */
+/* The process that wrote most, other than the first one. 0: none did. */
 static uint64_t largest_writer(const struct disk *d, const struct look *l)
 {
     auto_free char *space = mem_zero(PROCS_SIZE);
@@ -130,7 +130,7 @@ static uint64_t largest_writer(const struct disk *d, const struct look *l)
 
         uint64_t bytes = written_by(d->proc_fd, pid);
 
-        if (bytes >= most) {
+        if (bytes > 0 && bytes >= most) {
             most = bytes;
             worst = pid;
         }

@@ -229,8 +229,8 @@ struct linux_driver {
     struct err criu_err; /* why none */
     bool may_freeze;     /* what cannot be kept stays in memory instead */
     uint64_t hot_ms, hot_bytes_max, hot_bytes;
-    uint64_t lazy_bytes_min;     /* of a checkpoint whose memory may come later; 0: none may */
-    atomic_bool has_lazy_failed; /* none may any more */
+    uint64_t lazy_bytes_min;              /* of a checkpoint whose memory may come later; 0: none */
+    _Atomic(uint64_t) lazy_not_before_us; /* none may until then, by clock_mono_us() */
     enum kept_sync revokes;
     struct list all;
     size_t starting; /* asked for and not answered */
@@ -310,6 +310,8 @@ extern const char *const restore_step_names[];
 extern const size_t restore_step_count;
 /* On the loop: `n` gets what the paused `s` was saved with, and where its files go on. */
 must_check int restore_prepare(struct guest *n, struct guest *s, struct err *err);
+/* For a minute no restore is answered before its memory is there. */
+void restore_wait_for_memory(struct linux_driver *d);
 
 /* launch.c: steps that are the same there. */
 int launch_layers(void *sandbox, struct err *err);

@@ -17,7 +17,7 @@ enum {
     PATCHES_MAX = 1024,
     SHARED_PART = 8, /* so much more memory than before it may take in the end */
     START_TIMEOUT_MS = 10000,
-    WAIT_MS = 600000,
+    WAIT_MS = 120000,
     STEP_MS = 2,
 };
 
@@ -33,7 +33,7 @@ bool pager_is_possible(const char *criu)
            strstr(space, " criu-lazy.patch ") != NULL;
 }
 
-bool pager_pays(int images, uint64_t bytes_min)
+bool pager_pays(int images, uint64_t bytes_min, uint64_t limit_bytes)
 {
     int again = openat(images, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = again < 0 ? NULL : fdopendir(again);
@@ -57,7 +57,8 @@ bool pager_pays(int images, uint64_t bytes_min)
             largest = bytes;
     }
     closedir(entries);
-    return bytes_min == 1 || (all >= bytes_min && all - largest <= largest / SHARED_PART);
+    return bytes_min == 1 || (all >= bytes_min && all - largest <= largest / SHARED_PART &&
+                              (limit_bytes == 0 || all <= limit_bytes / 2));
 }
 
 /* The list of the group's processes: it is locked as long as memory is to come, and the pager reads
@@ -106,5 +107,5 @@ int pager_wait(const struct cgroups *g, const char *group, struct err *err)
             return 0;
         nanosleep(&pause, NULL);
     }
-    return err_set(err, ERR_TIMEOUT, "its memory is still being read");
+    return err_set(err, ERR_TIMEOUT, "its memory is still being read: try again");
 }

@@ -17,9 +17,10 @@
  * 6.1. */
 bool pager_is_possible(const char *criu);
 /* Is there so much memory in a directory of images that to wait for it is not worth it? Not where
- * processes may share much of it since they forked: each would have its own afterwards. With 1
- * always. */
-bool pager_pays(int images, uint64_t bytes_min);
+ * processes may share much of it since they forked, for each would have its own afterwards; nor
+ * where a process that forks meanwhile would not have room for another one within limit_bytes (0:
+ * no limit). With 1 always. */
+bool pager_pays(int images, uint64_t bytes_min, uint64_t limit_bytes);
 
 struct pager {
     const char *path;   /* of the program */
@@ -33,7 +34,7 @@ must_check int pager_start(const struct pager *p, struct tool_run *out, struct e
 /* Until it is there for that restore, which may run already. From then on it needs nobody, and ends
  * by itself, or with the group. -1: that restore will fail, in ten seconds. */
 must_check int pager_settle(struct tool_run *run, struct err *err);
-/* Until all memory is there, if some is to come. ERR_TIMEOUT after ten minutes. Whoever wants to
+/* Until all memory is there, if some is to come. ERR_TIMEOUT after two minutes. Whoever wants to
  * save the group's processes waits for that. */
 must_check int pager_wait(const struct cgroups *g, const char *group, struct err *err);
 

@@ -20,7 +20,7 @@ int save_settle(void *sandbox, struct err *err)
 {
     const struct guest *s = sandbox;
 
-    if (s->saving.has_paused || !s->saving.keeps_memory)
+    if (s->saving.has_paused)
         return 0;
     return pager_wait(&s->driver->cgroups, s->cell.cgroup, err);
 }

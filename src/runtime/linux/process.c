@@ -387,8 +387,8 @@ void process_end(struct guest *s)
 
         struct err unused;
 
+        guest_kill(s); /* first: its processes go before who brings their memory */
         cgroup_kill(&s->driver->cgroups, s->cell.cgroup);
-        guest_kill(s);
         /* one that stands still ends when it goes on */
         ignore(cgroup_freeze(&s->driver->cgroups, s->cell.cgroup, false, &unused));
         /* a killed process ends, unless the kernel itself hangs */

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "runtime/linux/boot_id.h"
 #include "runtime/linux/criu.h"
 #include "runtime/linux/driver_internal.h"
@@ -63,7 +64,10 @@ int restore_prepare(struct guest *n, struct guest *s, struct err *err)
     return 0;
 }
 
-enum { PIDS_OF_CRIU = 64 }; /* besides those it restores, which are as many as they were */
+enum {
+    PIDS_OF_CRIU = 64, /* besides those it restores, which are as many as they were */
+    EAGER_US = 60000000,
+};
 
 /* Those to restore from, below the directory, which may have the ones of its pause. */
 static const char linked[] = "restore";
@@ -161,25 +165,32 @@ static int about_to_run(void *ctx, const struct criu_restored *made, struct err 
     return s->is_in_place ? pass_return(s, err) : 0;
 }
 
-static bool may_be_lazy(struct linux_driver *d, const char *images)
+static bool may_be_lazy(const struct guest *s, const char *images)
 {
+    struct linux_driver *d = s->driver;
     auto_fd int dir = -1;
     struct err unused;
 
-    return d->lazy_bytes_min > 0 && !atomic_load(&d->has_lazy_failed) &&
-           dir_open(AT_FDCWD, images, &dir, &unused) == 0 && pager_pays(dir, d->lazy_bytes_min);
+    return d->lazy_bytes_min > 0 && clock_mono_us() >= atomic_load(&d->lazy_not_before_us) &&
+           dir_open(AT_FDCWD, images, &dir, &unused) == 0 &&
+           pager_pays(dir, d->lazy_bytes_min, s->limits.memory_bytes);
+}
+
+void restore_wait_for_memory(struct linux_driver *d)
+{
+    atomic_store(&d->lazy_not_before_us, clock_mono_us() + EAGER_US);
 }
 
 /* What is there of a restore that failed has changed nothing, so that it can be asked for again:
- * then it waits for its memory, as all do that come after. */
-static int restore_at(struct linux_driver *d, struct criu_restore *r, struct criu_restored *out,
+ * then it waits for its memory, and so do others for a while. */
+static int restore_at(const struct guest *s, struct criu_restore *r, struct criu_restored *out,
                       struct err *err)
 {
-    r->is_lazy = may_be_lazy(d, r->images);
+    r->is_lazy = may_be_lazy(s, r->images);
     if (criu_restore(r, out, err) == 0)
         return 0;
     if (r->is_lazy)
-        atomic_store(&d->has_lazy_failed, true);
+        restore_wait_for_memory(s->driver);
     return -1;
 }
 
@@ -208,7 +219,7 @@ static int restore(struct guest *s, struct criu_restored *out, struct err *err)
         ignore(umount2("root", MNT_DETACH)); /* it was attached just now */
         return err_sys(err, errno, "attach the boot id");
     }
-    result = restore_at(d, &r, out, err);
+    result = restore_at(s, &r, out, err);
     ignore(umount2("root", MNT_DETACH)); /* theirs is another */
     ignore(umount2("cgroup", MNT_DETACH));
     ignore(umount2(boot_id_place, MNT_DETACH));
@@ -245,6 +256,7 @@ static int processes_run(void *ctx, struct err *err)
         linked_remove(s);
         return 0;
     }
+    guest_kill(s);
     cgroup_kill(&d->cgroups, s->cell.cgroup); /* who is still in it */
     processes_undo(s);
     return -1;

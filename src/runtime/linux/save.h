@@ -6,7 +6,7 @@
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/kept.h"
 
-/* Until all memory of one that was resumed lately is there: a dump would read it page by page. */
+/* Until all memory of one that was resumed lately is there: who waits for it cannot be frozen. */
 int save_settle(void *sandbox, struct err *err);
 int save_space(void *sandbox, struct err *err);
 int save_freeze(void *sandbox, struct err *err);
