@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/pidfd.h>
-#include <time.h>
 
 #include "runtime/linux/driver_internal.h"
 #include "runtime/linux/files.h"
@@ -15,8 +14,7 @@
 
 enum {
     PATH_SIZE = 64,
-    DUMP_TRIES = 6000, /* with the pause below: a minute */
-    DUMP_PAUSE_NS = 10000000,
+    DUMP_MS = 60000,
 };
 
 /* Is the process of the file still the same one? Then *out_pidfd holds it. */
@@ -61,14 +59,11 @@ static void hold_files(struct guest *s)
 /* A dump that the earlier process began goes on without it: cut off, it would break them. */
 static void wait_for_dump(struct linux_driver *d, const struct guest *s)
 {
-    const struct timespec pause = {.tv_nsec = DUMP_PAUSE_NS};
     auto_fd int group = -1;
     struct err unused;
 
-    if (cgroup_freezer_open(&d->cgroups, s->cell.cgroup, &group, &unused) != 0)
-        return;
-    for (size_t i = 0; i < DUMP_TRIES && flock(group, LOCK_EX | LOCK_NB) != 0; i++)
-        nanosleep(&pause, NULL);
+    if (cgroup_freezer_open(&d->cgroups, s->cell.cgroup, &group, &unused) == 0)
+        ignore((long)file_lock(group, LOCK_EX, DUMP_MS)); /* it is taken up all the same */
 }
 
 /* Was it paused, and its processes only kept for a while? Or for good: *out_is_frozen. */

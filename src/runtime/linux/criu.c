@@ -26,7 +26,6 @@ enum {
     LOG_MAX = 4 << 20,
     PATH_SIZE = 1400,
     NUMBER_SIZE = 32,
-    HELD_FD = 3, /* of a dump: the group's directory */
     VERSION_TIMEOUT_MS = 5000,
     DUMP_TIMEOUT_MS = 600000,
     RESTORE_TIMEOUT_MS = 600000,
@@ -209,7 +208,7 @@ static int dump_command(struct command *c, const struct criu_dump *d, struct err
     add_all(c, both_flags);
     add_all(c, dump_flags);
     if (cgroup_can_freeze(d->cgroups))
-        add(c, "--freeze-cgroup=/proc/self/fd/%d", HELD_FD);
+        add(c, "--freeze-cgroup=/proc/self/fd/%d", TOOL_HELD_FD);
     add_mounts_dump(c);
     return finish(c, err);
 }

@@ -9,13 +9,12 @@
 #include <sys/prctl.h>
 
 #include "runtime/linux/raw.h"
+#include "runtime/linux/tool.h"
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE 2
 #define CLOSE_RANGE_CLOEXEC 4
 #endif
-
-enum { FIRST_FD = 3 };
 
 static int failed(struct enter_tool *e, const char *action, long result)
 {
@@ -62,17 +61,17 @@ int enter_tool(void *ctx)
         raw5(SYS_prctl, (const long[5]){PR_SET_PDEATHSIG, SIGKILL});
     if (join_groups(e) != 0)
         return 1;
-    for (long fd = 0; fd < FIRST_FD; fd++)
+    for (long fd = 0; fd < TOOL_HELD_FD; fd++)
         raw3(SYS_dup3, fd == 0 ? e->null_fd : e->output_fd, fd, 0);
     if (e->held_fd >= 0) {
-        if (e->held_fd == FIRST_FD) /* dup3() refuses */
-            r = raw3(SYS_fcntl, FIRST_FD, F_SETFD, 0);
+        if (e->held_fd == TOOL_HELD_FD) /* dup3() refuses */
+            r = raw3(SYS_fcntl, TOOL_HELD_FD, F_SETFD, 0);
         else
-            r = raw3(SYS_dup3, e->held_fd, FIRST_FD, 0);
+            r = raw3(SYS_dup3, e->held_fd, TOOL_HELD_FD, 0);
         if (r < 0)
             return failed(e, "place a descriptor", r);
     }
-    raw3(SYS_close_range, FIRST_FD + (e->held_fd >= 0), ~0U, CLOSE_RANGE_CLOEXEC);
+    raw3(SYS_close_range, TOOL_HELD_FD + (e->held_fd >= 0), ~0U, CLOSE_RANGE_CLOEXEC);
     unblock_signals();
     r = raw3(SYS_execve, (long)e->argv[0], (long)e->argv, (long)e->envp);
     return failed(e, "execute", r);

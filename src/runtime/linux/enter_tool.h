@@ -11,7 +11,7 @@ enum { ENTER_GROUPS_MAX = 8 };
 struct enter_tool {
     const char *const *argv, *const *envp;
     int null_fd, output_fd;
-    int held_fd;                  /* becomes descriptor 3 of the tool; -1: none */
+    int held_fd;                  /* becomes TOOL_HELD_FD; -1: none */
     int groups[ENTER_GROUPS_MAX]; /* cgroup.procs of the groups to join */
     unsigned group_count;
     const char *cgroup_type, *cgroup_data; /* as in enter.h; mounted on "cgroup", NULL: not */

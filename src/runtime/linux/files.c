@@ -6,14 +6,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum {
     PATH_SIZE = 1024,
     NUMBER_SIZE = 32,
     LOAD_STEP = 16 << 10,
     COPY_STEP = 1 << 20,
+    LOCK_STEP_MS = 2,
 };
 
 static int write_once(int fd, const char *path, struct str text, struct err *err)
@@ -189,6 +192,18 @@ int dir_open(int dir, const char *path, int *out_fd, struct err *err)
         return err_sys(err, errno, "open %s", path);
     *out_fd = fd;
     return 0;
+}
+
+bool file_lock(int fd, int operation, unsigned wait_ms)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_STEP_MS * 1000000L};
+
+    for (unsigned waited = 0; flock(fd, operation | LOCK_NB) != 0; waited += LOCK_STEP_MS) {
+        if (waited >= wait_ms)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 int names_read(int dir, struct names *out, struct err *err)

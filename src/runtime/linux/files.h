@@ -31,6 +31,9 @@ must_check int dir_make(const char *path, struct err *err);
 /* O_DIRECTORY|O_CLOEXEC descriptor. */
 must_check int dir_open(int dir, const char *path, int *out_fd, struct err *err);
 
+/* flock(2) with this operation, tried for up to wait_ms. False: somebody else has it. */
+bool file_lock(int fd, int operation, unsigned wait_ms);
+
 /* What is in a directory, without "." and "..". */
 struct names {
     char **at;

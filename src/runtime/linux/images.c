@@ -3,7 +3,6 @@
  * changed in length. */
 #include "runtime/linux/images.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -146,25 +145,19 @@ static int write_map(int dir, const char *name, uint32_t uid, struct err *err)
 
 int images_link(int from, int to, bool has_userns, uint32_t uid, struct err *err)
 {
-    int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = again < 0 ? NULL : fdopendir(again);
-    struct dirent *e;
-    int result = 0;
+    struct names names = {0};
+    int result = names_read(from, &names, err);
 
-    if (entries == NULL) {
-        own_close_fd(&again);
-        return err_sys(err, errno, "list the images");
-    }
-    while (result == 0 && (e = readdir(entries)) != NULL) {
-        struct str name = str_of(e->d_name);
+    for (size_t i = 0; result == 0 && i < names.count; i++) {
+        const char *name = names.at[i];
 
-        if (!str_has_suffix(name, ".img"))
+        if (!str_has_suffix(str_of(name), ".img"))
             continue;
-        if (has_userns && str_has_prefix(name, "userns-"))
-            result = write_map(to, e->d_name, uid, err);
-        else if (linkat(from, e->d_name, to, e->d_name, 0) != 0)
-            result = err_sys(err, errno, "link %s", e->d_name);
+        if (has_userns && str_has_prefix(str_of(name), "userns-"))
+            result = write_map(to, name, uid, err);
+        else if (linkat(from, name, to, name, 0) != 0)
+            result = err_sys(err, errno, "link %s", name);
     }
-    closedir(entries);
+    names_done(&names);
     return result;
 }

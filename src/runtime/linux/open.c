@@ -7,7 +7,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "runtime/linux/caps.h"
@@ -21,9 +20,8 @@
 #include "runtime/linux/seccomp.h"
 
 enum {
-    DIR_MAX = 800,    /* of data_dir and run_dir: all paths below fit our buffers */
-    LOCK_TRIES = 100, /* a process that was killed may take a moment to be gone */
-    LOCK_PAUSE_NS = 20000000,
+    DIR_MAX = 800,                  /* of data_dir and run_dir: all paths below fit our buffers */
+    LOCK_MS = 2000,                 /* a process that was killed may take a moment to be gone */
     SLOTS_SPARE = REAP_BACKLOG_MAX, /* ranges still in use by what the reaper has */
     READY_SPARE = 16,               /* freed ones that wait beside those of the pool */
 };
@@ -39,17 +37,13 @@ static char *join(const char *dir, const char *name)
 /* One process per run_dir. */
 static int lock_take(struct linux_driver *d, struct err *err)
 {
-    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
     auto_free char *path = join(d->run_dir, "lock");
 
     d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (d->lock_fd < 0)
         return err_sys(err, errno, "open %s", path);
-    for (size_t i = 0; i < LOCK_TRIES; i++) {
-        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
-            return 0;
-        nanosleep(&pause, NULL);
-    }
+    if (file_lock(d->lock_fd, LOCK_EX, LOCK_MS))
+        return 0;
     return err_set(err, ERR_CONFLICT, "another process uses %s", d->run_dir);
 }
 

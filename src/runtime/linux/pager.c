@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See pager.h. Called on savers by criu.c, pause.c and snapshot.c. */
+/* See pager.h. Images and programs are judged by restore.c, open.c and doctor; the rest runs on
+ * savers, for criu.c and pause.c. */
 #include "runtime/linux/pager.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "runtime/linux/files.h"
 
@@ -18,7 +17,6 @@ enum {
     SHARED_PART = 8, /* so much more memory than before it may take in the end */
     START_TIMEOUT_MS = 10000,
     WAIT_MS = 120000,
-    STEP_MS = 2,
 };
 
 bool pager_is_possible(const char *criu)
@@ -35,28 +33,26 @@ bool pager_is_possible(const char *criu)
 
 bool pager_pays(int images, uint64_t bytes_min, uint64_t limit_bytes)
 {
-    int again = openat(images, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = again < 0 ? NULL : fdopendir(again);
     uint64_t all = 0, largest = 0;
-    struct dirent *e;
+    struct names names = {0};
+    struct err unused;
     struct stat st;
 
-    if (entries == NULL) {
-        own_close_fd(&again);
+    if (names_read(images, &names, &unused) != 0)
         return false;
-    }
-    while ((e = readdir(entries)) != NULL) {
+    for (size_t i = 0; i < names.count; i++) {
         uint64_t bytes;
 
         /* one file for each process, shared memory among them */
-        if (!str_has_prefix(str_of(e->d_name), "pages-") || fstatat(images, e->d_name, &st, 0) != 0)
+        if (!str_has_prefix(str_of(names.at[i]), "pages-") ||
+            fstatat(images, names.at[i], &st, 0) != 0)
             continue;
         bytes = (uint64_t)st.st_size;
         all += bytes;
         if (bytes > largest)
             largest = bytes;
     }
-    closedir(entries);
+    names_done(&names);
     return bytes_min == 1 || (all >= bytes_min && all - largest <= largest / SHARED_PART &&
                               (limit_bytes == 0 || all <= limit_bytes / 2));
 }
@@ -95,17 +91,13 @@ int pager_settle(struct tool_run *run, struct err *err)
 
 int pager_wait(const struct cgroups *g, const char *group, struct err *err)
 {
-    const struct timespec pause = {.tv_nsec = STEP_MS * 1000000};
     auto_fd int list = -1;
 
     if (g->dir_count == 0)
         return 0;
     if (open_list(g, group, &list, err) != 0)
         return -1;
-    for (size_t i = 0; i < WAIT_MS / STEP_MS; i++) {
-        if (flock(list, LOCK_SH | LOCK_NB) == 0)
-            return 0;
-        nanosleep(&pause, NULL);
-    }
+    if (file_lock(list, LOCK_SH, WAIT_MS))
+        return 0;
     return err_set(err, ERR_TIMEOUT, "its memory is still being read: try again");
 }

@@ -65,8 +65,8 @@ int restore_prepare(struct guest *n, struct guest *s, struct err *err)
 }
 
 enum {
-    PIDS_OF_CRIU = 64, /* besides those it restores, which are as many as they were */
-    EAGER_US = 60000000,
+    PIDS_OF_CRIU = 64,   /* besides those it restores, which are as many as they were */
+    EAGER_US = 60000000, /* no restore is lazy for so long after one that failed */
 };
 
 /* Those to restore from, below the directory, which may have the ones of its pause. */

@@ -29,8 +29,9 @@ static const char *const environment[] = {
     "CRTOOLS_SCRIPT_ACTIONS=setup-namespaces pre-resume",
     "CRTOOLS_SCRIPT_ASK=" SAVER_STAGE "/guest/asked",
     "CRTOOLS_SCRIPT_ANSWER=" SAVER_STAGE "/guest/told",
-    "CRTOOLS_LAZY_GROUP=3", /* the descriptor that is held: see pager.c */
+    "CRTOOLS_LAZY_GROUP=3", /* see pager.c */
     NULL};
+_Static_assert(TOOL_HELD_FD == 3, "as in the environment");
 
 static void groups_close(struct enter_tool *e)
 {

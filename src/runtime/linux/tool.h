@@ -9,9 +9,11 @@
 #include "base/err.h"
 #include "runtime/linux/cgroup.h"
 
+enum { TOOL_HELD_FD = 3 };
+
 struct tool {
     const char *const *argv; /* argv[0] is the path */
-    int held_fd;             /* is open in the tool until it ends; -1: none */
+    int held_fd;             /* is TOOL_HELD_FD in the tool until it ends; -1: none */
     const struct cgroups *cgroups;
     const char *group;                     /* of a sandbox, to run in; NULL: in ours */
     const char *cgroup_type, *cgroup_data; /* of the view of it that is mounted on "cgroup" */
