@@ -267,14 +267,17 @@ class Server:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def call(self, method, path, fields=(), body=None, host="localhost"):
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", *fields]
+    def exchange(self, sock, method, path, fields=(), body=None, host="localhost"):
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *fields]
         data = body if body is not None else b""
         if body is not None:
             lines.append(f"Content-Length: {len(data)}")
+        sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
+        return Reader(sock).answer(method)
+
+    def call(self, method, path, fields=(), body=None, host="localhost"):
         with self.connect() as sock:
-            sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
-            return Reader(sock).answer(method)
+            return self.exchange(sock, method, path, ["Connection: close", *fields], body, host)
 
     def api(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()

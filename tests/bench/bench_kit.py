@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../api"))
-from sandlot_kit import Reader, Server, check  # noqa: E402
+from sandlot_kit import Server, check  # noqa: E402
 
 
 class RealServer(Server):
@@ -32,11 +32,8 @@ class RealServer(Server):
     def api(self, method, path, body=None):
         """On a connection that is kept, as SDKs do."""
         self.kept = self.kept or self.connect()
-        data = b"" if body is None else json.dumps(body).encode()
-        head = [f"{method} {path} HTTP/1.1", "Host: localhost", f"X-API-Key: {self.key}", "Content-Type: application/json",
-                f"Content-Length: {len(data)}"]
-        self.kept.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + data)
-        return Reader(self.kept).answer(method)
+        data = None if body is None else json.dumps(body).encode()
+        return self.exchange(self.kept, method, path, [f"X-API-Key: {self.key}", "Content-Type: application/json"], data)
 
     def stop(self):
         if self.kept:

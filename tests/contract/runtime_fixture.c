@@ -27,6 +27,14 @@ static const char shell_name[] = "/bin/sh";
 static const char guest_beside[] = "runtime_guest";
 const char *rig_guest = guest_beside;
 
+/* Behind the key; NULL: the text is not of it. */
+static const char *value_of(const char *text, const char *key)
+{
+    size_t len = strlen(key);
+
+    return strncmp(text, key, len) == 0 ? text + len : NULL;
+}
+
 static bool set_key(const char *text)
 {
     static const struct {
@@ -40,7 +48,6 @@ static bool set_key(const char *text)
         {"seccomp=", offsetof(struct runtime_config, seccomp)},
         {"criu=",    offsetof(struct runtime_config, criu)   },
     };
-
     static const struct {
         const char *key;
         uint64_t *to;
@@ -49,20 +56,19 @@ static bool set_key(const char *text)
         {"uid_base=", &rig.config.uid_base         },
         {"lazy=",     &rig.config.lazy_memory_bytes},
     };
+    const char *value;
 
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        size_t len = strlen(numbers[i].key);
-
-        if (strncmp(text, numbers[i].key, len) == 0) {
-            *numbers[i].to = strtoul(text + len, NULL, 10);
+        value = value_of(text, numbers[i].key);
+        if (value != NULL) {
+            *numbers[i].to = strtoul(value, NULL, 10);
             return true;
         }
     }
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        size_t len = strlen(keys[i].key);
-
-        if (strncmp(text, keys[i].key, len) == 0) {
-            *(const char **)(void *)((char *)&rig.config + keys[i].offset) = text + len;
+        value = value_of(text, keys[i].key);
+        if (value != NULL) {
+            *(const char **)(void *)((char *)&rig.config + keys[i].offset) = value;
             return true;
         }
     }

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* More of runtime_keep.c: memory that comes after its sandbox runs (runtime/linux/pager.h). */
-#include <dirent.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "runtime/linux/pager.h"
 #include "runtime_fixture.h"
 #include "runtime_keep.h"

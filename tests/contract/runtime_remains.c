@@ -83,10 +83,10 @@ static size_t count_children(pid_t of, bool (*fn)(pid_t child))
     return count;
 }
 
-/* Who brings memory outlives those who started it. It becomes ours, who may be nobody's init: serve
- * collects it, and so do we. */
 static bool has_seen_pager;
 
+/* Who brings memory outlives those who started it. It becomes ours, who may be nobody's init: serve
+ * collects it, and so do we. */
 static bool is_pager(pid_t pid)
 {
     char path[PATH_SIZE], name[PATH_SIZE] = "", state = 0;
